@@ -31,7 +31,9 @@ class DateRules:
         self._language = language
         self._times = times
         self._data = language.section("dates")
-        self._months = _index_by_name(language.months)
+        self._months = _index_by_name(language.months) | _index_by_name(
+            [[name] for name in self._data.get("month_names") or []]
+        )
         self._weekdays = _index_by_name(language.weekdays)
         self._ambiguous = set(self._data.get("ambiguous") or [])
 
@@ -56,8 +58,16 @@ class DateRules:
                 self._verbalize_numeric,
             ),
             make_rule(
-                rf"{APART}{weekday}{first}[{marks}]\ ?{second}[{marks}]\ ?(?P<year>{_YEAR}|\d\d){_ENDS}",
+                rf"{APART}{weekday}(?P<year>{_YEAR})[{marks}]\ ?{month}[{marks}]\ ?{day}"
+                rf"{self._stop()}{_ENDS}",
                 self._verbalize_numeric,
+            ),
+            *(
+                make_rule(
+                    rf"{APART}{weekday}{one}[{marks}]\ ?{two}[{marks}]\ ?(?P<year>{_YEAR}|\d\d){_ENDS}",
+                    self._verbalize_numeric,
+                )
+                for one, two in ((first, second), (second, first))  # a number above 12 is the day
             ),
         ]
         if self._data.get("short_alone") and "numeric_short" in self._data:
@@ -79,6 +89,10 @@ class DateRules:
                 rf"(?<=\b(?i:{after})\ ){first}[{self._marks()}]{second}{_ENDS}", self._verbalize_numeric
             )
         ]
+
+    def _stop(self) -> str:
+        """The full stop behind the last number, where the language writes one."""
+        return r"\.?" if self._data.get("order") == "ymd" and "." in self._data.get("marks", "") else ""
 
     def _marks(self) -> str:
         return str(regex.escape(self._data.get("marks", "/"), special_only=False))
@@ -177,7 +191,7 @@ class DateRules:
 
     def _verbalize_named(self, match: regex.Match[str], name: str) -> str:
         found = match.groupdict()
-        month = self._language.months[self._months[match["month"]]][0]
+        month = self._month_name(match["month"])
         if name == "month_year":
             date = str(self._data[name]).format(month=month, year=self._year(match["year"]))
             return self._with_weekday(match, date)
@@ -194,6 +208,11 @@ class DateRules:
         spoken = self._with_weekday(match, date)
         return spoken + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
 
+    def _month_name(self, written: str) -> str:
+        """The name for an abbreviation; a name in whatever case stays as it is written."""
+        names = self._language.months[self._months[written]]
+        return names[0] if written in names[1:] else written
+
     def _with_weekday(self, match: regex.Match[str], date: str) -> str:
         found = match.groupdict().get("weekday")
         if not found:
@@ -206,8 +225,10 @@ class DateRules:
         numbers = self._language.numbers
         if named:
             return str(named)
-        if self._data.get("day") != "ordinal":
-            return numbers.cardinal(day, gender=self._data.get("day_gender", ""))
+        if self._data.get("day") != "ordinal" or not numbers.has_ordinals:
+            figure = numbers.cardinal(day, gender=self._data.get("day_gender", ""))
+            stop = "." if figure.isdigit() and self._data.get("day_suffix") == r"\." else ""
+            return figure + stop
         word = _last_word(before).casefold()
         gender = (self._data.get("day_gender_after") or {}).get(word, self._data.get("day_gender", ""))
         return numbers.ordinal(day, gender=gender, oblique=word in (self._data.get("oblique_after") or []))

@@ -65,7 +65,7 @@ class IdentifierRules:
 
     def _verbalize_telephone(self, match: regex.Match[str]) -> str:
         return telephone_number(
-            match.group(), plus=self._language.word("plus"), digits=self._language.numbers.digits
+            match.group(), plus=self._language.word("plus") or "+", digits=self._language.numbers.digits
         )
 
     def version_rules(self) -> list[Rule]:

@@ -7,8 +7,9 @@ their words from here, so a language, or a user, needs nothing but data.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -16,13 +17,29 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # bounded by its timeout, knows scripts
 import yaml
 
-from wyoming_tts.text.normalization.number_words import NumberSpeller
+from wyoming_tts.languages import LanguageTag
+from wyoming_tts.text.normalization.cldr import (
+    LANGUAGES,
+    PLURAL_CATEGORIES,
+    UNSPACED,
+    cldr_entries,
+    plural_category,
+    territory_entries,
+)
+from wyoming_tts.text.normalization.generic_numbers import GenericSpeller, number_signs
+from wyoming_tts.text.normalization.number_words import NumberSpeller, Speller
 
 _DATA = "data"
 _EITHER = " | "
 _POWERED = ("mm", "cm", "dm", "m", "km", "ft", "yd", "mi")
 """Units of length, which exist as squares and cubes."""
 _PLAIN_POWERS = {"²": "2", "³": "3"}
+_WORLD = "001"
+"""The entry of `regions` for all territories but the one that the language alone most likely means."""
+_FORMS = tuple(category for category in PLURAL_CATEGORIES if category not in ("one", "many"))
+_SPELLED = ("units", "currencies", "abbreviations", "phrases")
+_SCALES = ("scales", "tight_scales", "bare_scales")
+_SHORTEST_UNIT_WORD = 3
 THIN_SPACES = "\u00a0\u2009\u202f"
 
 
@@ -42,6 +59,12 @@ class CountedNoun:
     tight: bool | int = True
     """Whether, or from which number on, it may directly follow the number."""
     minor: CountedNoun | None = None
+    forms: Mapping[str, str] = field(default_factory=dict)
+    """Forms for the plural categories of the CLDR other than `one` and `many`."""
+
+    def form(self, category: str) -> str:
+        """The form for a plural category; one without a form of its own takes that of `many`."""
+        return self.one if category == "one" else self.forms.get(category, self.many)
 
     @classmethod
     def of_entry(cls, entry: Mapping[str, Any]) -> CountedNoun:
@@ -58,6 +81,7 @@ class CountedNoun:
             spaced=entry.get("spaced", True),
             tight=entry.get("tight", True),
             minor=cls.of_entry(minor) if minor else None,
+            forms={form: str(entry[form]) for form in _FORMS if form in entry},
         )
 
 
@@ -66,12 +90,19 @@ class LanguageData:
     """The data of one language, indexed by every spelling."""
 
     data: Mapping[str, Any]
-    numbers: NumberSpeller
+    numbers: Speller
+    plural_category: Callable[[Decimal], str] = lambda number: "one" if number == 1 else "many"
+    """Names the plural category of a number with its decimals."""
     units: Mapping[str, CountedNoun] = field(default_factory=dict)
     currencies: Mapping[str, CountedNoun] = field(default_factory=dict)
     scales: Mapping[str, CountedNoun] = field(default_factory=dict)
     tight_scales: Mapping[str, CountedNoun] = field(default_factory=dict)
     bare_scales: Mapping[str, CountedNoun] = field(default_factory=dict)
+    unit_words: Mapping[str, CountedNoun] = field(default_factory=dict)
+    """Units written out, by the first word of each of their forms."""
+
+    is_spaced: bool = True
+    """Whether the language is written with spaces between words."""
 
     def section(self, name: str) -> Mapping[str, Any]:
         """One section of the file; empty if it has none."""
@@ -98,27 +129,92 @@ class LanguageData:
 
 def has_language_data(code: str) -> bool:
     """Whether text in this language, such as "en", can be normalized."""
-    return NumberSpeller.supports(code)
+    return code in LANGUAGES
 
 
-def load_language_data(code: str, extra: Mapping[str, Any] | None = None) -> LanguageData:
-    """Load a language's data file, with a user's entries (in the same format) merged over it.
+def load_language_data(
+    code: str, extra: Mapping[str, Any] | None = None, *, region: str = ""
+) -> LanguageData:
+    """Load the data of a language as a territory uses it; blocks.
+
+    Later layers are merged over earlier ones: the CLDR, the language's data file, what the CLDR has for the
+    territory, the file's section for it, and a user's entries in the same format.
 
     Raises:
-        ValueError: there is no file for the language, or an entry is not as the format has it.
+        ValueError: there are no data for the language, or an entry is not as the format has it.
     """
     if not has_language_data(code):
         raise ValueError(f"There are no spoken forms for {code!r}; its text must stay as it is.")
-    own = _read_file(code)
+    own = _standard_entries(code, region)
     if unknown := sorted({*(extra or {})} - {*own, *_read_file("en")}):
         raise ValueError(f"Unknown section {unknown[0]!r}; expected one of {', '.join(sorted(own))}.")
-    data = _merge(own, extra or {})
     try:
-        return _make_language(code, data)
+        return _make_language(code, _merge(own, _by_spelling(extra or {})))
     except (KeyError, TypeError, AttributeError, regex.error) as error:
         raise ValueError(
             f"The spoken forms for {code!r} do not follow the format of en.yaml: {error!r}."
         ) from error
+
+
+def differs_by_region(code: str, region: str) -> bool:
+    """Whether text of a territory is spoken otherwise than that of the language's likely one; blocks."""
+    return _standard_entries(code, region) != _standard_entries(code, "")
+
+
+def _standard_entries(code: str, region: str) -> dict[str, Any]:
+    """The product's entries, without a user's."""
+    file = dict(_read_file(code))
+    regions = file.pop("regions", None) or {}
+    entries = _with_number_signs(code, file, cldr_entries(code))
+    if NumberSpeller.supports(code):
+        del entries["times"]  # those are for times in digits
+    merged = _merge(entries, _by_spelling(file))
+    likely = LanguageTag.parse(code).region_or_likely
+    if region and region != likely:
+        usual, here = territory_entries(code, likely), territory_entries(code, region)
+        differing = _differences(usual, here)
+        for layer in (differing, regions.get(_WORLD), regions.get(region)):
+            merged = _merge(merged, _by_spelling(layer or {}))
+    elif likely in regions:
+        merged = _merge(merged, _by_spelling(regions[likely]))
+    return merged
+
+
+def _with_number_signs(code: str, file: Mapping[str, Any], entries: dict[str, Any]) -> dict[str, Any]:
+    """The entries with the words for minus and point by the rules of the CLDR, where the file has none."""
+    if (file.get("words") or {}).get("minus") and (
+        NumberSpeller.supports(code) or (file.get("numbers") or {}).get("point")
+    ):
+        return entries
+    minus, point = number_signs(code)
+    return _merge({"words": {"minus": minus}, "numbers": {"point": point}}, entries)
+
+
+def _differences(usual: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
+    found = {
+        section: {key: value for key, value in entries.items() if value != usual[section].get(key)}
+        for section, entries in here.items()
+    }
+    decimal = here["numbers"]["decimal"]
+    if groups := found["numbers"].get("groups"):  # the usual ones are understood too
+        both = dict.fromkeys([*groups, *usual["numbers"]["groups"]])
+        found["numbers"]["groups"] = "".join(mark for mark in both if mark != decimal)
+    return found
+
+
+def _by_spelling(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries with one key for each spelling, as layers group spellings differently."""
+    found = {
+        name: index_by_spelling(section) if name in _SPELLED and isinstance(section, Mapping) else section
+        for name, section in entries.items()
+    }
+    numbers = found.get("numbers")
+    if isinstance(numbers, Mapping):
+        found["numbers"] = {
+            name: index_by_spelling(value) if name in _SCALES and isinstance(value, Mapping) else value
+            for name, value in numbers.items()
+        }
+    return found
 
 
 def index_by_spelling(entries: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -138,21 +234,28 @@ def _spelling_pattern(spelling: str) -> str:
     return re.escape(spelling).replace("°C", r"°\ ?C").replace("°F", r"°\ ?F")
 
 
-def _file(code: str) -> Any:
-    return resources.files("wyoming_tts.text.normalization").joinpath(_DATA, f"{code}.yaml")
-
-
 @cache
 def _read_file(code: str) -> Mapping[str, Any]:
-    return yaml.safe_load(_file(code).read_text(encoding="utf-8")) or {}
+    file = resources.files("wyoming_tts.text.normalization").joinpath(_DATA, f"{code}.yaml")
+    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
 
 
 def _merge(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(ours)
     for key, value in theirs.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = _merge(_without_forms(merged[key], value), value) if both else value
     return merged
+
+
+def _without_forms(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry below one that gives `one`, and with it another noun: what is left of it are no forms."""
+    if "one" not in theirs:
+        return ours
+    return {key: value for key, value in ours.items() if key not in (*PLURAL_CATEGORIES, "per", "of")}
 
 
 def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
@@ -163,8 +266,11 @@ def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
     }
     return LanguageData(
         data=data,
-        numbers=NumberSpeller(code),
+        numbers=NumberSpeller(code) if NumberSpeller.supports(code) else GenericSpeller(code, data),
+        plural_category=plural_category(code),
+        is_spaced=code not in UNSPACED,
         units=_make_powers(units, data.get("powers") or {}) | units,
+        unit_words=_unit_words(units.values()),
         currencies={
             spelling: CountedNoun.of_entry(entry)
             for spelling, entry in index_by_spelling(data.get("currencies")).items()
@@ -173,6 +279,16 @@ def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
         tight_scales=_make_scales(numbers.get("tight_scales")),
         bare_scales=_make_scales(numbers.get("bare_scales")),
     )
+
+
+def _unit_words(nouns: Iterable[CountedNoun]) -> dict[str, CountedNoun]:
+    found: dict[str, CountedNoun] = {}
+    for noun in nouns:
+        for form in (noun.one, noun.many, *noun.forms.values()):
+            word = form.split(" ")[0]
+            if len(word) >= _SHORTEST_UNIT_WORD and word.isalpha() and "{" not in form:
+                found.setdefault(word, noun)
+    return found
 
 
 def _make_scales(entries: Mapping[str, Any] | None) -> dict[str, CountedNoun]:

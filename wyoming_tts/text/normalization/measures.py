@@ -7,10 +7,17 @@ import unicodedata
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import CountedNoun, LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import NUMBER_AHEAD, SIGNS, Numeral, Numerals
+from wyoming_tts.text.normalization.numerals import (
+    NUMBER_AHEAD,
+    SIGNS,
+    Numeral,
+    Numerals,
+    join_count,
+    name_alone,
+)
 from wyoming_tts.text.normalization.rules import APART, DASH, Rule, at_sentence_end, make_rule
 
-_BEHIND = r"(?![\w²³°]|/\w)"
+_BEHIND = r"(?![\w²³°]|[/'’]\w)"
 _CENTS = 2
 _NO_CENTS = r"(?:[,.][-–—]{1,2})?"
 _DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
@@ -106,12 +113,12 @@ class MeasureRules:
 
     def _amount(self, numeral: Numeral, noun: CountedNoun, *, describes: bool) -> str:
         if describes and not numeral.decimals.strip("0"):
-            return f"{self._numerals.verbalize(Numeral(numeral.whole), noun.gender)} {noun.one}"
-        if noun.minor is None or len(numeral.decimals) != _CENTS:
-            return self._numerals.verbalize_count(numeral, noun)
+            return join_count(self._numerals.verbalize(Numeral(numeral.whole), noun.gender), noun.one)
         major = Numeral(numeral.whole)
         if numeral.decimals == "00":
             return self._numerals.verbalize_count(major, noun)
+        if noun.minor is None or len(numeral.decimals) != _CENTS:
+            return self._numerals.verbalize_count(numeral, noun)
         minor = Numeral(numeral.decimals.lstrip("0"))
         if not numeral.whole.strip("0"):
             return self._numerals.verbalize_count(minor, noun.minor)
@@ -151,9 +158,10 @@ class MeasureRules:
                 r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
                 self._verbalize_measure,
             ),
+            self._with_unit_words(),
             make_rule(
                 rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
-                lambda match: self._unit_name(match, self._noun(match["unit"]).many),
+                lambda match: name_alone(self._unit_name(match, self._noun(match["unit"]).many)),
                 needs_digit=False,
             ),
             make_rule(
@@ -162,6 +170,28 @@ class MeasureRules:
                 needs_digit=False,
             ),
         ]
+
+    def _with_unit_words(self) -> Rule:
+        """The number before a unit that is written out, whose words stay as they are."""
+        number, words = self._numerals.measured, any_of(self._language.unit_words)
+        return make_rule(
+            rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?:(?P<from>{number})(?:{DASH})(?P<second>[-−–]?))?"
+            rf"(?P<number>{number})(?=\ ?(?P<word>{words})(?!\w))",
+            self._verbalize_before_unit_word,
+        )
+
+    def _verbalize_before_unit_word(self, match: regex.Match[str]) -> str | None:
+        noun = self._language.unit_words[match["word"]]
+        numeral = self._numerals.parse(match["number"])
+        gendered = self._language.numbers.has_gender(noun.gender)
+        if not (gendered or numeral.decimals or match["signs"]):
+            return None
+        if self._is_time(match["number"], match["word"]):
+            return None
+        signs = self._numerals.verbalize_signs(match["signs"])
+        second = self._numerals.verbalize_signs(match["second"] or "")
+        between = self._from(match["from"], noun) if match["from"] else ""
+        return f"{signs}{between}{second}{self._numerals.verbalize(numeral, noun.gender)}"
 
     def _alone(self) -> list[str]:
         return [
@@ -182,7 +212,7 @@ class MeasureRules:
 
     def _verbalize_measure(self, match: regex.Match[str]) -> str | None:
         noun = self._noun(match["unit"])
-        if self._is_time(match):
+        if self._is_time(match["number"], match["unit"]):
             return None
         numeral = self._numerals.parse(match["number"])
         tight = noun.tight is True or bool(noun.tight and numeral.value >= noun.tight)
@@ -200,14 +230,14 @@ class MeasureRules:
         form = noun.one if describes else self._numerals.noun_form(noun, numeral)
         stop = "." if match["unit"].endswith(".") and at_sentence_end(match) else ""
         number = self._numerals.verbalize(numeral, noun.gender)
-        return f"{signs}{between}{number} {self._unit_name(match, form)}{stop}"
+        return join_count(f"{signs}{between}{number}", self._unit_name(match, form)) + stop
 
-    def _is_time(self, match: regex.Match[str]) -> bool:
+    def _is_time(self, number: str, unit: str) -> bool:
         """Whether the point in the number separates hours from minutes: "7.30 h"."""
         times = self._language.section("times")
-        if not _CLOCK_RE.fullmatch(match["number"]) or "." not in times.get("marks", ""):
+        if not _CLOCK_RE.fullmatch(number) or "." not in times.get("marks", ""):
             return False
-        return bool(times.get("suffix")) and bool(regex.match(times["suffix"], match["unit"]))
+        return bool(times.get("suffix")) and bool(regex.match(times["suffix"], unit))
 
     def _describes(self, match: regex.Match[str]) -> bool:
         """Whether the amount is used like an adjective: "a 5 km run"."""
@@ -222,7 +252,7 @@ class MeasureRules:
     def _verbalize_compound_alone(self, match: regex.Match[str]) -> str | None:
         if len(match["unit"]) + len(match["per"]) <= len("m/s") and match["per"] not in "sh":
             return None
-        return self._unit_name(match, self._noun(match["unit"]).many)
+        return name_alone(self._unit_name(match, self._noun(match["unit"]).many))
 
     def _unit_name(self, match: regex.Match[str], form: str) -> str:
         return form + (self._per(match["per"]) if match["per"] else "")
@@ -248,6 +278,8 @@ class MeasureRules:
 
     def _verbalize_fraction(self, match: regex.Match[str], over: int, under: int) -> str | None:
         if under not in _DENOMINATORS or not 0 < over < under:
+            return None
+        if not self._part(over, under, mixed=bool(match["whole"])):
             return None
         noun = self._noun(match["unit"]) if match["unit"] else None
         if noun is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -10,20 +11,26 @@ from typing import Any, Self
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.languages import language_code
+from wyoming_tts.languages import LanguageTag, language_code
 from wyoming_tts.text.normalization.abbreviations import AbbreviationRules
 from wyoming_tts.text.normalization.addresses import AddressRules
 from wyoming_tts.text.normalization.contexts import ContextRules
 from wyoming_tts.text.normalization.dates import DateRules
 from wyoming_tts.text.normalization.identifiers import IdentifierRules
-from wyoming_tts.text.normalization.language_data import LanguageData, has_language_data, load_language_data
+from wyoming_tts.text.normalization.language_data import (
+    LanguageData,
+    differs_by_region,
+    has_language_data,
+    load_language_data,
+)
 from wyoming_tts.text.normalization.measures import MeasureRules
 from wyoming_tts.text.normalization.numerals import Numerals
 from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
 from wyoming_tts.text.normalization.roman_numerals import RomanNumeralRules
-from wyoming_tts.text.normalization.rules import Rule
+from wyoming_tts.text.normalization.rules import Rule, without_spaces
 from wyoming_tts.text.normalization.times import TimeRules
 
+_OTHER_DIGIT_RE = regex.compile(r"(?![0-9])\p{Nd}")
 _DIGIT_RE = regex.compile(r"\d")
 _TOKEN_RE = regex.compile(r"\S+")
 _SENTENCE_OVER_RE = regex.compile(r"(?:[.!?…][\"'”’»)]?\s|\n)[\"'“‘«(]?$")
@@ -80,6 +87,8 @@ class LanguageRules:
             *RomanNumeralRules(language).rules(),
             *plain_numbers.rules(),
         ]
+        if not language.is_spaced:
+            rules = [without_spaces(each) for each in rules]
         return cls(language, numerals, dates, measures, plain_numbers, tuple(rules))
 
 
@@ -100,18 +109,21 @@ class TextNormalizer:
         """Load the language's data.
 
         Args:
-            language: A code such as "en", "en-us" or "en_US".
+            language: A tag such as "en", "en-us" or "en_US", on whose territory the reading may depend.
             extra: Entries in the format of `data/en.yaml` that override those.
             protected: Whether a token, without the punctuation around it, must not be changed.
 
         Raises:
             ValueError: `extra` is not in that format.
         """
-        code = language_code(language)
+        code, region = language_code(language), LanguageTag.parse(language).region or ""
         self._protected = protected
         self.language_rules: LanguageRules | None = None
         if has_language_data(code):
-            self.language_rules = _compile_rules(code, extra) if extra else _standard_rules(code)
+            region = region if differs_by_region(code, region) else ""
+            self.language_rules = (
+                _compile_rules(code, region, extra) if extra else _standard_rules(code, region)
+            )
 
     @property
     def language(self) -> LanguageData | None:
@@ -128,7 +140,10 @@ class TextNormalizer:
         """Verbalize a window of text; `before` is the text before it, for lookbehind."""
         if self.language_rules is None or not window:
             return window
-        return "".join(self._replacements(self.language_rules.rules, before + window, len(before)))
+        text = before + window
+        if not text.isascii():
+            text = _in_ascii_digits(text, self.language_rules.numerals.decimal_sign)
+        return "".join(self._replacements(self.language_rules.rules, text, len(before)))
 
     def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[str]:
         taken = bytearray(len(text))
@@ -189,13 +204,19 @@ def _capitalize_at_start(text: str, begin: int, words: str) -> str:
     return words[:1].upper() + words[1:] if begins else words
 
 
+def _in_ascii_digits(text: str, decimal: str) -> str:
+    """The text, as long as before, with digits and signs of other scripts as the rules know them."""
+    text = _OTHER_DIGIT_RE.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
+    return text.translate({ord("٫"): decimal, ord("٬"): " ", ord("٪"): "%"})
+
+
 @cache
-def _standard_rules(code: str) -> LanguageRules:
-    return _compile_rules(code, None)
+def _standard_rules(code: str, region: str) -> LanguageRules:
+    return _compile_rules(code, region, None)
 
 
-def _compile_rules(code: str, extra: Mapping[str, Any] | None) -> LanguageRules:
-    language = load_language_data(code, extra)
+def _compile_rules(code: str, region: str, extra: Mapping[str, Any] | None) -> LanguageRules:
+    language = load_language_data(code, extra, region=region)
     try:
         return LanguageRules.of(language)
     except (KeyError, TypeError, AttributeError, regex.error) as error:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, lru_cache
+from typing import Protocol
 
 from unicode_rbnf import RbnfEngine
 from unicode_rbnf.engine import DEFAULT_TOLERANCE
@@ -176,6 +177,35 @@ _GRAMMARS = {
 }
 
 
+class Speller(Protocol):
+    """Spells the numbers of one language."""
+
+    @property
+    def has_ordinals(self) -> bool:
+        """Whether `ordinal` returns ordinals."""
+
+    def has_gender(self, gender: str, /) -> bool:
+        """Whether numbers before a noun of this gender are to be spelled even where others are not."""
+
+    def cardinal(self, number: int | str, *, gender: str = "") -> str:
+        """The number in words, or in digits that the engine says."""
+
+    def ordinal(self, number: int, *, gender: str = "", oblique: bool = False) -> str:
+        """The ordinal."""
+
+    def decimal(self, number: str) -> str:
+        """A decimal number such as "-3.50"."""
+
+    def year(self, number: int) -> str:
+        """A year."""
+
+    def digits(self, number: str) -> str:
+        """Every digit alone."""
+
+    def fraction(self, numerator: int, denominator: int, /) -> str:
+        """A common fraction; empty where there are no words for it."""
+
+
 class _CachingEngine(RbnfEngine):
     """Caches the words below a thousand, of which every larger number is made; they are most of the work."""
 
@@ -224,6 +254,12 @@ class NumberSpeller:
         self._language = language
         self._grammar = _GRAMMARS[language]
         _rules(language)
+
+    has_ordinals = True
+
+    def has_gender(self, _gender: str) -> bool:
+        """Whether the words for a number of things are not those for the number, beyond `cardinal`'s own."""
+        return False
 
     @staticmethod
     def supports(language: str) -> bool:
@@ -341,11 +377,11 @@ class NumberSpeller:
         return rulesets.get(gender) or rulesets[""]
 
     def _spelled(self, number: int, ruleset: str) -> str:
-        return self._grammar.correct(_by_rules(self._language, ruleset, number))
+        return self._grammar.correct(spell_by_rules(self._language, ruleset, number))
 
 
 @lru_cache(maxsize=8192)
-def _by_rules(language: str, ruleset: str, number: int) -> str:
+def spell_by_rules(language: str, ruleset: str, number: int) -> str:
     """The words of a rule set for a number; cached, as the same numbers recur."""
     return _rules(language).format_number(number, ruleset_names=[ruleset]).text
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.text.normalization.cldr import ALONE
 from wyoming_tts.text.normalization.language_data import THIN_SPACES, CountedNoun, LanguageData
 
 _MINUS = "-−–"
@@ -26,7 +28,12 @@ _SIGN_WORDS = {
 
 _ANY_GROUPS = " '’"
 """Separators between groups of three digits where the text is known to be one number."""
-_POINT_RE = regex.compile(r"\d+\.(?!\d{3}$)\d+")
+_FOREIGN_DECIMAL = {
+    ",": r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|",
+    ".": r"\d{1,12},\d{1,2}(?!\d|[.,]\d)|",
+}
+"""A number with the mark for decimals of other languages, by that of this one."""
+_FOREIGN_RE = {",": regex.compile(r"\d+\.(?!\d{3}$)\d+"), ".": regex.compile(r"\d+,\d{1,2}")}
 
 SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
 """Signs before a number; only after something that is not an operand."""
@@ -44,7 +51,12 @@ class Numeral:
     @property
     def value(self) -> float:
         """The number, precise enough to distinguish singular from plural."""
-        return float(f"{self.whole[-15:] or 0}.{self.decimals[:15] or 0}")
+        return float(self.exact)
+
+    @property
+    def exact(self) -> Decimal:
+        """The same with its decimals, also those that are zero."""
+        return Decimal(f"{self.whole[-15:] or 0}.{self.decimals[:15]}")
 
 
 class Numerals:
@@ -53,7 +65,7 @@ class Numerals:
     def __init__(self, language: LanguageData) -> None:
         data = language.section("numbers")
         self._language = language
-        self._decimal = data.get("decimal", ".")
+        self.decimal_sign = self._decimal = data.get("decimal", ".")
         self._groups = data.get("groups", "") + THIN_SPACES
         self._singular_below = data.get("singular_below", 0)
         group = f"[{regex.escape(self._groups, special_only=False)}]"
@@ -61,16 +73,16 @@ class Numerals:
         self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
-        point = r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|" if self._decimal == "," else ""
-        self.measured = f"(?:{point}{self.pattern})"
-        """The same before a unit, where a decimal point is no date: sensors use one in every language."""
+        self.measured = f"(?:{_FOREIGN_DECIMAL[self._decimal]}{self.pattern})"
+        """The same before a unit, where a decimal point is no date and a comma no list: every language has
+        texts with the other mark, and sensors use the point in all."""
         groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
         self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
 
     def parse(self, text: str) -> Numeral:
         """Parse a match of `pattern` or `measured`."""
-        if self._decimal == "," and _POINT_RE.fullmatch(text):
-            text = text.replace(".", ",")
+        if _FOREIGN_RE[self._decimal].fullmatch(text):
+            text = text.replace(",.".replace(self._decimal, ""), self._decimal)
         whole, _, decimals = text.partition(self._decimal)
         return Numeral("".join(char for char in whole if char.isdigit()), decimals)
 
@@ -105,8 +117,20 @@ class Numerals:
         """The singular or plural of the noun that this number takes."""
         if self._singular_below:
             return noun.one if numeral.value < self._singular_below else noun.many
-        return noun.one if numeral.whole.lstrip("0") == "1" and not numeral.decimals else noun.many
+        return noun.form(self._language.plural_category(numeral.exact))
 
     def verbalize_count(self, numeral: Numeral, noun: CountedNoun) -> str:
         """The number and the noun in words."""
-        return f"{self.verbalize(numeral, noun.gender)} {self.noun_form(noun, numeral)}"
+        return join_count(self.verbalize(numeral, noun.gender), self.noun_form(noun, numeral))
+
+
+def join_count(number: str, form: str) -> str:
+    """A number and a noun: behind it, around it (`{number}`), or, after `=`, a noun that says the number."""
+    if form.startswith(ALONE):
+        return form[len(ALONE) :]
+    return form.format(number=number) if "{number}" in form else f"{number} {form}"
+
+
+def name_alone(form: str) -> str:
+    """A noun without its number."""
+    return " ".join(form.removeprefix(ALONE).replace("{number}", "").split())

@@ -52,7 +52,7 @@ class PlainNumberRules:
 
     def _ordinals(self) -> list[Rule]:
         data = self._language.section("numbers")
-        if data.get("ordinal_plain"):
+        if data.get("ordinal_plain") or not self._language.numbers.has_ordinals:
             return []
         return [
             make_rule(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from wyoming_tts.languages import language_code
-from wyoming_tts.text.normalization.language_data import has_language_data
+from wyoming_tts.languages import LanguageTag, language_code
+from wyoming_tts.text.normalization.language_data import differs_by_region, has_language_data
 from wyoming_tts.text.normalization.normalizer import TextNormalizer, protect_nothing
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
@@ -26,28 +27,33 @@ Extra = Mapping[str, Mapping[str, Any]]
 
 
 class NormalizerRegistry:
-    """Loads the normalizer of each language once."""
+    """Loads the normalizer of each language once, and that of a territory where it speaks otherwise."""
 
     def __init__(self, extra: Extra = MappingProxyType({})) -> None:
         """Take the user's entries, by language code."""
         self._extra = extra
-        self._normalizers: dict[str, TextNormalizer] = {}
+        self._normalizers: dict[LanguageTag, TextNormalizer] = {}
 
     def is_loaded(self, language: str) -> bool:
         """Whether `normalizer` returns at once for this language."""
-        code = language_code(language)
-        return code in self._normalizers or not has_language_data(code)
+        return _key(language) in self._normalizers or not has_language_data(language_code(language))
 
     def load(self, language: str) -> None:
         """Load a language's data; blocks."""
-        code = language_code(language)
-        if self.is_loaded(code):
+        if self.is_loaded(language):
             return
+        code, key = language_code(language), _key(language)
+        usual = replace(key, region=None)
+        if key != usual and not differs_by_region(code, key.region or ""):
+            self.load(code)
+            self._normalizers[key] = self._normalizers[usual]
+            return
+        tag = f"{code}_{key.region}" if key.region else code
         try:
-            self._normalizers[code] = TextNormalizer(code, extra=self._extra.get(code))
+            self._normalizers[key] = TextNormalizer(tag, extra=self._extra.get(code))
         except ValueError as error:
             _LOGGER.error("%s is ignored for %r: %s", FILE_NAME, code, error)  # noqa: TRY400 - says it all
-            self._normalizers[code] = TextNormalizer(code)
+            self._normalizers[key] = TextNormalizer(tag)
 
     def normalizer(self, language: str, protected: Callable[[str], bool] = protect_nothing) -> TextNormalizer:
         """Return the language's normalizer; without data for it, one that changes nothing.
@@ -56,11 +62,16 @@ class NormalizerRegistry:
             language: such as `en` or `en_US`.
             protected: whether a token, without the punctuation around it, must not be changed.
         """
-        code = language_code(language)
-        if not has_language_data(code):
+        if not has_language_data(language_code(language)):
             return TextNormalizer("")
-        self.load(code)
-        return self._normalizers[code].protecting(protected)
+        self.load(language)
+        return self._normalizers[_key(language)].protecting(protected)
+
+
+def _key(language: str) -> LanguageTag:
+    """The tag of a language, without the territory that the language alone most likely means."""
+    tag = LanguageTag.parse(language)
+    return replace(tag, region=None) if tag.is_likely_region else tag
 
 
 def load_user_entries(directories: Iterable[Path]) -> Extra:

@@ -98,7 +98,7 @@ def _digit_run(run: str, rules: LanguageRules | None) -> str:
 
 
 def _telephone(text: str, rules: LanguageRules | None) -> str | None:
-    plus = rules.language.word("plus") if rules else "+"
+    plus = (rules.language.word("plus") if rules else "") or "+"
     return telephone_number(text, plus=plus, digits=lambda run: _digit_run(run, rules)) or None
 
 
@@ -106,7 +106,8 @@ def _fraction(text: str, rules: LanguageRules | None) -> str | None:
     match = _FRACTION_RE.fullmatch(text)
     if match is None or rules is None or int(match[3]) <= 1:
         return None
-    return rules.measures.verbalize_fraction(int(match[2]), int(match[3]), match[1] and str(int(match[1])))
+    whole = match[1] and str(int(match[1]))
+    return rules.measures.verbalize_fraction(int(match[2]), int(match[3]), whole) or None
 
 
 def _time(text: str, _rules: LanguageRules | None) -> str | None:

@@ -24,6 +24,10 @@ class NounEntry(YamlModel):
 
     one: str | None = None
     many: str | None = None
+    zero: str | None = None
+    two: str | None = None
+    few: str | None = None
+    other: str | None = None
     gender: str | None = None
     per: str | None = None
     of: str | None = None
@@ -70,6 +74,12 @@ class NumbersSection(YamlModel):
     tight_scales: Scales | None = None
     bare_scales: Scales | None = None
     scale_unit: str | None = None
+    integers: str | None = None
+    cardinals: Words | None = None
+    point: str | None = None
+    decimals: str | None = None
+    ordinal_rules: Words | None = None
+    phone: str | None = None
     decades: DecadesSection | None = None
 
 
@@ -112,6 +122,7 @@ class DatesSection(YamlModel):
     order: str | None = None
     marks: str | None = None
     months: Names | None = None
+    month_names: Texts | None = None
     weekdays: Names | None = None
     ambiguous: Texts | None = None
     day: str | None = None
@@ -208,6 +219,12 @@ class LanguageEntries(YamlModel):
     abbreviations: Abbreviations | None = None
     phrases: Words | None = None
     addresses: Words | None = None
+
+
+class ShippedEntries(LanguageEntries):
+    """All sections of one language, and those that territories have otherwise."""
+
+    regions: dict[str, LanguageEntries] | None = None
 
 
 class UserEntries(YamlModel):

@@ -14,6 +14,7 @@ import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
+from wyoming_tts.text.normalization.rules import UNSPACED
 from wyoming_tts.text.plain_text import TextPiece
 
 MAX_WINDOW_CHARS = 200
@@ -23,6 +24,13 @@ _BEFORE_CHARS = 48
 
 _TOKEN_RE = regex.compile(r"\s*+(\S++)(?=\s)")
 _LAST_TOKEN_RE = regex.compile(r"\s*+(\S++)")
+_UNSPACED = UNSPACED + "、。，！？：；"
+_UNSPACED_RUN = rf"[{_UNSPACED}]{{1,12}}+"
+_UNSPACED_TOKEN_RE = regex.compile(rf"\s*+({_UNSPACED_RUN}|[^\s{_UNSPACED}]++)(?=.)", regex.DOTALL)
+"""In a language without spaces, where a token is a run of its letters or of anything else."""
+_UNSPACED_LAST_TOKEN_RE = regex.compile(rf"\s*+({_UNSPACED_RUN}|[^\s{_UNSPACED}]++)")
+_UNSPACED_WORD_RE = regex.compile(rf"[{UNSPACED}]*+[、。，！？：；].*+|[{UNSPACED}]{{3,}}+")
+_UNSPACED_LETTERS_RE = regex.compile(_UNSPACED_RUN)
 _WORD_RE = regex.compile(
     r"[\"'“”„‘«»‹›(\[¿¡]*+(?P<core>\p{L}[\p{L}\p{M}'’]*+(?:-[\p{L}\p{M}'’]++)*+)"
     r"(?P<stop>\.?)[.,;:!?…\"'“”’»«›)\]]*+"
@@ -43,6 +51,7 @@ class StreamingNormalizer:
         self._special = _special_words(normalizer.language) if normalizer.language else frozenset[str]()
         self._units = self._normalizer.language.units if self._normalizer.language else {}
         self._half_day_re = _half_day(normalizer.language)
+        self._is_spaced = normalizer.language is None or normalizer.language.is_spaced
         self._held = ""
         self._scanned = 0
         """End of the open window's tokens in `_held`."""
@@ -60,12 +69,13 @@ class StreamingNormalizer:
             return [piece]
         self._held += piece.text
         if (
-            not self._passing
+            self._is_spaced
+            and not self._passing
             and len(self._held) - self._scanned <= MAX_TOKEN_CHARS
             and not _SPACE_RE.search(piece.text)
         ):
             return []
-        return _pieces(self._scan(_TOKEN_RE))
+        return _pieces(self._scan(_TOKEN_RE if self._is_spaced else _UNSPACED_TOKEN_RE))
 
     @property
     def begun(self) -> str:
@@ -74,7 +84,8 @@ class StreamingNormalizer:
 
     def flush(self) -> list[TextPiece]:
         """Return what is held back although more text may follow, as it has been held for long enough."""
-        spoken = [*self._scan(_LAST_TOKEN_RE), self._close(), self._pass(len(self._held))]
+        last = _LAST_TOKEN_RE if self._is_spaced else _UNSPACED_LAST_TOKEN_RE
+        spoken = [*self._scan(last), self._close(), self._pass(len(self._held))]
         return _pieces(iter(spoken))
 
     def finish(self) -> list[TextPiece]:
@@ -139,6 +150,9 @@ class StreamingNormalizer:
         return text
 
     def _is_plain(self, token: str, *, inside: bool) -> bool:
+        if not self._is_spaced and _UNSPACED_LETTERS_RE.fullmatch(token):
+            # A short run inside may stand between two numbers, as in a date.
+            return not inside or _UNSPACED_WORD_RE.fullmatch(token) is not None
         word = _WORD_RE.fullmatch(token)
         if word is None:
             return False

@@ -154,7 +154,9 @@ class TimeRules:
             time = self._hour(hour)
         else:
             name = self._pattern(int(hour), int(minute))
-            time = str(self._data[name]).format(hour=self._hour(hour), minute=self._minute(minute))
+            time = str(self._data[name]).format(
+                hour=self._hour(hour), minute=self._minute(minute), zero=self._language.numbers.digits("0")
+            )
         return self._with_half(time, half)
 
     def _with_half(self, time: str, half: str) -> str:

@@ -172,7 +172,7 @@ def test_a_protected_token_is_not_normalized() -> None:
 
 def test_text_in_an_unknown_language_is_not_normalized() -> None:
     assert _normalize(["5 °C", " Mr. X"], TextNormalizer("tlh")) == "5 °C Mr. X"
-    assert StreamingNormalizer(TextNormalizer("zh-cn")).feed(TextPiece("在 5 °C")) == [TextPiece("在 5 °C")]
+    assert StreamingNormalizer(TextNormalizer("tlh")).feed(TextPiece("5 °C")) == [TextPiece("5 °C")]
 
 
 def test_the_region_of_a_language_does_not_matter() -> None:
@@ -193,7 +193,7 @@ def test_user_data_extends_the_shipped_data() -> None:
 
 def test_malformed_data_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"do not follow the format of en\.yaml"):
-        TextNormalizer("en", extra={"units": {"km": {"many": "kilometers"}}})
+        TextNormalizer("en", extra={"units": {"smoot": {"many": "smoots"}}})
 
 
 HOSTILE = [

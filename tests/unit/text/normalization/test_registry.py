@@ -28,10 +28,20 @@ def test_language_data_is_loaded_lazily_and_once() -> None:
     languages = NormalizerRegistry()
     assert not languages.is_loaded("de_DE")
     languages.load("de_DE")
-    assert languages.is_loaded("de-at")
+    assert languages.is_loaded("de")
     assert not languages.is_loaded("fr")
     first = languages.normalizer("de")
-    assert languages.normalizer("de_CH").language is first.language
+    assert languages.normalizer("de_LU").language is first.language
+
+
+def test_a_territory_has_what_it_writes_otherwise() -> None:
+    languages = NormalizerRegistry()
+    assert languages.normalizer("es_MX").normalize("son 1,234.5") == (
+        "son mil doscientos treinta y cuatro coma cinco"
+    )
+    assert languages.normalizer("es_ES").normalize("son 1.234,5") == (
+        "son mil doscientos treinta y cuatro coma cinco"
+    )
 
 
 def test_text_in_a_language_without_data_is_unchanged() -> None:
@@ -44,7 +54,7 @@ def test_text_in_a_language_without_data_is_unchanged() -> None:
 def test_language_data_not_preloaded_is_loaded_on_first_use() -> None:
     languages = NormalizerRegistry()
     assert languages.normalizer("en_GB").normalize("5 km") == "Five kilometers"
-    assert languages.is_loaded("en")
+    assert languages.is_loaded("en-gb")
 
 
 def test_protected_tokens_apply_only_to_the_normalizer_they_were_given_to() -> None:
@@ -63,7 +73,7 @@ def test_user_entries_take_precedence_over_the_shipped_data() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"units": {"km": {"many": "kilometers"}}},
+        {"units": {"smoot": {"many": "smoots"}}},
         {"units": 5},
         {"words": ["and"]},
         pytest.param({"unit": {"smoot": {"one": "smoot"}}}),
@@ -157,7 +167,8 @@ def test_every_mistake_is_reported_with_its_line_and_does_not_affect_other_langu
     assert lines[1:] == [
         "line 4: got 5 for 'one', expected text",
         (
-            "line 4: got the key 'mny', expected one, many, gender, per, of, alone, spaced, tight or minor; "
+            "line 4: got the key 'mny', expected one, many, zero, two, few, other, gender, per, of, "
+            "alone, spaced, tight or minor; "
             "did you mean 'many'?"
         ),
         "line 5: got a list for 'foot', expected an entry such as {one: kilometer, many: kilometers}",

@@ -1,0 +1,73 @@
+"""Spoken forms of every language: the tables in `spoken`, judged by the phonemes of the words written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+from piper.phonemize_espeak import EspeakPhonemizer
+
+from wyoming_tts.text.normalization import NormalizerRegistry, StreamingNormalizer
+from wyoming_tts.text.plain_text import TextPiece
+
+TABLES = sorted((Path(__file__).parent / "spoken").glob("*.yaml"))
+SPOKEN = NormalizerRegistry()
+
+ESPEAK_VOICES = {
+    "en": "en-us",
+    "en_GB": "en-gb",
+    "es_MX": "es-419",
+    "es_AR": "es-419",
+    "fr_CH": "fr-ch",
+    "no": "nb",
+    "pt": "pt-br",
+    "pt_PT": "pt",
+    "zh": "cmn",
+}
+"""The voices of espeak-ng for languages that it does not know by their code."""
+
+
+def load_rows(table: Path) -> list[tuple[str, str]]:
+    return [(str(text), str(words)) for text, words in yaml.safe_load(table.read_text(encoding="utf-8"))]
+
+
+ROWS = [(table.stem, *row) for table in TABLES for row in load_rows(table)]
+
+
+@cache
+def phonemizer() -> EspeakPhonemizer:
+    return EspeakPhonemizer()
+
+
+def phonemes(language: str, text: str) -> str:
+    """The phonemes without stress and pauses, which differ between spellings of the same words."""
+    voice = ESPEAK_VOICES.get(language, language.partition("_")[0])
+    sounds = "".join("".join(sentence) for sentence in phonemizer().phonemize(voice, text))
+    return "".join(sound for sound in sounds if sound not in "ˈˌ ,.!?:;-—")
+
+
+def normalize(language: str, pieces: Iterable[str]) -> str:
+    stream = StreamingNormalizer(SPOKEN.normalizer(language))
+    spoken = [each for piece in pieces for each in stream.feed(TextPiece(piece))]
+    return "".join(each.text for each in [*spoken, *stream.finish()])
+
+
+@pytest.mark.parametrize(("language", "text", "words"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
+def test_text_sounds_like_its_words_written_out(language: str, text: str, words: str) -> None:
+    spoken = normalize(language, [text])
+    assert phonemes(language, spoken) == phonemes(language, words), spoken
+
+
+@pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
+def test_text_may_arrive_letter_by_letter(table: Path) -> None:
+    for text, _ in load_rows(table):
+        assert normalize(table.stem, text) == normalize(table.stem, [text])
+
+
+@pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
+def test_words_written_out_are_left_as_they_are(table: Path) -> None:
+    for _, words in load_rows(table):
+        assert normalize(table.stem, [words]) == words
