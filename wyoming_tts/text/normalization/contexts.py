@@ -41,9 +41,10 @@ class ContextRules:
         if after := self._data.get("digits_after"):
             found.append(
                 make_rule(
-                    rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )(?P<code>\d{{3,10}})"
+                    rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )"
+                    r"(?P<code>\d{2,4}(?:[\ -]\d{2,4}){2,5}|\d{3,10})"
                     rf"(?![\w/%°²³-]|[.,:]\d|\ {counted})",
-                    lambda match: digits(match["code"]),
+                    lambda match: ", ".join(digits(run) for run in regex.split(r"[ -]", match["code"])),
                 )
             )
         if after := self._data.get("postal_after"):

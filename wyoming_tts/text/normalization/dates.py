@@ -85,9 +85,8 @@ class DateRules:
             return []
         first, second = self._in_order()
         return [
-            make_rule(
-                rf"(?<=\b(?i:{after})\ ){first}[{self._marks()}]{second}{_ENDS}", self._verbalize_numeric
-            )
+            make_rule(rf"(?<=\b(?i:{after})\ ){one}[{self._marks()}]{two}{_ENDS}", self._verbalize_numeric)
+            for one, two in ((first, second), (second, first))
         ]
 
     def _stop(self) -> str:

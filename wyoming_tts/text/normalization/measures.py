@@ -134,7 +134,7 @@ class MeasureRules:
             spoken = self._numerals.verbalize_count(numeral, self._from_scales[scale])
         else:
             spoken = self._numerals.verbalize(numeral, noun.gender)
-        return f"{spoken} {self._language.word('range')} "
+        return f"{spoken} {self._language.word('range') or '–'} "
 
     def _per(self, denominator: str) -> str:
         noun = self._units.get(denominator)

@@ -73,6 +73,7 @@ class Numerals:
         self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
+        self.foreign_decimal = f"(?:{_FOREIGN_DECIMAL[self._decimal][:-1]})"
         self.measured = f"(?:{_FOREIGN_DECIMAL[self._decimal]}{self.pattern})"
         """The same before a unit, where a decimal point is no date and a comma no list: every language has
         texts with the other mark, and sensors use the point in all."""

@@ -184,6 +184,12 @@ class PlainNumberRules:
                     )
                 ),
             ),
+            make_rule(  # with a minus sign, the other mark is no date's, time's or version's
+                rf"(?=[-−])(?P<signs>{APART}[-−])(?P<number>{self._numerals.foreign_decimal}){NOT_MORE}",
+                lambda match: (
+                    self._numerals.verbalize_signs(match["signs"]) + self._verbalize(match["number"])
+                ),
+            ),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
                 lambda match: (

@@ -105,6 +105,7 @@ class TimesSection(YamlModel):
     small_minute: str | None = None
     hour_suffix: str | None = None
     half_day: str | None = None
+    half_day_marks: str | None = None
     hour_gender: str | None = None
     hours: Words | None = None
     named: Words | None = None

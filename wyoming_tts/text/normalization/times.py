@@ -25,6 +25,7 @@ class TimeRules:
         self._numerals = numerals
         self._data = language.section("times")
         self._half_days = self._data.get("half_days") or {}
+        self._half_day_marks = self._data.get("half_day_marks") or ""
         self._needs = self._data.get("before") or ""
 
     def rules(self) -> list[Rule]:
@@ -49,7 +50,7 @@ class TimeRules:
         ]
 
     def _marks(self) -> str:
-        marks = self._data.get("marks", ":")
+        marks = self._data.get("marks", ":") + self._half_day_marks
         letters = "".join(mark for mark in marks if mark.isalpha())
         others = regex.escape("".join(mark for mark in marks if not mark.isalpha()), special_only=False)
         return rf"(?:[{others}]|\ ?[{letters}]\ ?)" if letters else f"[{others}]"
@@ -129,6 +130,8 @@ class TimeRules:
 
     def _verbalize_clock(self, match: regex.Match[str]) -> str | None:
         if match["mark"] == "." and not (match["suffix"] or match["half2"] or match["before"]):
+            return None
+        if match["mark"] in self._half_day_marks and not match["half2"]:
             return None
         half = self._half_word(match["half2"])
         spoken = self.verbalize(match["hour"], match["minute"], half)

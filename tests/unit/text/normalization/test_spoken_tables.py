@@ -18,7 +18,7 @@ SPOKEN = NormalizerRegistry()
 
 ESPEAK_VOICES = {
     "en": "en-us",
-    "en_GB": "en-gb",
+    "en_GB": "en-gb-x-rp",
     "es_MX": "es-419",
     "es_AR": "es-419",
     "fr_CH": "fr-ch",
