@@ -113,7 +113,7 @@ def _units(language: str, data: Mapping[str, Any], per: str) -> Iterator[tuple[s
         if not entry:
             continue
         behind_per = str((lengths.get("long") or {}).get("per", "")).removeprefix("{0} ")
-        if per and behind_per.startswith(f"{per} "):
+        if per and behind_per.startswith(f"{per} ") and behind_per != f"{per} {entry['one']}":
             entry["per"] = behind_per.removeprefix(f"{per} ")
         if unit in WITHOUT_NUMBER:
             entry["alone"] = True

@@ -93,7 +93,16 @@ SIGNS: Mapping[str, str] = MappingProxyType(
 )
 
 WITHOUT_NUMBER = frozenset(
-    {"power-kilowatt", "energy-kilowatt-hour", "frequency-hertz", "pressure-hectopascal"}
+    {
+        "concentr-part-per-1e6",
+        "concentr-part-per-1e9",
+        "energy-kilowatt-hour",
+        "frequency-hertz",
+        "power-kilowatt",
+        "pressure-hectopascal",
+        "speed-kilometer-per-hour",
+        "speed-mile-per-hour",
+    }
 )
 """Units whose sign is read as a word where it has no number, as no word is written so."""
 ONLY_SPACED = frozenset({"temperature-kelvin", "mass-tonne", "electric-ampere", "energy-joule"})
