@@ -42,10 +42,6 @@ from wyoming_tts.style_tables import pack_names, read_packed_table
 
 _LOGGER = logging.getLogger(__name__)
 
-SLOWEST = 0.5
-FASTEST = 2.0
-"""The speeds that the model was made for; others are clamped to these."""
-
 _ATTRIBUTION = Attribution("hexgrad/Kokoro-82M", "https://huggingface.co/hexgrad/Kokoro-82M")
 
 TYPICAL_SENTENCE = 70
@@ -203,7 +199,7 @@ class LoadedKokoro:
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
         """Phonemize in the first step, then speak in chunks or batches, as `KokoroModel.speak`.
 
-        The speed is `prosody.speed / prosody.length_scale`, clamped to SLOWEST and FASTEST. A punctuation
+        The speed is `prosody.speed / prosody.length_scale`, clamped to those of the model. A punctuation
         mark at a batch's end is followed by its pause.
 
         Raises:
@@ -303,7 +299,8 @@ class LoadedKokoro:
 
     def _speed(self, prosody: Prosody) -> float:
         requested = prosody.speed / (prosody.length_scale or 1.0)
-        speed = min(max(requested, SLOWEST), FASTEST)
+        slowest, fastest = self._model.speeds
+        speed = min(max(requested, slowest), fastest)
         if self._whole_speeds:
             speed = float(max(1, round(speed)))
         if speed != requested:

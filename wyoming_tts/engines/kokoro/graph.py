@@ -25,6 +25,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
+from wyoming_tts.engines.kokoro.durations import scale_durations
 from wyoming_tts.engines.kokoro.generator_graph import (
     HARMONICS,
     GeneratorNames,
@@ -56,7 +57,7 @@ class KokoroCut:
     energy: str
     """Shape (1, 1, frames)."""
     durations: str
-    """Of the tokens, rounded, in pairs of frames; empty if it cannot be told."""
+    """Of the tokens, in pairs of frames; empty if they cannot be told, and so not be made exact."""
     harmonics: str
     """Shape (1, bins + 2, rate * frames + 1)."""
     frames: str
@@ -85,6 +86,7 @@ class KokoroGraph:
             Exception: of any kind that the onnx package raises for a file that is no model.
         """
         graph = self._graph = OnnxGraph.read(path)
+        self._durations = scale_durations(graph)
         self._quantized = SignedWeights(graph) if has_exact_products() else graph
         self._inputs = graph.inputs.keys()
         self._text = graph.dependents(self._inputs - {STYLE, "speed"})
@@ -105,7 +107,7 @@ class KokoroGraph:
         self._floats = self._in_floats(spectrum, {frames, harmonics})
         self._norms = find_instance_norms(self._floats, self._floats.nodes)
         parts = tuple(self._parts(places, harmonics, rate))
-        return KokoroCut(pitch, energy, self._durations(pitch), harmonics, frames, tuple(places), parts, bins)
+        return KokoroCut(pitch, energy, self._durations, harmonics, frames, tuple(places), parts, bins)
 
     def write_generator(self, cut: KokoroCut) -> list[WrittenGenerator]:
         """The parts of the generator as models of their own, after `cut`.
@@ -253,11 +255,6 @@ class KokoroGraph:
             if data != pitch and data not in by_pitch:
                 return data
         raise CannotCut("its decoder takes no energy")
-
-    def _durations(self, pitch: str) -> str:
-        """The only tensor that is rounded on the way from the text to the pitch."""
-        rounded = [node for node in self._graph.ancestors([pitch]) if node.kind == "Round"]
-        return rounded[0].outputs[0] if len(rounded) == 1 else ""
 
     def _in_floats(self, result: str, sources: Collection[str]) -> OnnxGraph:
         """The nodes between some tensors, with 32-bit floats."""

@@ -29,9 +29,6 @@ class OnnxGraph:
             raise CannotCut("its weights lie in other files")
         if graph.sparse_initializer:
             raise CannotCut("it has sparse weights")
-        weights = {each.name for each in graph.initializer}
-        self.inputs: Mapping[str, Any] = {each.name: each for each in graph.input if each.name not in weights}
-        """Their declarations by name, without those of weights."""
         self.output = graph.output[0]
         """The declaration of the samples."""
         self.read_nodes()
@@ -49,8 +46,13 @@ class OnnxGraph:
         return cls(onnx.load(path, load_external_data=False))
 
     def read_nodes(self) -> None:
-        """Read nodes and weights; again after they were edited."""
-        self.weights: dict[str, Any] = {each.name: each for each in self.model.graph.initializer}
+        """Read inputs, nodes and weights; again after they were edited."""
+        graph = self.model.graph
+        self.weights: dict[str, Any] = {each.name: each for each in graph.initializer}
+        self.inputs: Mapping[str, Any] = {
+            each.name: each for each in graph.input if each.name not in self.weights
+        }
+        """Their declarations by name, without those of weights."""
         self.nodes = _in_order([Node.of(each) for each in self.model.graph.node])
         self.producers = {output: node for node in self.nodes for output in node.outputs}
         self.users: dict[str, list[Node]] = {}

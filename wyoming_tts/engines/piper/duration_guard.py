@@ -2,8 +2,9 @@
 
 The lengths of phonemes are an exponential of noise times `noise_w_scale`, so a sentence can come out at any
 length, and the model allocates a matrix of its frames by its phonemes before anybody sees how many there are.
-VITS rounds the lengths up with the only Ceil of its graph. Behind it the guard adds them up: beyond the limit
-each phoneme gets one frame instead, which costs nothing, and the sum, an output of its own, tells of it.
+VITS rounds the lengths up with the only Ceil of its graph. Behind it they are divided by the speed
+(`duration_scaling`), and the guard adds them up: beyond the limit each phoneme gets one frame instead, which
+costs nothing, and the sum, an output of its own, tells of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,14 @@ from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
+
+from wyoming_tts.engines.onnx_graph.duration_scaling import (
+    SPEED,
+    GraphStep,
+    declare_speed,
+    scaling_steps,
+    scaling_weights,
+)
 
 FRAMES: Final = "wyoming_tts_frames"
 """Name of the output: how many frames the sentence would have."""
@@ -24,7 +33,9 @@ _FLOAT = 1
 
 
 def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
-    """Add the guard to an onnx.GraphProto; False, and nothing changed, if its durations cannot be told.
+    """Add the guard, and the input SPEED, to an onnx.GraphProto; False if its durations cannot be told.
+
+    Then nothing is changed.
 
     Args:
         graph: The graph. `set_frame_limit` sets its limit, which is 0 until then.
@@ -44,25 +55,30 @@ def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
     ceil.output[0] = raw
     for offset, (kind, inputs, output, attributes) in enumerate(guard_steps(raw, used), start=1):
         graph.node.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
-    for name, value in ((_LIMIT, 0.0), (_LARGEST, _MOST_TOLD)):
-        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32), name))
+    limits = {_LIMIT: np.array(0.0, dtype=np.float32), _LARGEST: np.array(_MOST_TOLD, dtype=np.float32)}
+    for name, value in (limits | scaling_weights()).items():
+        graph.initializer.append(numpy_helper.from_array(value, name))
+    declare_speed(graph)
     return True
 
 
-def guard_steps(raw: str, used: str) -> list[tuple[str, list[str], str, dict[str, Any]]]:
-    """The guard's operators: kind, inputs, output and attributes of each.
+def guard_steps(raw: str, used: str) -> list[GraphStep]:
+    """The guard's operators.
 
     Args:
-        raw: Name of the lengths as the model wants them.
+        raw: Name of the lengths as the model wants them at normal speed.
         used: Name of those that it gets.
     """
+    scaled = "wyoming_tts_scaled_durations"
     return [
         ("ReduceSum", [raw], "wyoming_tts_sum", {"keepdims": 0}),
-        ("Cast", ["wyoming_tts_sum"], "wyoming_tts_total", {"to": _FLOAT}),
+        ("Cast", ["wyoming_tts_sum"], "wyoming_tts_natural_total", {"to": _FLOAT}),
+        ("Div", ["wyoming_tts_natural_total", SPEED], "wyoming_tts_total", {}),
         ("Min", ["wyoming_tts_total", _LARGEST], FRAMES, {}),
         ("Less", ["wyoming_tts_total", _LIMIT], "wyoming_tts_is_short", {}),
         ("Sign", [raw], "wyoming_tts_one_each", {}),
-        ("Where", ["wyoming_tts_is_short", raw, "wyoming_tts_one_each"], used, {}),
+        *scaling_steps(raw, scaled),
+        ("Where", ["wyoming_tts_is_short", scaled, "wyoming_tts_one_each"], used, {}),
     ]
 
 

@@ -227,7 +227,7 @@ class LoadedPiper:
         yield NO_SAMPLES
         for ids in sentences:
             feeds = model_feeds(self._model.inputs, ids, scales, speaker)
-            yield from self._model.speak(feeds, low_latency=segment.is_first)
+            yield from self._model.speak(feeds, speed=prosody.speed, low_latency=segment.is_first)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:  # noqa: ARG002  # the same for all speakers
         """The segment's phonemes that the voice has a sound for, those of `[[ ]]` blocks included.
@@ -251,7 +251,7 @@ class LoadedPiper:
 
     def _scales(self, prosody: Prosody) -> tuple[float, float, float]:
         config = self._config
-        length = _or_default(prosody.length_scale, config.length_scale) / prosody.speed
+        length = _or_default(prosody.length_scale, config.length_scale)
         noise = _or_default(prosody.noise_scale, config.noise_scale)
         return noise, length, _or_default(prosody.noise_w_scale, config.noise_w_scale)
 

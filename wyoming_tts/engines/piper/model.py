@@ -19,6 +19,7 @@ import numpy as np
 from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.chunked_inference import ChunkedInference, ModelStage, chunk_ends
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
+from wyoming_tts.engines.onnx_graph.duration_scaling import SPEED, speed_feed
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, PiperGraph
 from wyoming_tts.engines.piper.text_check import check_rewritten
@@ -86,9 +87,12 @@ class PiperModel(Protocol):
         """As `LoadedVoice.shares_cores`."""
         ...
 
-    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+    def speak(
+        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+    ) -> Iterator[Samples]:
         """Run the model in steps, each of which yields the next samples, shape (n,).
 
+        The time of the text is divided by `speed`.
         With `low_latency` the first audio comes as early as possible, at the price of more work for edges.
 
         Raises:
@@ -172,6 +176,18 @@ def model_feeds(
     return feeds | ({"sid": np.array([speaker], dtype=np.int64)} if "sid" in inputs else {})
 
 
+def _at_speed(model: OnnxModel, feeds: Mapping[str, Any], speed: float) -> dict[str, Any]:
+    """The feeds at a speed: exactly if the model has an input for it, else by the length of its phonemes."""
+    if SPEED in model.inputs:
+        return {**feeds, **speed_feed(speed)}
+    noise, length, noise_of_lengths = feeds["scales"]
+    return {**feeds, "scales": np.array([noise, length / speed, noise_of_lengths], dtype=np.float32)}
+
+
+def _public_inputs(model: OnnxModel) -> Mapping[str, str]:
+    return {name: kind for name, kind in model.inputs.items() if name != SPEED}
+
+
 def _open_cut_or_whole(path: Path, options: EngineOptions, bound: DurationBound) -> PiperModel:
     try:
         return _open_parts(path, options, bound)
@@ -236,17 +252,19 @@ class WholeModel:
         self._model = model
         self._bound = bound
         self._tells_frames = FRAMES in [output.name for output in model.get_outputs()]
-        self.inputs = model.inputs
+        self.inputs = _public_inputs(model)
         self.shares_cores = False
         """A whole sentence on a single core would occupy it for long."""
 
     def __repr__(self) -> str:
         return repr(self._model)
 
-    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+    def speak(
+        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+    ) -> Iterator[Samples]:
         """As `PiperModel.speak`, in one step, whatever the latency."""
         del low_latency
-        results = self._model.run(None, feeds)
+        results = self._model.run(None, _at_speed(self._model, feeds, speed))
         samples: Samples = results[0].reshape(-1)
         frames = float(results[1]) if self._tells_frames else len(samples) / self._bound.hop
         self._bound.check(frames, feeds["input"].shape[-1])
@@ -269,7 +287,7 @@ class CutModel:
     def __init__(
         self, text: OnnxModel, parts: Sequence[OnnxModel], cut: GraphCut, bound: DurationBound
     ) -> None:
-        self.inputs = text.inputs
+        self.inputs = _public_inputs(text)
         self._bound = bound
         self.shares_cores = text.shares_cores
         self._text = text
@@ -283,13 +301,15 @@ class CutModel:
     def __repr__(self) -> str:
         return f"{self._text!r} in {1 + len(self._stages)} parts"
 
-    def speak(self, feeds: Mapping[str, Any], *, low_latency: bool = True) -> Iterator[Samples]:
+    def speak(
+        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+    ) -> Iterator[Samples]:
         """As `PiperModel.speak`; the first step, for the text, yields no samples."""
         # Decided once: the chunks of a sentence do not depend on the load while it is spoken.
         is_crowded = not self._text.has_cores()
         doublings = min(self._doublings(), _CROWDED_MAX_DOUBLINGS if is_crowded else _MAX_DOUBLINGS)
         larger = min(self._first_doublings(low_latency=low_latency, is_crowded=is_crowded), doublings)
-        sentence = self._encode(feeds)
+        sentence = self._encode(_at_speed(self._text, feeds, speed))
         yield NO_SAMPLES
         first = self._first_chunk << larger
         try:

@@ -15,6 +15,7 @@ import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.onnx import OnnxModel, open_models
+from wyoming_tts.engines.onnx_graph.duration_scaling import speed_feed
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 
 LEAST_DECIBELS = 90.0
@@ -22,11 +23,11 @@ LEAST_DECIBELS = 90.0
 of all layouts have 124 or more."""
 
 _PROBES = (
-    (7, (0.667, 1.3, 0.8)),
-    (45, (0.5, 0.9, 2.2)),
+    (7, (0.667, 1.3, 0.8), 1.0),
+    (45, (0.5, 0.9, 2.2), 1.7),
 )
-"""Phonemes, and scales. The first is shorter than relative positions reach; some noise of the second exceeds
-the range of the splines."""
+"""Phonemes, scales, speed. The first is shorter than relative positions reach; some noise of the second
+exceeds the range of the splines."""
 
 _PATTERN = {
     "noise_first": np.array(0, dtype=np.int64),
@@ -75,12 +76,13 @@ def _results(path: Path, options: EngineOptions, content: bytes, phonemes: int) 
 
 
 def _feeds(model: OnnxModel, phonemes: int) -> Iterator[Mapping[str, Any]]:
-    for count, scales in _PROBES:
+    for count, scales, speed in _PROBES:
         every = {
             "input": (np.arange(count, dtype=np.int64) * 7 + 3)[None] % phonemes,
             "input_lengths": np.array([count], dtype=np.int64),
             "scales": np.array(scales, dtype=np.float32),
             "sid": np.array([0], dtype=np.int64),
+            **speed_feed(speed),
         }
         yield {name: every[name] for name in model.inputs}
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from wyoming_tts.engines.onnx_graph.duration_scaling import scaling_weights
 from wyoming_tts.engines.piper.duration_guard import guard_steps
 from wyoming_tts.engines.piper.text_layers import (
     AttentionLayer,
@@ -113,6 +114,10 @@ class GraphWriter:
         """A constant integer."""
         return self._constant(np.array(value, dtype=np.int64))
 
+    def name_constant(self, name: str, value: Any) -> None:
+        """Add a constant under a name."""
+        self.weights[name] = self._from_array(value, name)
+
     def weight(self, tensor: Any) -> str:
         """A weight of the original."""
         self.weights[tensor.name] = tensor
@@ -135,7 +140,7 @@ def write_text_graph(layers: TextLayers, outputs: TextOutputs, condition: str = 
     """Write the nodes that compute the frames, their mask, and FRAMES.
 
     Args:
-        layers: of the original. Its inputs are `input`, with a single text that fills it, and `scales`.
+        layers: of the original. Its inputs are `input`, with one text that fills it, `scales`, and SPEED.
         outputs: what they are called.
         condition: name of what the speaker adds in the duration predictor; empty if there is one speaker.
     """
@@ -244,6 +249,8 @@ def _write_durations(
 
 
 def _guarded(graph: GraphWriter, raw: str) -> str:
+    for name, value in scaling_weights().items():
+        graph.name_constant(name, value)
     for kind, inputs, output, attributes in guard_steps(raw, _DURATIONS):
         graph.add(kind, *inputs, name=output, **attributes)
     return _DURATIONS

@@ -60,12 +60,12 @@ def whole(decoder: KokoroDecoder, sentence: Sentence) -> tuple[Samples, NormStat
     return decoder.decode_whole(sentence)
 
 
-@pytest.mark.parametrize(("voice", "speed"), [(0, 1.0), (1, 1.3), (0, 0.7)])
+@pytest.mark.parametrize("voice", [0, 1])
 def test_all_parts_together_speak_as_the_model_does(
-    model: OnnxModel, decoder: KokoroDecoder, voice: int, speed: float
+    model: OnnxModel, decoder: KokoroDecoder, voice: int
 ) -> None:
-    request = _request(voice=voice, speed=speed)
-    tokens, speeds = np.array([[0, *request.tokens, 0]]), np.array([speed], np.float32)
+    request = _request(voice=voice)
+    tokens, speeds = np.array([[0, *request.tokens, 0]]), np.ones(1, np.float32)
     expected = model.run(None, {"tokens": tokens, "style": request.style, "speed": speeds})[0]
     encoded = decoder.encode_text(request)
     assert decoder.count_samples(encoded) == len(expected)
@@ -73,6 +73,13 @@ def test_all_parts_together_speak_as_the_model_does(
     assert made.length * FRAME_SAMPLES == len(expected)
     assert made.seconds == len(expected) / 24000
     assert _decibels(decoder.decode_whole(made)[0], expected) > 80
+
+
+@pytest.mark.parametrize("speed", [0.25, 0.5, 0.7, 1.3, 2.0, 4.0])
+def test_a_text_takes_its_time_divided_by_the_speed(decoder: KokoroDecoder, speed: float) -> None:
+    natural = decoder.count_samples(decoder.encode_text(_request(60)))
+    samples = decoder.count_samples(decoder.encode_text(_request(60, speed=speed)))
+    assert samples == pytest.approx(natural / speed, abs=2 * FRAME_SAMPLES)
 
 
 def test_chunks_with_the_statistics_of_the_whole_are_the_whole(

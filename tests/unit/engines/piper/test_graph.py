@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.tones import LETTERS, VOICES
 from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, X_LOW, VitsVoice, vits_model
+from wyoming_tts.engines.onnx_graph.duration_scaling import SPEED, speed_feed
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import CannotCut, GraphCut, PiperGraph
 
@@ -95,7 +96,8 @@ def test_the_text_part_takes_all_inputs_and_outputs_what_the_other_parts_take() 
     graph = PiperGraph(VITS / f"{SPEAKERS.name}.onnx")
     cut = graph.cut()
     text = onnx.load_from_string(graph.extract_text_encoder(cut))
-    assert [each.name for each in text.graph.input] == ["input", "input_lengths", "scales", "sid"]
+    inputs = {each.name for each in text.graph.input}
+    assert inputs == {"input", "input_lengths", "scales", "sid", SPEED}
     given = {each.name for each in text.graph.output}
     taken = set().union(*(part.inputs for part in cut.parts)) - {part.result for part in cut.parts}
     assert given == taken | {FRAMES}
@@ -289,6 +291,7 @@ def test_a_branch_in_the_text_encoder_does_not_prevent_splitting(tmp_path: Path)
         "input": np.array([[1, 9, 2]]),
         "input_lengths": np.array([3]),
         "scales": np.array([0, 1, 0], np.float32),
+        **speed_feed(1.0),
     }
     outputs = [each.name for each in session.get_outputs()]
     made = dict(zip(outputs, session.run(outputs, feeds), strict=True))
@@ -303,5 +306,5 @@ def test_a_graph_that_declares_its_weights_as_inputs_is_split_as_well(tmp_path: 
         model.graph.input.append(helper.make_tensor_value_info(each.name, each.data_type, each.dims))
     graph = _graph(tmp_path / "old.onnx", model)
     first = onnx.load_from_string(graph.extract_text_encoder(graph.cut()))
-    assert [each.name for each in first.graph.input] == ["input", "input_lengths", "scales"]
+    assert {each.name for each in first.graph.input} == {"input", "input_lengths", "scales", SPEED}
     onnxruntime.InferenceSession(first.SerializeToString(), providers=["CPUExecutionProvider"])

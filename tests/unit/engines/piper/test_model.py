@@ -28,8 +28,9 @@ from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.chunked_inference import ChunkedInference, ModelStage, chunk_ends
 from wyoming_tts.engines.onnx import OnnxModel, open_model
 from wyoming_tts.engines.onnx_graph import graph as onnx_graph
+from wyoming_tts.engines.onnx_graph.duration_scaling import speed_feed
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
-from wyoming_tts.engines.onnx_graph.nodes import Constants
+from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants
 from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis
 from wyoming_tts.engines.piper import model as piper_model
 from wyoming_tts.engines.piper.graph import PiperGraph
@@ -104,7 +105,8 @@ def _concatenate(steps: Iterator[Samples]) -> Samples:
 
 def _sentences(model: CutModel, feeds: dict[str, Any]) -> Callable[[], ChunkedInference]:
     """Factory of sentences that start over with the noise drawn once."""
-    values = dict(zip(model._outputs, model._text.run(model._outputs, feeds), strict=True))
+    made = model._text.run(model._outputs, {**feeds, **speed_feed(1.0)})
+    values = dict(zip(model._outputs, made, strict=True))
     return lambda: ChunkedInference(model._stages, {**feeds, **values})
 
 
@@ -186,6 +188,46 @@ class TestSeams:
             beginning = np.concatenate(parts)
             assert len(beginning) > 22050
             np.testing.assert_allclose(beginning, rendered[: len(beginning)], rtol=0, atol=SEAM)
+
+
+def _frames(model: PiperModel, feeds: dict[str, Any], speed: float, hop: int) -> int:
+    return sum(len(step) for step in model.speak(feeds, speed=speed)) // hop
+
+
+class TestSpeed:
+    """Lengths at normal speed are divided by the speed, so no rounding adds up."""
+
+    @each_voice
+    @pytest.mark.parametrize("speed", [0.25, 0.5, 0.8, 1.3, 2.0, 4.0])
+    def test_a_text_takes_its_time_divided_by_the_speed(self, voice: VitsVoice, speed: float) -> None:
+        model, feeds = _cut(voice), _feeds(_ids(120), voice=voice)
+        natural = _frames(model, feeds, 1.0, voice.hop)
+        assert _frames(model, feeds, speed, voice.hop) == pytest.approx(natural / speed, abs=1)
+
+    @each_voice
+    def test_normal_speed_changes_nothing(self, voice: VitsVoice) -> None:
+        feeds = _feeds(_ids(60), voice=voice)
+        expected = _uncut(voice).run(None, feeds)[0].reshape(-1)
+        audio = _concatenate(_cut(voice).speak(feeds, speed=1.0))
+        np.testing.assert_allclose(audio, expected, rtol=0, atol=SEAM)
+
+    def test_a_model_that_runs_whole_is_as_exact(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(PiperGraph, "cut", _refuse_to_cut)
+        model = open_piper_model(_path(MEDIUM), OPTIONS, MEDIUM.rate)
+        assert isinstance(model, WholeModel)
+        feeds = _feeds(_ids(120))
+        natural = _frames(model, feeds, 1.0, MEDIUM.hop)
+        assert _frames(model, feeds, 3.0, MEDIUM.hop) == pytest.approx(natural / 3, abs=1)
+
+    def test_a_model_whose_lengths_cannot_be_told_takes_the_speed_as_a_length_of_phonemes(self) -> None:
+        model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, LETTERS.rate)
+        feeds = _feeds([3, 4, 5, 6])
+        lengths = [sum(len(step) for step in model.speak(feeds, speed=speed)) for speed in (1.0, 2.0)]
+        assert lengths[1] == pytest.approx(lengths[0] / 2, rel=0.01)
+
+
+def _refuse_to_cut(_: PiperGraph) -> None:
+    raise CannotCut("it is a test")
 
 
 class TestSteps:

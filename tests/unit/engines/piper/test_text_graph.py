@@ -14,6 +14,7 @@ from tests.support.tones import VOICES
 from tests.voices.make_vits import MEDIUM, VITS
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx import OnnxModel, open_models
+from wyoming_tts.engines.onnx_graph.duration_scaling import speed_feed
 from wyoming_tts.engines.piper.duration_guard import FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, PiperGraph
 from wyoming_tts.engines.piper.text_check import replace_noise
@@ -51,13 +52,19 @@ def _opened(path: Path) -> tuple[OnnxModel, OnnxModel]:
 
 
 def _run(
-    model: OnnxModel, count: int, scales: tuple[float, float, float] = (0.667, 1.3, 0.8), speaker: int = 0
+    model: OnnxModel,
+    count: int,
+    scales: tuple[float, float, float] = (0.667, 1.3, 0.8),
+    speaker: int = 0,
+    *,
+    speed: float = 1.0,
 ) -> dict[str, Any]:
     feeds = {
         "input": (np.arange(count, dtype=np.int64) * 11 + count)[None] % PHONEMES,
         "input_lengths": np.array([count], dtype=np.int64),
         "scales": np.array(scales, dtype=np.float32),
         "sid": np.array([speaker], dtype=np.int64),
+        **speed_feed(speed),
     }
     names = [output.name for output in model.get_outputs()]
     return dict(zip(names, model.run(names, {name: feeds[name] for name in model.inputs}), strict=True))
@@ -229,3 +236,13 @@ def test_a_text_part_of_another_kind_is_told() -> None:
     graph, cut = _graph(VITS / f"{MEDIUM.name}.onnx")
     with pytest.raises(UnknownLayers):
         graph.rewrite_text_encoder(cut)
+
+
+@pytest.mark.parametrize("path", [ONE, THREE], ids=lambda path: path.stem)
+@pytest.mark.parametrize("speed", [0.3, 0.9, 1.7, 4.0])
+def test_a_rewritten_text_part_makes_the_same_frames_at_any_speed(path: Path, speed: float) -> None:
+    original, rewritten = _opened(path)
+    expected = _run(original, 60, speed=speed)
+    _assert_same(_run(rewritten, 60, speed=speed), expected)
+    natural = float(_run(original, 60)[FRAMES])
+    assert float(expected[FRAMES]) == pytest.approx(natural / speed)
