@@ -39,7 +39,7 @@ _TIMES = {
     "small_minute": "{hour} {zero} {minute}",
 }
 _MARKS = "./-"
-_OWN_SIGN_RE = re.compile(r"(?![A-Za-zÀ-ÿ]\.?$)[^\W\d_](?:[^\W\d_]|[./²³·⋅ °]){0,19}|°[^\W\d_]|[٪؉]")
+_OWN_SIGN_RE = re.compile(r"(?![A-Za-zÀ-ÿ]\.?$)[^\W\d_](?:[^\W\d_]|[./²³·⋅°]){0,19}|°[^\W\d_]|[٪؉]")
 """An abbreviation that the language has for a unit; one Latin letter is too little to tell."""
 
 

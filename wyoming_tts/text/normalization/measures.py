@@ -15,7 +15,7 @@ from wyoming_tts.text.normalization.numerals import (
     join_count,
     name_alone,
 )
-from wyoming_tts.text.normalization.rules import APART, DASH, Rule, at_sentence_end, make_rule
+from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
 
 _BEHIND = r"(?![\w²³°]|[/'’]\w)"
 _CENTS = 2
@@ -158,6 +158,10 @@ class MeasureRules:
                 r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
                 self._verbalize_measure,
             ),
+            make_rule(  # as Turkish and Basque write it: %25
+                rf"(?=[−%+-])(?P<signs>{APART}[−+-]?)%\ ?(?P<number>[−-]?{number}){NOT_MORE}",
+                self._verbalize_percent,
+            ),
             self._with_unit_words(),
             make_rule(
                 rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
@@ -192,6 +196,16 @@ class MeasureRules:
         second = self._numerals.verbalize_signs(match["second"] or "")
         between = self._from(match["from"], noun) if match["from"] else ""
         return f"{signs}{between}{second}{self._numerals.verbalize(numeral, noun.gender)}"
+
+    def _verbalize_percent(self, match: regex.Match[str]) -> str | None:
+        noun = self._units.get("%")
+        number = match["number"].lstrip("-−")
+        if noun is None:
+            return None
+        numeral = self._numerals.parse(number)
+        signs = self._numerals.verbalize_signs(match["signs"] + match["number"][: -len(number)])
+        spoken = signs + self._numerals.verbalize(numeral, noun.gender)
+        return join_count(spoken, self._numerals.noun_form(noun, numeral))
 
     def _alone(self) -> list[str]:
         return [
