@@ -478,8 +478,8 @@ class Settings(BaseModel):
     spoken_forms: bool = _setting(
         Group.TEXT,
         True,
-        "Say units, times, dates, amounts, addresses and the like in words (English, German, French, "
-        "Spanish, Italian, Dutch).",
+        "Say units, times, dates, amounts, addresses and the like in words, in every language of the "
+        "catalogues.",
     )
     voice_tags: bool = _setting(
         Group.TEXT, False, "Interpret `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text as tags."

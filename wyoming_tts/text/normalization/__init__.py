@@ -3,9 +3,11 @@
 `stream` normalizes text that is still arriving, window by window, with the `normalizer` of its
 language, which `registry` loads once. A normalizer applies rules, grouped by what they read: `dates`,
 `times`, `measures`, `abbreviations`, `addresses`, `identifiers`, `roman_numerals`, `contexts` and
-`plain_numbers`. They take all their words from a language's data file (`data/*.yaml`, loaded by
-`language_data`; `schema` validates a user's `spoken.yaml`), numbers as they are written from
-`numerals`, and number words from `number_words`. `say_as` does the same for SSML's `say-as`.
+`plain_numbers`. They take all their words from a language's data: those of the CLDR (`cldr`) under
+those of its file (`data/*.yaml`), merged by `language_data`; `schema` validates a user's
+`spoken.yaml`. Numbers as they are written come from `numerals`, and number words from `number_words`
+or, where it has no grammar for a language, from `generic_numbers`. `say_as` does the same for SSML's
+`say-as`.
 """
 
 from wyoming_tts.text.normalization.normalizer import TextNormalizer, protect_nothing
