@@ -17,7 +17,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]  # bounded by its timeout, knows scripts
 import yaml
 
-from wyoming_tts.languages import LanguageTag
+from wyoming_tts.languages import LanguageTag, fallbacks
 from wyoming_tts.text.normalization.cldr import (
     LANGUAGES,
     PLURAL_CATEGORIES,
@@ -127,9 +127,9 @@ class LanguageData:
         return self.section("dates").get("weekdays") or []
 
 
-def has_language_data(code: str) -> bool:
-    """Whether text in this language, such as "en", can be normalized."""
-    return code in LANGUAGES
+def spoken_language(tag: str) -> str:
+    """The code of the language whose data a tag is spoken by, "no" for "nb_NO"; empty if there are none."""
+    return next((code for code in fallbacks(tag) if code in LANGUAGES), "")
 
 
 def load_language_data(
@@ -143,7 +143,7 @@ def load_language_data(
     Raises:
         ValueError: there are no data for the language, or an entry is not as the format has it.
     """
-    if not has_language_data(code):
+    if code not in LANGUAGES:
         raise ValueError(f"There are no spoken forms for {code!r}; its text must stay as it is.")
     own = _standard_entries(code, region)
     if unknown := sorted({*(extra or {})} - {*own, *_read_file("en")}):
@@ -158,7 +158,8 @@ def load_language_data(
 
 def differs_by_region(code: str, region: str) -> bool:
     """Whether text of a territory is spoken otherwise than that of the language's likely one; blocks."""
-    return _standard_entries(code, region) != _standard_entries(code, "")
+    likely = LanguageTag.parse(code).region_or_likely
+    return region not in ("", likely) and _standard_entries(code, region) != _standard_entries(code, "")
 
 
 def _standard_entries(code: str, region: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.languages import LanguageTag, language_code
+from wyoming_tts.languages import LanguageTag
 from wyoming_tts.text.normalization.abbreviations import AbbreviationRules
 from wyoming_tts.text.normalization.addresses import AddressRules
 from wyoming_tts.text.normalization.contexts import ContextRules
@@ -20,8 +20,8 @@ from wyoming_tts.text.normalization.identifiers import IdentifierRules
 from wyoming_tts.text.normalization.language_data import (
     LanguageData,
     differs_by_region,
-    has_language_data,
     load_language_data,
+    spoken_language,
 )
 from wyoming_tts.text.normalization.measures import MeasureRules
 from wyoming_tts.text.normalization.numerals import Numerals
@@ -116,10 +116,10 @@ class TextNormalizer:
         Raises:
             ValueError: `extra` is not in that format.
         """
-        code, region = language_code(language), LanguageTag.parse(language).region or ""
+        code, region = spoken_language(language), LanguageTag.parse(language).region or ""
         self._protected = protected
         self.language_rules: LanguageRules | None = None
-        if has_language_data(code):
+        if code:
             region = region if differs_by_region(code, region) else ""
             self.language_rules = (
                 _compile_rules(code, region, extra) if extra else _standard_rules(code, region)

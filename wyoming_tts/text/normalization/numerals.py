@@ -110,9 +110,9 @@ class Numerals:
         return self.verbalize(Numeral(digits))
 
     def verbalize_signs(self, signs: str) -> str:
-        """The words for the signs before a number, with a space after each."""
-        words = [self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS]
-        return "".join(f"{word} " for word in words if word)
+        """The words for the signs before a number, with a space after each; one without a word stays."""
+        words = {sign: self._language.word(_SIGN_WORDS[sign]) for sign in signs if sign in _SIGN_WORDS}
+        return "".join(f"{words[sign]} " if words[sign] else sign for sign in signs if sign in words)
 
     def noun_form(self, noun: CountedNoun, numeral: Numeral) -> str:
         """The singular or plural of the noun that this number takes."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wyoming_tts.languages import LanguageTag, language_code
-from wyoming_tts.text.normalization.language_data import differs_by_region, has_language_data
+from wyoming_tts.text.normalization.language_data import differs_by_region, spoken_language
 from wyoming_tts.text.normalization.normalizer import TextNormalizer, protect_nothing
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
@@ -36,21 +36,22 @@ class NormalizerRegistry:
 
     def is_loaded(self, language: str) -> bool:
         """Whether `normalizer` returns at once for this language."""
-        return _key(language) in self._normalizers or not has_language_data(language_code(language))
+        return _key(language) in self._normalizers or not spoken_language(language)
 
     def load(self, language: str) -> None:
         """Load a language's data; blocks."""
         if self.is_loaded(language):
             return
-        code, key = language_code(language), _key(language)
+        code, key = spoken_language(language), _key(language)
         usual = replace(key, region=None)
         if key != usual and not differs_by_region(code, key.region or ""):
             self.load(code)
             self._normalizers[key] = self._normalizers[usual]
             return
         tag = f"{code}_{key.region}" if key.region else code
+        extra = self._extra.get(code) or self._extra.get(language_code(language))
         try:
-            self._normalizers[key] = TextNormalizer(tag, extra=self._extra.get(code))
+            self._normalizers[key] = TextNormalizer(tag, extra=extra)
         except ValueError as error:
             _LOGGER.error("%s is ignored for %r: %s", FILE_NAME, code, error)  # noqa: TRY400 - says it all
             self._normalizers[key] = TextNormalizer(tag)
@@ -62,7 +63,7 @@ class NormalizerRegistry:
             language: such as `en` or `en_US`.
             protected: whether a token, without the punctuation around it, must not be changed.
         """
-        if not has_language_data(language_code(language)):
+        if not spoken_language(language):
             return TextNormalizer("")
         self.load(language)
         return self._normalizers[_key(language)].protecting(protected)

@@ -198,3 +198,12 @@ def test_a_directory_in_place_of_the_user_file_is_skipped_with_an_error(
     (tmp_path / FILE_NAME).mkdir()
     assert load_user_entries([tmp_path]) == {}
     assert len(caplog.records) == 1
+
+
+def test_a_language_that_is_part_of_another_is_spoken_by_its_data() -> None:
+    languages = NormalizerRegistry()
+    norwegian = languages.normalizer("no_NO").language
+    assert norwegian is not None
+    assert languages.normalizer("nb").language is norwegian
+    assert languages.normalizer("nn_NO").language is norwegian
+    assert languages.normalizer("yue").language is not None
