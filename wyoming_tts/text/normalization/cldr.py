@@ -7,7 +7,7 @@ than it has it, is in `data/*.yaml`. Babel and its data are read when a language
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -31,7 +31,8 @@ _MANY_MILLIONS = frozenset({"ca", "es", "fr", "it", "pt"})
 """Languages whose category `many` is that of millions, "un million de kilomètres", and no plural of units."""
 _NAMES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY"}
 """Signs of currencies that are read in every language, and their ISO codes."""
-_FIELD_RE = re.compile(r"'(?P<text>[^']*)'|(?P<day>d+)|(?P<month>[ML]+)|(?P<year>y+)|(?P<other>.)")
+_FIELD_RE = re.compile(r"'(?P<text>[^']*)'|(?P<day>d+)|(?P<month>[ML]+)|(?P<year>y+)|[A-Za-z]|(?P<other>.)")
+_DATE_FIELDS = ("day", "month", "year")
 _TIMES = {
     "marks": ":",
     "full_hour": "{hour}",
@@ -39,6 +40,9 @@ _TIMES = {
     "small_minute": "{hour} {zero} {minute}",
 }
 _MARKS = "./-"
+_SIGN_RE = re.compile(r"[°%]|\b[A-Za-z]{1,3}/")
+"""What CLDR has for a unit without a name in the language."""
+_SHORTEST_NAME = 3
 _OWN_SIGN_RE = re.compile(r"(?![A-Za-zÀ-ÿ]\.?$)[^\W\d_](?:[^\W\d_]|[./²³·⋅°]){0,19}|°[^\W\d_]|[٪؉]")
 """An abbreviation that the language has for a unit; one Latin letter is too little to tell."""
 
@@ -109,7 +113,7 @@ def _per(data: Mapping[str, Any]) -> str:
 def _units(language: str, data: Mapping[str, Any], per: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for unit, signs in SIGNS.items():
         lengths = data["unit_patterns"].get(unit) or {}
-        entry = _noun(language, lengths.get("long") or {})
+        entry = _noun(language, lengths.get("long") or {}, signs.split(" | "))
         if not entry:
             continue
         behind_per = str((lengths.get("long") or {}).get("per", "")).removeprefix("{0} ")
@@ -135,10 +139,18 @@ def _spellings(signs: str, lengths: Mapping[str, Any]) -> list[str]:
     return [*signs.split(" | "), *own]
 
 
-def _noun(language: str, patterns: Mapping[str, Any]) -> dict[str, Any]:
-    """A noun entry of the patterns for each plural category; empty if there are none."""
+def _is_sign(form: str, signs: Sequence[str]) -> bool:
+    """Whether CLDR has a sign in place of the name; `bar` and `bit` are both."""
+    is_word = len(form) >= _SHORTEST_NAME and form.islower()
+    return (form in signs and not is_word) or _SIGN_RE.search(form) is not None
+
+
+def _noun(language: str, patterns: Mapping[str, Any], signs: Sequence[str] = ()) -> dict[str, Any]:
+    """A noun entry of the patterns for each plural category; empty if CLDR has no name but the sign."""
     forms = {
-        category: _form(str(patterns[category])) for category in PLURAL_CATEGORIES if patterns.get(category)
+        category: form
+        for category in PLURAL_CATEGORIES
+        if patterns.get(category) and not _is_sign(form := _form(str(patterns[category])), signs)
     }
     if "other" not in forms:
         return {}
@@ -150,7 +162,7 @@ def _noun(language: str, patterns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _form(pattern: str) -> str:
     """The noun behind `{0}`; else the whole, with `{number}` in the place of the number."""
-    text = pattern.replace("\xa0", " ").strip("\u200e\u200f ")
+    text = re.sub(r" ?\([^)]*\)", "", pattern.replace("\xa0", " ")).strip("\u200e\u200f ")
     if "{0}" not in text:
         return ALONE + text
     return text.removeprefix("{0}").strip() if text.startswith("{0}") else text.replace("{0}", "{number}")
@@ -217,12 +229,10 @@ def _names(names: Mapping[str, Any], number: int) -> list[str]:
 def _date_pattern(pattern: str) -> str:
     """A pattern of CLDR as one of ours; full stops behind numbers are those of ordinals and not said."""
     parts = [
-        match["text"] or (match["other"] or "") or "{%s}" % match.lastgroup  # noqa: UP031 - braces around it
-        if match.lastgroup in ("text", "other")
-        else f"{{{match.lastgroup}}}"
+        f"{{{match.lastgroup}}}" if match.lastgroup in _DATE_FIELDS else match["text"] or match["other"] or ""
         for match in _FIELD_RE.finditer(pattern)
     ]
-    return re.sub(r"(?<=\})[.,،]", "", "".join(parts)).strip()
+    return " ".join(re.sub(r"(?<=\})[.,،]", "", "".join(parts)).replace("{month}月", "{month}").split())
 
 
 def _date_order(pattern: str) -> tuple[str, str]:
