@@ -44,19 +44,21 @@ class DateRules:
             found = [*self._written_in_numbers(), *self._named(), *self._ranges(), *self._names(), *found]
         return found
 
-    def _written_in_numbers(self) -> list[Rule]:
-        day, month = _DAY_OF, _MONTH_OF
-        marks = self._marks()
-        first, second = self._in_order()
+    def iso_rules(self) -> list[Rule]:
+        """The rules for ISO dates, which come before those for times: one may stand behind such a date."""
+        if not self._months:
+            return []
         zone = r"(?:Z|[+-]\d\d:?\d\d)?"
         seconds = r"(?::\d\d(?:\.\d{1,9})?)?"
         time = rf"(?:(?:T|\ (?=\d\d:\d\d))(?P<hour>[01]\d|2[0-4]):(?P<minute>[0-5]\d){seconds}{zone})?"
-        weekday = self._weekday()
+        date = rf"(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>{_DAY})"
+        return [make_rule(rf"{APART}{self._weekday()}{date}{time}(?![\w-])", self._verbalize_numeric)]
+
+    def _written_in_numbers(self) -> list[Rule]:
+        day, month = _DAY_OF, _MONTH_OF
+        marks, weekday = self._marks(), self._weekday()
+        first, second = self._in_order()
         found = [
-            make_rule(
-                rf"{APART}{weekday}(?P<year>\d{{4}})-(?P<month>0[1-9]|1[0-2])-(?P<day>{_DAY}){time}(?![\w-])",
-                self._verbalize_numeric,
-            ),
             make_rule(
                 rf"{APART}{weekday}(?P<year>{_YEAR})[{marks}]\ ?{month}[{marks}]\ ?{day}"
                 rf"{self._stop()}{_ENDS}",
@@ -68,6 +70,9 @@ class DateRules:
                     self._verbalize_numeric,
                 )
                 for one, two in ((first, second), (second, first))  # a number above 12 is the day
+            ),
+            make_rule(  # with full stops, whatever the language, the day is the first
+                rf"{APART}{weekday}{day}\.{month}\.(?P<year>{_YEAR}){_ENDS}", self._verbalize_numeric
             ),
         ]
         if self._data.get("short_alone") and "numeric_short" in self._data:

@@ -97,7 +97,7 @@ class MeasureRules:
             parts.append(self._scaled(numeral, scale, noun, describes=self._describes(match)))
         if match["per"]:
             parts.append(self._per(match["per"]))
-        return "".join(parts)
+        return _without_repeat("".join(parts), noun, match.string[match.end() : match.end() + 40])
 
     def _scale(self, match: regex.Match[str]) -> CountedNoun | None:
         if match["tight"]:
@@ -338,3 +338,14 @@ class MeasureRules:
         named = (data.get("mixed_named") or {}) if mixed else {}
         named = {**(data.get("named") or {}), **named}
         return str(named.get(key) or self._language.numbers.fraction(over, under))
+
+
+def _without_repeat(amount: str, noun: CountedNoun, rest: str) -> str:
+    """The amount without its currency where that follows in the text as a word: "$5 dollars"."""
+    for form in (noun.one, noun.many, *noun.forms.values()):
+        if rest.startswith(f" {form}") and not rest[len(form) + 1 : len(form) + 2].isalpha():
+            shorter = [
+                amount.removesuffix(f" {each}") for each in (noun.one, noun.many, *noun.forms.values())
+            ]
+            return min(shorter, key=len)
+    return amount

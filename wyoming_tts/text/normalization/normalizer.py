@@ -73,6 +73,7 @@ class LanguageRules:
             *times.duration_rules(),
             *dates.decade_rules(),
             *dates.short_date_rules(),
+            *dates.iso_rules(),
             *contexts.rules(),
             *measures.rules(),
             *contexts.power_rules(),
