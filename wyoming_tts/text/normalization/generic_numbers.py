@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import regex  # type: ignore[import-untyped]
 from unicode_rbnf import RbnfEngine
 
+from wyoming_tts.text.normalization.cldr import plural_category
 from wyoming_tts.text.normalization.number_words import SPELLED_BELOW, spell_by_rules
+from wyoming_tts.text.normalization.ordinal_words import OrdinalWords
 
 _INTEGER_RE = re.compile(r"(-?)([0-9]+)")
 _DECIMAL_RE = re.compile(r"(-?)([0-9]*)\.([0-9]+)")
 _WORDS = "words"
 _NUMBER = "number"
+_PARTS = "parts"
+_LONGEST_AS_NUMBER = 3
+"""More decimals than these are spoken digit by digit in any language."""
+_ALONE = "alone"
+"""Key of the corrections of a number that has no gender."""
 _SPELLED_DIGITS = 15
 _STANDARD = ("spellout-numbering", "spellout-cardinal", "spellout-cardinal-masculine")
 
@@ -31,16 +40,22 @@ class GenericSpeller:
         numbers, words = data.get("numbers") or {}, data.get("words") or {}
         self._language = language
         self._minus = str(words.get("minus") or "-")
-        self._point = str(numbers.get("point") or "")
-        self._decimals_as_number = numbers.get("decimals") == _NUMBER
+        self._point: str | Mapping[str, str] = numbers.get("point") or ""
+        self._decimals_as_number = numbers.get("decimals") in (_NUMBER, _PARTS)
+        self._parts = (numbers.get("parts") or []) if numbers.get("decimals") == _PARTS else []
+        spelling = numbers.get("spelling") or {}
+        self._spelling: Mapping[str, list[list[str]]] = (
+            spelling if isinstance(spelling, Mapping) else {"": spelling}
+        )
         self._spells = numbers.get("integers") == _WORDS
         self._cardinals: Mapping[str, str] = numbers.get("cardinals") or {}
         self._ordinals: Mapping[str, str] = numbers.get("ordinal_rules") or {}
+        self._ordinal_words = OrdinalWords(numbers, self._uncorrected)
 
     @property
     def has_ordinals(self) -> bool:
         """Whether there are rules for ordinals."""
-        return bool(self._ordinals)
+        return bool(self._ordinals or self._ordinal_words)
 
     def has_gender(self, gender: str) -> bool:
         """Whether numbers before a noun of this gender have rules of their own."""
@@ -59,7 +74,19 @@ class GenericSpeller:
         if len(digits) > _SPELLED_DIGITS:
             return sign + self.digits(digits)
         ruleset = self._ruleset(gender)
-        return sign + (spell_by_rules(self._language, ruleset, int(digits)) if ruleset else digits)
+        if not ruleset:
+            return sign + digits
+        return sign + self._corrected(spell_by_rules(self._language, ruleset, int(digits)), gender or _ALONE)
+
+    def _uncorrected(self, number: int) -> str:
+        ruleset = self._ruleset("")
+        return spell_by_rules(self._language, ruleset, number) if ruleset else str(number)
+
+    def _corrected(self, spelled: str, gender: str) -> str:
+        """What the rules of the CLDR write, as people say it."""
+        for pattern, words in (*(self._spelling.get("") or ()), *(self._spelling.get(gender) or ())):
+            spelled = regex.sub(pattern, words, spelled)
+        return spelled
 
     def _ruleset(self, gender: str) -> str:
         if gender in self._cardinals and (gender or self._spells):
@@ -72,9 +99,13 @@ class GenericSpeller:
         """The ordinal by the rule set of the gender; a cardinal where there are no rules."""
         ruleset = (self._ordinals.get("o") if oblique else "") or self._ordinals.get(gender)
         ruleset = ruleset or self._ordinals.get("")
-        if not ruleset or abs(number) >= SPELLED_BELOW:
+        if abs(number) >= SPELLED_BELOW:
             return self.cardinal(number)
-        return spell_by_rules(self._language, ruleset, number)
+        if self._ordinal_words:
+            return self._corrected(self._ordinal_words.spell(number, gender), "")
+        if not ruleset:
+            return self.cardinal(number)
+        return self._corrected(spell_by_rules(self._language, ruleset, number), "")
 
     def decimal(self, number: str) -> str:
         """A decimal number such as "-3.50": sign, integer, point and decimals.
@@ -85,13 +116,25 @@ class GenericSpeller:
         match = _DECIMAL_RE.fullmatch(number)
         if match is None:
             return self.cardinal(number)
-        minus = f"{self._minus} " if match[1] else ""
-        whole, decimals = self.cardinal(match[2] or "0"), self._decimals(match[3])
-        return f"{minus}{whole} {self._point} {decimals}" if self._point else f"{minus}{whole} {decimals}"
+        minus = self._minus if match[1] else ""
+        whole = self._counted(match[2] or "0", self._point)
+        return " ".join(part for part in (minus, whole, self._decimals(match[3])) if part)
+
+    def _counted(self, number: str, entry: str | Mapping[str, str]) -> str:
+        """A number and the noun that it takes, which may be the same for all numbers."""
+        if isinstance(entry, str):
+            counted = self.cardinal(number)
+            return entry.format(number=counted) if "{number}" in entry else f"{counted} {entry}".rstrip()
+        form = entry.get(plural_category(self._language)(Decimal(number))) or entry["many"]
+        if not number.strip("0"):
+            form = entry.get("zero") or form
+        return f"{self.cardinal(number, gender=entry.get('gender', ''))} {form}"
 
     def _decimals(self, decimals: str) -> str:
+        if len(decimals) <= len(self._parts):
+            return self._counted(decimals, self._parts[len(decimals) - 1])
         rest = decimals.lstrip("0")
-        if not self._decimals_as_number or not rest:
+        if not self._decimals_as_number or not rest or len(decimals) > _LONGEST_AS_NUMBER:
             return self.digits(decimals)
         zeros = self.digits(decimals[: len(decimals) - len(rest)])
         return f"{zeros} {self.cardinal(rest)}".lstrip()

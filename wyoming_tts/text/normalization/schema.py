@@ -33,6 +33,7 @@ class NounEntry(YamlModel):
     of: str | None = None
     alone: bool | None = None
     spaced: bool | None = None
+    last: bool | None = None
     tight: Annotated[bool | int | None, Field(description="true, false or a whole number")] = None
     minor: NounEntry | None = None
 
@@ -48,6 +49,8 @@ class OrdinalEntry(YamlModel):
 
     suffix: str | None = None
     gender: str | None = None
+    noun: str | None = None
+    before_units: bool | None = None
 
 
 class DecadesSection(YamlModel):
@@ -76,8 +79,22 @@ class NumbersSection(YamlModel):
     scale_unit: str | None = None
     integers: str | None = None
     cardinals: Words | None = None
-    point: str | None = None
+    point: str | NounEntry | None = None
     decimals: str | None = None
+    parts: Annotated[list[str | NounEntry], Field(description="a list of words or entries")] | None = None
+    spelling: (
+        Annotated[dict[str, list[list[str]]], Field(description="pairs of a pattern and words by gender")]
+        | list[list[str]]
+        | None
+    ) = None
+    agreement: Words | None = None
+    genitive_after: Texts | None = None
+    ordinal_words: Words | None = None
+    ordinal_compound: str | None = None
+    ordinal_endings: (
+        Annotated[dict[str, list[list[str]]], Field(description="pairs of an ending and what it becomes")]
+        | None
+    ) = None
     ordinal_rules: Words | None = None
     phone: str | None = None
     decades: DecadesSection | None = None
@@ -93,6 +110,21 @@ class YearsSection(YamlModel):
     not_before: str | None = None
 
 
+class TimesAfter(YamlModel):
+    """Words before a time that ask for a case, and what differs behind them."""
+
+    model_config = ConfigDict(title="an entry such as {words: [at], hour_gender: f}")
+
+    words: Texts
+    full_hour: str | None = None
+    hour_minute: str | None = None
+    small_minute: str | None = None
+    hour: str | None = None
+    hour_gender: str | None = None
+    hours: Words | None = None
+    minute_gender: str | None = None
+
+
 class TimesSection(YamlModel):
     """Words and patterns of times and durations."""
 
@@ -106,7 +138,10 @@ class TimesSection(YamlModel):
     hour_suffix: str | None = None
     half_day: str | None = None
     half_day_marks: str | None = None
+    hour: str | None = None
     hour_gender: str | None = None
+    minute_gender: str | None = None
+    after: Annotated[list[TimesAfter], Field(description="a list of entries")] | None = None
     hours: Words | None = None
     named: Words | None = None
     half_days: Words | None = None
@@ -124,6 +159,7 @@ class DatesSection(YamlModel):
     marks: str | None = None
     months: Names | None = None
     month_names: Texts | None = None
+    month_forms: Names | None = None
     weekdays: Names | None = None
     ambiguous: Texts | None = None
     day: str | None = None
@@ -133,6 +169,9 @@ class DatesSection(YamlModel):
     day_articles: Words | None = None
     oblique_after: Texts | None = None
     day_suffix: str | None = None
+    year: str | None = None
+    year_gender: str | None = None
+    year_suffix: str | None = None
     between: str | None = None
     numeric: str | None = None
     numeric_short: str | None = None
