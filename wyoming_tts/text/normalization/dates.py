@@ -31,11 +31,14 @@ class DateRules:
         self._language = language
         self._times = times
         self._data = language.section("dates")
-        self._months = _index_by_name(language.months) | _index_by_name(
-            [[name] for name in self._data.get("month_names") or []]
+        self._months = (
+            _index_by_name(language.months)
+            | _index_by_name([name.split(" | ") for name in self._data.get("month_names") or []])
+            | _index_by_name(self._data.get("month_forms") or [])
         )
         self._weekdays = _index_by_name(language.weekdays)
         self._ambiguous = set(self._data.get("ambiguous") or [])
+        self._year_end = f"(?:{self._data['year_suffix']})?" if self._data.get("year_suffix") else ""
 
     def rules(self) -> list[Rule]:
         """The rules in order of precedence."""
@@ -66,7 +69,8 @@ class DateRules:
             ),
             *(
                 make_rule(
-                    rf"{APART}{weekday}{one}[{marks}]\ ?{two}[{marks}]\ ?(?P<year>{_YEAR}|\d\d){_ENDS}",
+                    rf"{APART}{weekday}{one}[{marks}]\ ?{two}[{marks}]\ ?"
+                    rf"(?P<year>{_YEAR}|\d\d){self._year_end}{_ENDS}",
                     self._verbalize_numeric,
                 )
                 for one, two in ((first, second), (second, first))  # a number above 12 is the day
@@ -79,7 +83,8 @@ class DateRules:
             found.append(
                 make_rule(rf"{APART}{weekday}{first}[{marks}]{second}{_ENDS}", self._verbalize_numeric)
             )
-        if "." in self._data.get("marks", "") and "numeric_short" in self._data:
+        with_stop = "." in self._data.get("marks", "") and self._data.get("short_stop", True)
+        if with_stop and "numeric_short" in self._data:
             found.append(make_rule(rf"{APART}{weekday}{day}\.\ ?{month}\.(?!\d)", self._verbalize_numeric))
         return found
 
@@ -116,11 +121,11 @@ class DateRules:
         day = rf"(?P<day>{_DAY}){suffix}(?:(?:{DASH})(?P<until>{_DAY}){suffix})?"
         month = rf"(?P<month>{any_of(self._months)})\b\.?"
         between = rf"(?:(?:{self._data.get('between') or '(?!)'})\ )?"
-        year = rf"(?:,?\ {between}(?P<year>{_YEAR}))?"
+        year = rf"(?:,?\ {between}(?P<year>{_YEAR}){self._year_end})?"
         patterns = {
             "month_first": rf"{month}\ {day}{year}{_ENDS}(?!°|\ ?%)",
             "day_first": rf"{self._article()}{day}\ {between}{month}{year}(?!\w)",
-            "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){_ENDS}",
+            "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){self._year_end}{_ENDS}",
         }
         return [
             make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_date_verbalizer(name))
@@ -177,8 +182,14 @@ class DateRules:
         return str(pattern).format(
             month=self._language.months[month - 1][0] if month else "",
             day=self._day(day, before) if day else "",
-            year=self._language.numbers.year(year) if year is not None else "",
+            year=self._year_of_date(year) if year is not None else "",
         )
+
+    def _year_of_date(self, year: int) -> str:
+        """The year behind a day, which is an ordinal in some languages."""
+        if self._data.get("year") == "ordinal":
+            return self._language.numbers.ordinal(year, gender=self._data.get("year_gender", ""))
+        return self._language.numbers.year(year)
 
     def _verbalize_numeric(self, match: regex.Match[str]) -> str | None:
         found = match.groupdict()
@@ -191,23 +202,30 @@ class DateRules:
         if found.get("hour"):
             time = self._times.verbalize(match["hour"], match["minute"])
             date = str(self._data.get("date_time", "{date}, {time}")).format(date=date, time=time)
-        return self._with_weekday(match, date)
+        return self._with_weekday(match, date) + self._full_stop(match)
+
+    def _full_stop(self, match: regex.Match[str]) -> str:
+        """The full stop that an abbreviation behind the year and the sentence share."""
+        return "." if self._year_end and match.group().endswith(".") and at_sentence_end(match) else ""
 
     def _verbalize_named(self, match: regex.Match[str], name: str) -> str:
         found = match.groupdict()
         month = self._month_name(match["month"])
         if name == "month_year":
-            date = str(self._data[name]).format(month=month, year=self._year(match["year"]))
-            return self._with_weekday(match, date)
+            year = self._year_of_date(_whole_year(match["year"]))
+            date = str(self._data[name]).format(month=month, year=year)
+            return self._with_weekday(match, date) + self._full_stop(match)
         before = _text_before(match)
-        day = self._day(int(match["day"]), before)
+        nominative = self._is_nominative(match["month"])
+        day = self._day(int(match["day"]), before, nominative=nominative)
         if found["until"]:
-            day += f" {self._language.word('range')} {self._day(int(found['until']), before)}"
+            until = self._day(int(found["until"]), before, nominative=nominative)
+            day += f" {self._language.word('range')} {until}"
         date = _without_repeat(match, str(self._data[name])).format(month=month, day=day)
         if found.get("article"):
             date = f"{self._data['day_articles'][found['article']]} {date}"
         if found["year"]:
-            year = self._year(found["year"])
+            year = self._year_of_date(_whole_year(found["year"]))
             date = str(self._data.get("with_year", "{date} {year}")).format(date=date, year=year)
         spoken = self._with_weekday(match, date)
         return spoken + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
@@ -217,6 +235,11 @@ class DateRules:
         names = self._language.months[self._months[written]]
         return names[0] if written in names[1:] else written
 
+    def _is_nominative(self, month: str) -> bool:
+        """Whether a month is written by its name alone in a language that has another form for dates."""
+        names = _index_by_name([name.split(" | ") for name in self._data.get("month_names") or []])
+        return month in names and month != self._language.months[names[month]][0]
+
     def _with_weekday(self, match: regex.Match[str], date: str) -> str:
         found = match.groupdict().get("weekday")
         if not found:
@@ -224,7 +247,7 @@ class DateRules:
         weekday = self._language.weekdays[self._weekdays[found]][0]
         return str(self._data.get("weekday", "{weekday}, {date}")).format(weekday=weekday, date=date)
 
-    def _day(self, day: int, before: str) -> str:
+    def _day(self, day: int, before: str, *, nominative: bool = False) -> str:
         named = (self._data.get("days") or {}).get(day)
         numbers = self._language.numbers
         if named:
@@ -234,7 +257,9 @@ class DateRules:
             stop = "." if figure.isdigit() and self._data.get("day_suffix") == r"\." else ""
             return figure + stop
         word = _last_word(before).casefold()
-        gender = (self._data.get("day_gender_after") or {}).get(word, self._data.get("day_gender", ""))
+        usual = "" if nominative else self._data.get("day_gender", "")
+        genders = self._data.get("day_gender_after") or {}
+        gender = genders.get(_last_words(before), genders.get(word, usual))
         return numbers.ordinal(day, gender=gender, oblique=word in (self._data.get("oblique_after") or []))
 
     def _year(self, year: str) -> str:
@@ -367,6 +392,10 @@ def _text_before(match: regex.Match[str]) -> str:
 def _last_word(text: str) -> str:
     words = text.split()
     return words[-1] if words else ""
+
+
+def _last_words(text: str) -> str:
+    return " ".join(text.casefold().split()[-2:])
 
 
 def _without_repeat(match: regex.Match[str], pattern: str) -> str:

@@ -58,6 +58,8 @@ class CountedNoun:
     spaced: bool = True
     tight: bool | int = True
     """Whether, or from which number on, it may directly follow the number."""
+    last: bool = False
+    """Whether its sign is also a word, so that no word may follow: "5 с Иваном" are no seconds."""
     minor: CountedNoun | None = None
     forms: Mapping[str, str] = field(default_factory=dict)
     """Forms for the plural categories of the CLDR other than `one` and `many`."""
@@ -80,6 +82,7 @@ class CountedNoun:
             alone=entry.get("alone", False),
             spaced=entry.get("spaced", True),
             tight=entry.get("tight", True),
+            last=entry.get("last", False),
             minor=cls.of_entry(minor) if minor else None,
             forms={form: str(entry[form]) for form in _FORMS if form in entry},
         )

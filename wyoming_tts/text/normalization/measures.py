@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from decimal import Decimal
 
 import regex  # type: ignore[import-untyped]
 
@@ -12,6 +13,7 @@ from wyoming_tts.text.normalization.numerals import (
     SIGNS,
     Numeral,
     Numerals,
+    genitive_of,
     join_count,
     name_alone,
 )
@@ -22,6 +24,8 @@ _CENTS = 2
 _NO_CENTS = r"(?:[,.][-–—]{1,2})?"
 _DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
 _CLOCK_RE = regex.compile(r"\d{1,2}\.[0-5]\d")
+_YEAR_RE = regex.compile(r"1\d{3}|20\d\d")
+_LETTER_NEXT_RE = regex.compile(r"\ \p{L}")
 _WORD_NEXT_RE = regex.compile(r"\ \p{Ll}")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
@@ -91,10 +95,11 @@ class MeasureRules:
         parts = [self._numerals.verbalize_signs(match["signs"])]
         if match["from"]:
             parts.append(self._from(match["from"], noun, match.groupdict().get("from_scale")))
+        describes, genitive = self._describes(match), self._takes_genitive(match)
         if scale is None:
-            parts.append(self._amount(numeral, noun, describes=self._describes(match)))
+            parts.append(self._amount(numeral, noun, describes=describes, genitive=genitive))
         else:
-            parts.append(self._scaled(numeral, scale, noun, describes=self._describes(match)))
+            parts.append(self._scaled(numeral, scale, noun, describes=describes, genitive=genitive))
         if match["per"]:
             parts.append(self._per(match["per"]))
         return _without_repeat("".join(parts), noun, match.string[match.end() : match.end() + 40])
@@ -105,26 +110,41 @@ class MeasureRules:
         return self._language.scales[match["scale"]] if match["scale"] else None
 
     def _scaled(
-        self, numeral: Numeral, scale: CountedNoun, noun: CountedNoun, *, describes: bool = False
+        self,
+        numeral: Numeral,
+        scale: CountedNoun,
+        noun: CountedNoun,
+        *,
+        describes: bool = False,
+        genitive: bool = False,
     ) -> str:
-        amount = self._numerals.verbalize_count(numeral, scale)
+        amount = self._numerals.verbalize_count(numeral, scale, genitive=genitive)
         pattern = self._language.section("numbers").get("scale_unit", "{amount} {unit}")
-        return str(pattern).format(amount=amount, unit=noun.of or (noun.one if describes else noun.many))
+        return str(pattern).format(
+            amount=amount, unit=noun.of or (noun.one if describes else self._after_scale(noun))
+        )
 
-    def _amount(self, numeral: Numeral, noun: CountedNoun, *, describes: bool) -> str:
+    def _takes_genitive(self, match: regex.Match[str]) -> bool:
+        in_range = match["from"] and self._numerals.range_takes_genitive
+        return bool(in_range) or self._numerals.takes_genitive(match)
+
+    def _after_scale(self, noun: CountedNoun) -> str:
+        return noun.form(self._language.plural_category(Decimal(1000)))
+
+    def _amount(self, numeral: Numeral, noun: CountedNoun, *, describes: bool, genitive: bool = False) -> str:
         if describes and not numeral.decimals.strip("0"):
             return join_count(self._numerals.verbalize(Numeral(numeral.whole), noun.gender), noun.one)
         major = Numeral(numeral.whole)
         if numeral.decimals == "00":
-            return self._numerals.verbalize_count(major, noun)
+            return self._numerals.verbalize_count(major, noun, genitive=genitive)
         if noun.minor is None or len(numeral.decimals) != _CENTS:
-            return self._numerals.verbalize_count(numeral, noun)
+            return self._numerals.verbalize_count(numeral, noun, genitive=genitive)
         minor = Numeral(numeral.decimals.lstrip("0"))
         if not numeral.whole.strip("0"):
-            return self._numerals.verbalize_count(minor, noun.minor)
+            return self._numerals.verbalize_count(minor, noun.minor, genitive=genitive)
         return str(self._language.data.get("amount", "{major} {minor_number}")).format(
-            major=self._numerals.verbalize_count(major, noun),
-            minor=self._numerals.verbalize_count(minor, noun.minor),
+            major=self._numerals.verbalize_count(major, noun, genitive=genitive),
+            minor=self._numerals.verbalize_count(minor, noun.minor, genitive=genitive),
             minor_number=self._numerals.verbalize(minor),
         )
 
@@ -195,7 +215,9 @@ class MeasureRules:
         signs = self._numerals.verbalize_signs(match["signs"])
         second = self._numerals.verbalize_signs(match["second"] or "")
         between = self._from(match["from"], noun) if match["from"] else ""
-        return f"{signs}{between}{second}{self._numerals.verbalize(numeral, noun.gender)}"
+        genitive = self._takes_genitive(match) and not numeral.decimals
+        gender = genitive_of(noun.gender) if genitive else noun.gender
+        return f"{signs}{between}{second}{self._numerals.verbalize(numeral, gender)}"
 
     def _verbalize_percent(self, match: regex.Match[str]) -> str | None:
         noun = self._units.get("%")
@@ -226,7 +248,9 @@ class MeasureRules:
 
     def _verbalize_measure(self, match: regex.Match[str]) -> str | None:
         noun = self._noun(match["unit"])
-        if self._is_time(match["number"], match["unit"]):
+        if self._is_time(match["number"], match["unit"]) or self._is_year(match):
+            return None
+        if noun.last and _LETTER_NEXT_RE.match(match.string, match.end()):
             return None
         numeral = self._numerals.parse(match["number"])
         tight = noun.tight is True or bool(noun.tight and numeral.value >= noun.tight)
@@ -242,8 +266,11 @@ class MeasureRules:
             return signs + between + self._scaled(numeral, self._language.scales[match["scale"]], noun)
         describes = match["gap"] == "-" or self._describes(match)
         form = noun.one if describes else self._numerals.noun_form(noun, numeral)
+        gender = noun.gender
+        if self._takes_genitive(match) and not numeral.decimals:
+            gender, form = genitive_of(gender), self._numerals.genitive_form(noun, numeral)
         stop = "." if match["unit"].endswith(".") and at_sentence_end(match) else ""
-        number = self._numerals.verbalize(numeral, noun.gender)
+        number = self._numerals.verbalize(numeral, gender)
         return join_count(f"{signs}{between}{number}", self._unit_name(match, form)) + stop
 
     def _is_time(self, number: str, unit: str) -> bool:
@@ -252,6 +279,13 @@ class MeasureRules:
         if not _CLOCK_RE.fullmatch(number) or "." not in times.get("marks", ""):
             return False
         return bool(times.get("suffix")) and bool(regex.match(times["suffix"], unit))
+
+    def _is_year(self, match: regex.Match[str]) -> bool:
+        """Whether the unit is an abbreviation of the word for a year: "2026 г." are no grams."""
+        suffix = self._language.section("dates").get("year_suffix")
+        if not suffix or not _YEAR_RE.fullmatch(match["number"]):
+            return False
+        return bool(regex.compile(suffix, regex.VERBOSE).match(match.string, match.end("number")))
 
     def _describes(self, match: regex.Match[str]) -> bool:
         """Whether the amount is used like an adjective: "a 5 km run"."""

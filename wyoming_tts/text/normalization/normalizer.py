@@ -14,6 +14,7 @@ import regex  # type: ignore[import-untyped]
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.text.normalization.abbreviations import AbbreviationRules
 from wyoming_tts.text.normalization.addresses import AddressRules
+from wyoming_tts.text.normalization.agreement import AgreementRules
 from wyoming_tts.text.normalization.contexts import ContextRules
 from wyoming_tts.text.normalization.dates import DateRules
 from wyoming_tts.text.normalization.identifiers import IdentifierRules
@@ -75,6 +76,8 @@ class LanguageRules:
             *dates.short_date_rules(),
             *dates.iso_rules(),
             *contexts.rules(),
+            *plain_numbers.ordinal_rules(),
+            *AgreementRules(language, numerals).rules(),
             *measures.rules(),
             *contexts.power_rules(),
         ]

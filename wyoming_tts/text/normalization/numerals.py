@@ -15,6 +15,7 @@ _LONG_RUN = 10
 """From this many digits on, a number that does not end in zeros identifies something and is no count."""
 _LONG_IDENTIFIER = 4
 """From this many digits on, an identifier is spoken digit by digit."""
+_LONGEST_WORD = 24
 _SIGN_WORDS = {
     "+": "plus",
     "±": "plus_minus",
@@ -34,6 +35,9 @@ _FOREIGN_DECIMAL = {
 }
 """A number with the mark for decimals of other languages, by that of this one."""
 _FOREIGN_RE = {",": regex.compile(r"\d+\.(?!\d{3}$)\d+"), ".": regex.compile(r"\d+,\d{1,2}")}
+_GROUPED_DECIMAL = r"\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d{1,3}(?:,\d{3})+\.\d{1,2}(?!\d)|"
+"""A number with both marks, which says by itself which of them is that of the decimals."""
+_GROUPED_RE = regex.compile(r"(\d{1,3}(?:\.\d{3})+),(\d{1,2})|(\d{1,3}(?:,\d{3})+)\.(\d{1,2})")
 
 SIGNS = r"(?:[±~≈<>≤≥]\ ?)?(?:[-−–+](?=\p{Sc}?\d))?"
 """Signs before a number; only after something that is not an operand."""
@@ -68,13 +72,15 @@ class Numerals:
         self.decimal_sign = self._decimal = data.get("decimal", ".")
         self._groups = data.get("groups", "") + THIN_SPACES
         self._singular_below = data.get("singular_below", 0)
+        self._genitive_after = frozenset(data.get("genitive_after") or ())
+        self.range_takes_genitive = language.word("range") in self._genitive_after
         group = f"[{regex.escape(self._groups, special_only=False)}]"
         self.decimal_mark = decimal = regex.escape(self._decimal)
         self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
         self.foreign_decimal = f"(?:{_FOREIGN_DECIMAL[self._decimal][:-1]})"
-        self.measured = f"(?:{_FOREIGN_DECIMAL[self._decimal]}{self.pattern})"
+        self.measured = f"(?:{_GROUPED_DECIMAL}{_FOREIGN_DECIMAL[self._decimal]}{self.pattern})"
         """The same before a unit, where a decimal point is no date and a comma no list: every language has
         texts with the other mark, and sensors use the point in all."""
         groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
@@ -82,6 +88,9 @@ class Numerals:
 
     def parse(self, text: str) -> Numeral:
         """Parse a match of `pattern` or `measured`."""
+        if grouped := _GROUPED_RE.fullmatch(text):
+            whole, decimals = grouped[1] or grouped[3], grouped[2] or grouped[4]
+            return Numeral("".join(char for char in whole if char.isdigit()), decimals)
         if _FOREIGN_RE[self._decimal].fullmatch(text):
             text = text.replace(",.".replace(self._decimal, ""), self._decimal)
         whole, _, decimals = text.partition(self._decimal)
@@ -120,9 +129,29 @@ class Numerals:
             return noun.one if numeral.value < self._singular_below else noun.many
         return noun.form(self._language.plural_category(numeral.exact))
 
-    def verbalize_count(self, numeral: Numeral, noun: CountedNoun) -> str:
-        """The number and the noun in words."""
-        return join_count(self.verbalize(numeral, noun.gender), self.noun_form(noun, numeral))
+    def takes_genitive(self, match: regex.Match[str]) -> bool:
+        """Whether the word before a match asks for the genitive of the number behind it."""
+        if not self._genitive_after:
+            return False
+        words = match.string[max(0, match.start() - _LONGEST_WORD) : match.start()].split()
+        return bool(words) and words[-1].casefold().rstrip(".") in self._genitive_after
+
+    def verbalize_count(self, numeral: Numeral, noun: CountedNoun, *, genitive: bool = False) -> str:
+        """The number and the noun in words; decimals have no genitive."""
+        if not genitive or numeral.decimals:
+            return join_count(self.verbalize(numeral, noun.gender), self.noun_form(noun, numeral))
+        number = self.verbalize(numeral, genitive_of(noun.gender))
+        return join_count(number, self.genitive_form(noun, numeral))
+
+    def genitive_form(self, noun: CountedNoun, numeral: Numeral) -> str:
+        """The genitive of a noun, which are the forms for decimals, in the singular, and for many."""
+        is_one = self._language.plural_category(numeral.exact) == "one"
+        return noun.form("other") if is_one else noun.many
+
+
+def genitive_of(gender: str) -> str:
+    """The name of the rules for numbers in the genitive before a noun of a gender."""
+    return "fg" if gender.startswith("f") else "g"
 
 
 def join_count(number: str, form: str) -> str:

@@ -8,7 +8,7 @@ import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
 from wyoming_tts.text.normalization.numerals import NUMBER_AHEAD, SIGNS, Numerals
-from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, make_rule
+from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
 
 _BETWEEN = {
     "+": "plus",
@@ -50,16 +50,21 @@ class PlainNumberRules:
         """The rules in order of precedence."""
         return [*self._ordinals(), *self._degrees(), *self._pairs(), *self._plain(), *self._alone()]
 
-    def _ordinals(self) -> list[Rule]:
+    def ordinal_rules(self) -> list[Rule]:
+        """The rules for ordinals whose suffix is also the sign of a unit: "3-м" are no meters in Russian."""
+        return self._ordinals(before_units=True)
+
+    def _ordinals(self, *, before_units: bool = False) -> list[Rule]:
         data = self._language.section("numbers")
         if data.get("ordinal_plain") or not self._language.numbers.has_ordinals:
             return []
         return [
             make_rule(
                 rf"{APART}(?P<number>{self._numerals.grouped}|\d{{1,12}}){entry['suffix']}(?!\w)",
-                self._ordinal_verbalizer(entry.get("gender", "")),
+                self._ordinal_verbalizer(entry.get("gender", ""), entry.get("noun", "")),
             )
             for entry in data.get("ordinals") or []
+            if bool(entry.get("before_units")) == before_units
         ]
 
     def _degrees(self) -> list[Rule]:
@@ -89,10 +94,17 @@ class PlainNumberRules:
         )
         return self._language.numbers.ordinal(number, gender=next(genders, ""))
 
-    def _ordinal_verbalizer(self, gender: str) -> Callable[[regex.Match[str]], str]:
-        return lambda match: self._language.numbers.ordinal(
-            int(self._numerals.parse(match["number"]).whole), gender=gender
-        )
+    def _ordinal_verbalizer(self, gender: str, noun: str) -> Callable[[regex.Match[str]], str]:
+        def verbalize(match: regex.Match[str]) -> str:
+            number = int(self._numerals.parse(match["number"]).whole)
+            ordinal = self._language.numbers.ordinal(number, gender=gender)
+            if not noun:
+                return ordinal
+            return f"{ordinal} {noun}" + (
+                "." if match.group().endswith(".") and at_sentence_end(match) else ""
+            )
+
+        return verbalize
 
     def _pairs(self) -> list[Rule]:
         number = self._numerals.pattern
@@ -131,7 +143,8 @@ class PlainNumberRules:
         long = max(len(match["first"]), len(match["second"])) > _HYPHEN_RANGE
         if " - " in match.group() or (long and "-" in match.group()):
             return None
-        first, second = self._all(match, "first", "second")
+        first = self._verbalize(match["first"])
+        second = self._verbalize(match["second"], "g" if self._numerals.range_takes_genitive else "")
         return (
             f"{self._numerals.verbalize_signs(match['signs'])}{first} {self._language.word('range')} {second}"
         )
@@ -150,13 +163,16 @@ class PlainNumberRules:
     def _all(self, match: regex.Match[str], *groups: str) -> list[str]:
         return [self._verbalize(match[group]) for group in groups if match[group]]
 
-    def _verbalize(self, number: str) -> str:
-        return self._numerals.verbalize(self._numerals.parse(number))
+    def _verbalize(self, number: str, gender: str = "") -> str:
+        return self._numerals.verbalize(self._numerals.parse(number), gender)
 
     def _plain(self) -> list[Rule]:
         number = self._numerals.pattern
         scales = self._language.scales
         bare = self._language.bare_scales
+        # Digits that no rule matches are said by the engine, whose point is not that of the other numbers.
+        spells = self._language.section("numbers").get("integers") == "words"
+        ahead = rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})" if spells else rf"(?=[-−])(?P<signs>{APART}[-−])"
         point = self._language.word("point") if self._numerals.decimal_mark else ""
         return [
             make_rule(
@@ -180,12 +196,14 @@ class PlainNumberRules:
                 lambda match: (
                     self._numerals.verbalize_signs(match["signs"])
                     + self._numerals.verbalize_count(
-                        self._numerals.parse(match["number"]), scales[match["scale"]]
+                        self._numerals.parse(match["number"]),
+                        scales[match["scale"]],
+                        genitive=self._numerals.takes_genitive(match),
                     )
                 ),
             ),
             make_rule(  # with a minus sign, the other mark is no date's, time's or version's
-                rf"(?=[-−])(?P<signs>{APART}[-−])(?P<number>{self._numerals.foreign_decimal}){NOT_MORE}",
+                rf"{ahead}(?P<number>{self._numerals.foreign_decimal}){NOT_MORE}",
                 lambda match: (
                     self._numerals.verbalize_signs(match["signs"]) + self._verbalize(match["number"])
                 ),
@@ -194,7 +212,7 @@ class PlainNumberRules:
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
                 lambda match: (
                     self._numerals.verbalize_signs(match["signs"])
-                    + self._verbalize(match["number"])
+                    + self._verbalize(match["number"], "g" if self._numerals.takes_genitive(match) else "")
                     + (f" {self._language.word('plus')}" if match["more"] else "")
                 ),
             ),

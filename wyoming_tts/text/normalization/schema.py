@@ -177,6 +177,7 @@ class DatesSection(YamlModel):
     numeric_short: str | None = None
     short_after: Texts | None = None
     short_alone: bool | None = None
+    short_stop: bool | None = None
     month_first: str | None = None
     day_first: str | None = None
     with_year: str | None = None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
@@ -129,36 +132,57 @@ class TimeRules:
         return spoken[0] if spoken else None
 
     def _verbalize_clock(self, match: regex.Match[str]) -> str | None:
-        if match["mark"] == "." and not (match["suffix"] or match["half2"] or match["before"]):
+        data = self._data_after(match)
+        certain = match["suffix"] or match["half2"] or match["before"] or data is not self._data
+        if match["mark"] == "." and not certain:
             return None
         if match["mark"] in self._half_day_marks and not match["half2"]:
             return None
         half = self._half_word(match["half2"])
-        spoken = self.verbalize(match["hour"], match["minute"], half)
-        if match["suffix"] and match["minute"] == "00" and not half and self._data.get("hour_suffix"):
-            spoken = str(self._data["hour_suffix"]).format(hour=self._hour(match["hour"]))
+        spoken = self._verbalize(data, match["hour"], match["minute"], half)
+        if match["suffix"] and match["minute"] == "00" and not half and data.get("hour_suffix"):
+            spoken = self._hour_with_suffix(match["hour"])
         bare_earlier = match["hour1"] and not match["minute1"] and not (match["half1"] or half)
         earlier = (
-            f"{self.verbalize(match['hour1'], '00')} {self._language.word('range')} " if bare_earlier else ""
+            f"{self._verbalize(data, match['hour1'], '00')} {self._language.word('range')} "
+            if bare_earlier
+            else ""
         )
         return (
             (match["before"] or "")
-            + (earlier or self._earlier(match))
+            + (earlier or self._earlier(match, data))
             + spoken
-            + self._stop(match, match["half2"])
+            + self._stop(match, match["half2"] or match["suffix"])
         )
 
     def verbalize(self, hour: str, minute: str, half: str = "") -> str:
         """A time of day in words; `half` is the word for its half of the day."""
-        named = (self._data.get("named") or {}).get(f"{int(hour)}:{minute}")
+        return self._verbalize(self._data, hour, minute, half)
+
+    def _data_after(self, match: regex.Match[str]) -> Mapping[str, Any]:
+        """The data for a time behind the word before it, which may ask for a case; so may that of a range."""
+        before = match.string[max(0, match.start() - 40) : match.start()].split()[-1:]
+        words = {word.casefold().rstrip(".") for word in before}
+        if match["hour1"]:
+            words.add(self._language.word("range"))
+        for entry in self._data.get("after") or []:
+            if not words.isdisjoint(entry["words"]):
+                return {**self._data, **entry}
+        return self._data
+
+    def _verbalize(self, data: Mapping[str, Any], hour: str, minute: str, half: str = "") -> str:
+        named = (data.get("named") or {}).get(f"{int(hour)}:{minute}")
         if named and not half:
             return str(named)
         if minute == "00" and half:
-            time = self._hour(hour)
+            time = self._hour(hour, data)
         else:
             name = self._pattern(int(hour), int(minute))
-            time = str(self._data[name]).format(
-                hour=self._hour(hour), minute=self._minute(minute), zero=self._language.numbers.digits("0")
+            time = str(data[name]).format(
+                hour=self._hour(hour, data),
+                hours=self._hours(hour),
+                minute=self._language.numbers.cardinal(int(minute), gender=data.get("minute_gender", "")),
+                zero=self._language.numbers.digits("0"),
             )
         return self._with_half(time, half)
 
@@ -172,14 +196,21 @@ class TimeRules:
         small = minute < _TEN and "small_minute" in self._data
         return "small_minute" if small else "hour_minute"
 
-    def _hour(self, hour: str) -> str:
-        named = (self._data.get("hours") or {}).get(int(hour))
-        return str(
-            named or self._language.numbers.cardinal(int(hour), gender=self._data.get("hour_gender", "m"))
-        )
+    def _hour(self, hour: str, data: Mapping[str, Any] | None = None) -> str:
+        data = data or self._data
+        if named := (data.get("hours") or {}).get(int(hour)):
+            return str(named)
+        numbers = self._language.numbers
+        spell = numbers.ordinal if data.get("hour") == "ordinal" else numbers.cardinal
+        return spell(int(hour), gender=data.get("hour_gender", "m"))
 
-    def _minute(self, minute: str) -> str:
-        return self._language.numbers.cardinal(int(minute))
+    def _hours(self, hour: str) -> str:
+        """The hour with its unit, "two o'clock" as "two hours"."""
+        unit = self._language.units.get((self._data.get("duration_units") or ["h"])[0])
+        return self._numerals.verbalize_count(Numeral(str(int(hour))), unit) if unit else self._hour(hour)
+
+    def _hour_with_suffix(self, hour: str) -> str:
+        return str(self._data["hour_suffix"]).format(hour=self._hour(hour), hours=self._hours(hour))
 
     def _half_word(self, found: str | None) -> str:
         if not found:
@@ -196,18 +227,17 @@ class TimeRules:
         spoken = self._with_half(self._hour(match["hour"]), self._half_word(match["half2"]))
         return self._earlier(match) + spoken + self._stop(match, match["half2"])
 
-    def _earlier(self, match: regex.Match[str]) -> str:
+    def _earlier(self, match: regex.Match[str], data: Mapping[str, Any] | None = None) -> str:
         if not match["hour1"]:
             return ""
         half = self._half_word(match["half1"])
         if match["minute1"]:
-            spoken = self.verbalize(match["hour1"], match["minute1"], half)
+            spoken = self._verbalize(data or self._data, match["hour1"], match["minute1"], half)
         else:
             spoken = self._with_half(self._hour(match["hour1"]), half)
         return f"{spoken} {self._language.word('range')} "
 
     def _verbalize_hour(self, match: regex.Match[str]) -> str | None:
-        pattern = self._data.get("hour_suffix")
-        if not pattern:
+        if not self._data.get("hour_suffix"):
             return None
-        return self._earlier(match) + str(pattern).format(hour=self._hour(match["hour"]))
+        return self._earlier(match) + self._hour_with_suffix(match["hour"])

@@ -168,7 +168,7 @@ def test_every_mistake_is_reported_with_its_line_and_does_not_affect_other_langu
         "line 4: got 5 for 'one', expected text",
         (
             "line 4: got the key 'mny', expected one, many, zero, two, few, other, gender, per, of, "
-            "alone, spaced, tight or minor; "
+            "alone, spaced, last, tight or minor; "
             "did you mean 'many'?"
         ),
         "line 5: got a list for 'foot', expected an entry such as {one: kilometer, many: kilometers}",
