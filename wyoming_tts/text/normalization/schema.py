@@ -38,7 +38,9 @@ class NounEntry(YamlModel):
     minor: NounEntry | None = None
 
 
-Nouns: TypeAlias = Annotated[dict[Any, NounEntry], Field(description="a mapping of spellings to entries")]
+Nouns: TypeAlias = Annotated[
+    dict[Any, NounEntry | None], Field(description="a mapping of spellings to entries")
+]
 Scales: TypeAlias = Annotated[
     dict[Any, str | NounEntry], Field(description="a mapping of spellings to words or to {one: , many: }")
 ]
@@ -262,12 +264,6 @@ class LanguageEntries(YamlModel):
     addresses: Words | None = None
 
 
-class ShippedEntries(LanguageEntries):
-    """All sections of one language, and those that territories have otherwise."""
-
-    regions: dict[str, LanguageEntries] | None = None
-
-
 class UserEntries(YamlModel):
     """A user's file: entries by language."""
 
@@ -275,3 +271,18 @@ class UserEntries(YamlModel):
         extra="allow", title="languages such as `en:`, each with entries as en.yaml has them"
     )
     __pydantic_extra__: dict[str, LanguageEntries | None]
+
+
+class ShippedLanguage(LanguageEntries):
+    """A language's file: its entries, and those that territories have otherwise."""
+
+    model_config = ConfigDict(title="entries as en.yaml has them")
+
+    regions: dict[str, LanguageEntries] | None = None
+
+
+class ShippedEntries(YamlModel):
+    """The files of the product, by language."""
+
+    model_config = ConfigDict(extra="allow", title="languages, each with the entries of its file")
+    __pydantic_extra__: dict[str, ShippedLanguage | None]

@@ -20,7 +20,7 @@ def test_every_voice_of_the_catalogue_has_its_language() -> None:
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_every_language_has_units_currencies_and_dates(language: str) -> None:
     entries = cldr_entries(language)
-    assert {"°C", "%", "km/h", "h", "min"} <= set(entries["units"])
+    assert {"°", "km", "h", "min"} <= set(entries["units"])
     assert {"€", "$", "£"} <= set(entries["currencies"])
     assert len(entries["dates"]["months"]) == 12
     assert len(entries["dates"]["weekdays"]) == 7
