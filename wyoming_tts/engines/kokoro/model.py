@@ -24,7 +24,6 @@ from wyoming_tts.engines.kokoro.trimming import (
     StreamTrimmer,
     loudest_power,
     pause_after,
-    pause_in_time,
     trim,
 )
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, return_freed_memory
@@ -35,10 +34,6 @@ SHORT_SECONDS: Final = 2.5
 """Audio up to which a sentence is decoded whole: there is little to gain, and short ones vary most."""
 WHOLE_SECONDS: Final = 12.0
 """Audio up to which a sentence may be decoded whole in one step, as a batch of MAX_PHONEMES is."""
-MODEL_SPEEDS: Final = (0.5, 2.0)
-"""The speeds that a model was made for; what it makes of others is no speech."""
-EXACT_SPEEDS: Final = (0.25, 4.0)
-"""Those of a model whose lengths are scaled exactly: all that can be asked for."""
 SLOWEST_PREDICTED: Final = 0.7
 FASTEST_PREDICTED: Final = 1.4
 """Speeds outside of which statistics, learned at a usual speed, are not predicted."""
@@ -73,11 +68,6 @@ class Speech:
 class KokoroModel(Protocol):
     """A model, whole or in parts."""
 
-    @property
-    def speeds(self) -> tuple[float, float]:
-        """The slowest and the fastest speed that it follows."""
-        ...
-
     def speak(self, speech: Speech) -> Iterator[Samples]:
         """Speak in steps, each of which yields the next samples, shape (n,), or none.
 
@@ -106,7 +96,6 @@ class WholeModel:
         """Take the model, and a kokoro_onnx.Kokoro that runs it."""
         self._model = model
         self._kokoro = kokoro
-        self.speeds = MODEL_SPEEDS
 
     def speak(self, speech: Speech) -> Iterator[Samples]:
         """As `KokoroModel.speak`."""
@@ -152,7 +141,6 @@ class CutModel:
         """Take the decoder, and what turns phonemes into tokens."""
         self._decoder = decoder
         self._tokenize = tokenize
-        self.speeds = EXACT_SPEEDS if decoder.has_exact_speeds else MODEL_SPEEDS
         self._learning = threading.Lock()
 
     def speak(self, speech: Speech) -> Iterator[Samples]:
@@ -213,12 +201,7 @@ class CutModel:
             samples = self._decode_whole(self._decoder.make_sentence(encoded), speech)
             if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
                 return_freed_memory()
-            yield trim(samples, self._pause(last_mark(batch), speech.speed, samples))
-
-    def _pause(self, mark: str, speed: float, samples: Samples) -> float:
-        if self._decoder.has_exact_speeds and not _is_usual(speed):
-            return pause_in_time(mark, speed, samples)
-        return pause_after(mark, speed)
+            yield trim(samples, pause_after(last_mark(batch), speech.speed))
 
     def _predict(self, sentence: Sentence, speech: Speech) -> Prediction | None:
         if sentence.seconds < SHORT_SECONDS or speech.statistics is None:

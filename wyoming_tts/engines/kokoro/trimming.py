@@ -21,11 +21,6 @@ SENTENCE_PAUSE = 0.25
 CLAUSE_PAUSE = 0.1
 """Seconds after a mark within a sentence, at the voice's own speed."""
 
-_LEAST_PAUSE = 0.25
-"""Of a pause, whatever the sound before it took too long."""
-_USUAL_SILENCE = 0.85
-"""Seconds of silence around a pass at normal speed: 0.80 to 0.92 in two voices."""
-
 _FRAME = 120
 _SILENCE = 1e-6
 """Power of a frame (5 ms) relative to the loudest frame; what is lower (-60 dB) is silence. A consonant at
@@ -53,19 +48,6 @@ def pause_after(mark: str, speed: float) -> float:
     if mark in STOPS:
         return SENTENCE_PAUSE / speed
     return CLAUSE_PAUSE / speed if mark in CLAUSE_MARKS else 0.0
-
-
-def pause_in_time(mark: str, speed: float, samples: Samples) -> float:
-    """Seconds of silence after a pass, shorter where its sound took longer than its speed says.
-
-    However exact the time of a pass is, the sound within begins and ends with a breath that does not follow
-    the speed: at half and at four times the speed it is up to 0.2 s at normal speed more.
-    """
-    start, end = _find_sound(samples)
-    expected = len(samples) / SAMPLE_RATE - _USUAL_SILENCE / speed
-    late = (end - start) / SAMPLE_RATE - expected
-    pause = pause_after(mark, speed)
-    return min(max(pause - late, pause * _LEAST_PAUSE), pause)
 
 
 def trim(samples: Samples, pause: float) -> Samples:

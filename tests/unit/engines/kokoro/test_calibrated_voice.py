@@ -111,17 +111,13 @@ def test_a_calibrated_voice_speaks_a_sentence_in_chunks(files: Path, monkeypatch
     assert len(_steps(loaded, other)) == len(uncalibrated)
 
 
-@pytest.mark.parametrize("speed", [0.6, 1.5])
-def test_at_an_unusual_speed_it_speaks_in_batches(
-    files: Path, monkeypatch: pytest.MonkeyPatch, speed: float
-) -> None:
+@pytest.mark.parametrize("speed", [0.5, 1.5, 3.0])
+def test_at_any_speed_it_speaks_in_chunks(files: Path, monkeypatch: pytest.MonkeyPatch, speed: float) -> None:
     loaded, voice, _ = _load(files, None)
     before = _steps(loaded, voice, speed=speed)
     _calibrate(loaded, voice)
     monkeypatch.setattr("wyoming_tts.engines.kokoro.statistics._MOST_DOUBT", np.inf)
-    after = _steps(loaded, voice, speed=speed)
-    np.testing.assert_array_equal(np.concatenate(after), np.concatenate(before))
-    assert len(after) == len(before)
+    assert len(_steps(loaded, voice, speed=speed)) > len(before)
 
 
 def test_without_chunks_there_is_nothing_to_calibrate(

@@ -33,7 +33,7 @@ def test_a_voice_needs_no_early_cut_once_it_is_calibrated_also_after_a_restart(
     voices: Path, tmp_path: Path
 ) -> None:
     options = EngineOptions(data_dirs=(voices,), intra_op_threads=1, statistics_dir=tmp_path)
-    usual, hasty = Prosody(), Prosody(speed=1.8)
+    usual, hasty = Prosody(), Prosody(length_scale=0.5)
 
     engine = KokoroEngine(options)
     voice, other = engine.installed()

@@ -27,7 +27,6 @@ class FakeDecoder:
     """Its sentences are a tone; each phoneme lasts some frames of 12.5 ms."""
 
     frames_per_phoneme: float = 6.0
-    has_exact_speeds: bool = True
     passes: list[int] = field(default_factory=list)
     """Phonemes of each pass for which the decoder blocks ran."""
     whole: int = 0

@@ -11,7 +11,6 @@ from wyoming_tts.engines.kokoro.trimming import (
     StreamTrimmer,
     loudest_power,
     pause_after,
-    pause_in_time,
     sounding_frames,
     trim,
 )
@@ -43,28 +42,6 @@ class TestPauses:
     def test_pauses_shorten_with_speed(self) -> None:
         assert pause_after(".", 2.0) == SENTENCE_PAUSE / 2
         assert pause_after(",", 0.5) == CLAUSE_PAUSE * 2
-
-
-class TestPausesInTime:
-    """Of passes of 2 s at normal speed, with the usual silence around their sound and its margins."""
-
-    @staticmethod
-    def _pass(speed: float, late: float = 0.0) -> np.ndarray:
-        total, silent = round(2000 / speed), round(850 / speed - 1000 * late) + 20
-        return np.concatenate([_silence(silent // 2), _sound(total - silent), _silence(silent - silent // 2)])
-
-    @pytest.mark.parametrize("speed", [0.5, 2.0, 4.0])
-    def test_a_sound_in_time_is_followed_by_the_pause_of_its_mark(self, speed: float) -> None:
-        assert pause_in_time(".", speed, self._pass(speed)) == pytest.approx(SENTENCE_PAUSE / speed, abs=0.02)
-
-    def test_the_pause_makes_up_for_a_sound_that_took_too_long(self) -> None:
-        assert pause_in_time(".", 0.5, self._pass(0.5, late=0.2)) == pytest.approx(0.3, abs=0.03)
-
-    def test_something_of_the_pause_is_left(self) -> None:
-        assert pause_in_time(".", 2.0, self._pass(2.0, late=0.4)) == pytest.approx(SENTENCE_PAUSE / 8)
-
-    def test_where_there_is_no_pause_none_is_made(self) -> None:
-        assert pause_in_time("", 2.0, self._pass(2.0, late=-0.4)) == 0.0
 
 
 class TestTrim:

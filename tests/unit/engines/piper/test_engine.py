@@ -376,10 +376,10 @@ class TestRender:
         ("prosody", "pace"),
         [
             (Prosody(), 1.0),
-            (Prosody(speed=2.0), 2.0),
+            (Prosody(speed=1.25), 1.25),
             (Prosody(speed=0.5), 0.5),
             (Prosody(length_scale=2.5), 0.5),  # the voice has 1.25
-            (Prosody(length_scale=2.5, speed=2.0), 1.0),
+            (Prosody(length_scale=1.5625, speed=1.25), 1.0),
         ],
     )
     def test_speed_and_length_scale_set_the_duration(
@@ -387,6 +387,17 @@ class TestRender:
     ) -> None:
         audio = _speak(loaded[TONES.name], _found(engine)[TONES.name], "Guten Morgen.", prosody=prosody)
         assert TONES.said(audio, speed=pace) == ["ɡˈuːtən mˈɔɾɡən."]
+
+    @pytest.mark.parametrize("speed", [0.25, 2.0, 4.0])
+    def test_beyond_what_models_speak_well_the_time_is_as_exact(
+        self, engine: PiperEngine, loaded: dict[str, LoadedPiper], speed: float
+    ) -> None:
+        voice = _found(engine)[TONES.name]
+        natural, other = (
+            _speak(loaded[TONES.name], voice, "Guten Morgen.", prosody=Prosody(speed=each))
+            for each in (1.0, speed)
+        )
+        assert len(other) == pytest.approx(len(natural) / speed, rel=0.01)
 
     def test_without_noise_rendering_is_deterministic(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
