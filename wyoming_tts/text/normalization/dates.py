@@ -19,6 +19,7 @@ _MONTH_OF = r"(?P<month>0?[1-9]|1[0-2])"
 _YEAR = r"1\d{3}|2\d{3}"
 _ENDS = r"(?![\w/]|[:.,-]\d)"
 _CENTURY = 2000
+_NEVER = "(?!)"
 _PATTERNS = {"ymd": "numeric", "md": "numeric_short", "ym": "month_year"}
 """Patterns in the data, by the parts of a date that are present."""
 _PARTS = {"y": "{year}", "m": "{month}", "d": "{day}"}
@@ -268,11 +269,10 @@ class DateRules:
     def _names(self) -> list[Rule]:
         """Abbreviated names that stand alone."""
         names = {
-            **_index_abbreviations(self._language.months),
-            **_index_abbreviations(self._language.weekdays),
+            short: name
+            for kind in self._data.get("names_alone") or []
+            for short, name in _index_abbreviations(self._data.get(kind) or []).items()
         }
-        if not names:
-            return []
         sure = [name for name in names if name not in self._ambiguous]
 
         def say(match: regex.Match[str]) -> str:
@@ -281,7 +281,7 @@ class DateRules:
             )
 
         to = self._language.word("range")
-        weekday = any_of(self._weekdays)
+        weekday = any_of(self._weekdays) if to else _NEVER
         return [
             make_rule(
                 rf"(?<![\w-])(?P<from>{weekday})\.?(?:{DASH})(?P<to>{weekday})\b",

@@ -172,11 +172,13 @@ def _standard_entries(code: str, region: str) -> dict[str, Any]:
     entries = _with_number_signs(code, file, cldr_entries(code))
     if NumberSpeller.supports(code):
         del entries["times"]  # those are for times in digits
+    named = file.get("dates") or {}
+    entries["dates"]["names_alone"] = [names for names in ("months", "weekdays") if names in named]
     merged = _merge(entries, _by_spelling(file))
     likely = LanguageTag.parse(code).region_or_likely
     if region and region != likely:
         usual, here = territory_entries(code, likely), territory_entries(code, region)
-        differing = _differences(usual, here)
+        differing = _differences(usual, here, merged)
         for layer in (differing, regions.get(_WORLD), regions.get(region)):
             merged = _merge(merged, _by_spelling(layer or {}))
     elif likely in regions:
@@ -194,15 +196,21 @@ def _with_number_signs(code: str, file: Mapping[str, Any], entries: dict[str, An
     return _merge({"words": {"minus": minus}, "numbers": {"point": point}}, entries)
 
 
-def _differences(usual: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
+def _differences(
+    usual: Mapping[str, Any], here: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a territory has otherwise; marks that are `known` are understood there too."""
     found = {
         section: {key: value for key, value in entries.items() if value != usual[section].get(key)}
         for section, entries in here.items()
     }
     decimal = here["numbers"]["decimal"]
-    if groups := found["numbers"].get("groups"):  # the usual ones are understood too
-        both = dict.fromkeys([*groups, *usual["numbers"]["groups"]])
-        found["numbers"]["groups"] = "".join(mark for mark in both if mark != decimal)
+    if found["numbers"]:
+        groups = dict.fromkeys([*here["numbers"]["groups"], *known["numbers"]["groups"]])
+        found["numbers"]["groups"] = "".join(mark for mark in groups if mark != decimal)
+    if "marks" in found["dates"]:
+        marks = dict.fromkeys([*here["dates"]["marks"], *known["dates"]["marks"]])
+        found["dates"]["marks"] = "".join(marks)
     return found
 
 

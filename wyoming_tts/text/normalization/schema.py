@@ -164,6 +164,7 @@ class DatesSection(YamlModel):
     month_forms: Names | None = None
     weekdays: Names | None = None
     ambiguous: Texts | None = None
+    names_alone: Texts | None = None
     day: str | None = None
     days: Words | None = None
     day_gender: str | None = None

@@ -207,3 +207,17 @@ def test_a_language_that_is_part_of_another_is_spoken_by_its_data() -> None:
     assert languages.normalizer("nb").language is norwegian
     assert languages.normalizer("nn_NO").language is norwegian
     assert languages.normalizer("yue").language is not None
+
+
+def test_an_abbreviation_from_the_cldr_is_read_beside_a_date_alone() -> None:
+    estonian = NormalizerRegistry().normalizer("et")
+    assert estonian.normalize("E, 5. mai 2026").startswith("Esmaspäev")
+    assert estonian.normalize("Vitamiin E.") == "Vitamiin E."
+
+
+def test_marks_of_the_language_are_understood_in_each_of_its_territories() -> None:
+    languages = NormalizerRegistry()
+    for tag in ("nl_NL", "nl_BE"):
+        assert languages.normalizer(tag).normalize("op 21-11-2026") == (
+            "op eenentwintig november tweeduizend zesentwintig"
+        )
