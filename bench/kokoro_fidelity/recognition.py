@@ -38,10 +38,10 @@ class Recognizer:
         whisper = import_module("faster_whisper").WhisperModel
         self._model = whisper(str(directory), device="cpu", compute_type="int8", cpu_threads=threads)
 
-    def recognize(self, samples: Samples, language: str) -> str:
-        """What is said in a recording at Kokoro's rate."""
+    def recognize(self, samples: Samples, language: str, *, rate: int = SAMPLE_RATE) -> str:
+        """What is said in a recording of a rate, Kokoro's if none is given."""
         pcm = (np.clip(samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2").tobytes()
-        resampler = Resampler(SAMPLE_RATE, _RATE)
+        resampler = Resampler(rate, _RATE)
         heard = np.frombuffer(resampler.feed(pcm) + resampler.finish(), "<i2") / np.float32(_FULL_SCALE)
         segments, _ = self._model.transcribe(
             heard.astype(np.float32), language=language, beam_size=5, condition_on_previous_text=False
