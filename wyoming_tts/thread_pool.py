@@ -110,6 +110,47 @@ def has_threads(join_seconds: float = 0.1) -> bool:
     return any(thread.is_alive() for thread in threads)
 
 
+class Interruption:
+    """What interrupts work on a thread; shared by that thread and those that may interrupt it."""
+
+    def __init__(self, refusal: type[Exception]) -> None:
+        """Raise `refusal` where interrupted work begins another interruptible call."""
+        self._refusal = refusal
+        self._is_set = False
+        self._interrupts: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the work was interrupted."""
+        return self._is_set
+
+    def interrupt(self) -> None:
+        """Make what is interruptible of the work return, now and later."""
+        with self._lock:
+            self._is_set = True
+            interrupts = [*self._interrupts]
+        for interrupt in interrupts:
+            interrupt()
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Have the work interrupted by this call during the block.
+
+        Raises:
+            Exception: the refusal; the work was interrupted before.
+        """
+        with self._lock:
+            if self._is_set:
+                raise self._refusal
+            self._interrupts.append(interrupt)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupts.remove(interrupt)
+
+
 class _Work(Generic[T]):
     """Work on its way through the pool; what both the event loop and its thread change is under the lock."""
 
@@ -131,7 +172,7 @@ class _Work(Generic[T]):
         self.is_started = False
         self.is_abandoned = False
         self.is_overdue = False
-        self.is_interrupted = False
+        self.interruption = Interruption(Interrupted)
         self.has_ended = False
         self.duration = _Duration()
         self.cancelled_at: _Duration | None = None
@@ -140,7 +181,6 @@ class _Work(Generic[T]):
         self._cpu_seconds = 0.0
         """What its thread's clock showed at the last check."""
         self._lock = threading.Lock()
-        self._interrupts: list[Callable[[], None]] = []
 
     def start(self, cpu_clock: Callable[[], float]) -> None:
         """Note that it starts on the calling thread, whose clock this is."""
@@ -173,24 +213,7 @@ class _Work(Generic[T]):
     def interrupt(self) -> None:
         """Make it end as soon as it can."""
         self.interrupted_at = self.duration
-        with self._lock:
-            self.is_interrupted = True
-            interrupts = [*self._interrupts]
-        for interrupt in interrupts:
-            interrupt()
-
-    @contextmanager
-    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """As `ThreadPool.interruptible`."""
-        with self._lock:
-            if self.is_interrupted:
-                raise Interrupted
-            self._interrupts.append(interrupt)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._interrupts.remove(interrupt)
+        self.interruption.interrupt()
 
 
 class ThreadPool:
@@ -284,7 +307,7 @@ class ThreadPool:
         if work is None:
             yield
             return
-        with work.interruptible(interrupt):
+        with work.interruption.interruptible(interrupt):
             yield
 
     def check(self, seconds: float) -> None:
@@ -347,7 +370,7 @@ class ThreadPool:
         elif work.is_abandoned:
             self._stuck -= 1
         self._under_way.discard(work)
-        if failure is not None and work.is_interrupted and work.cancelled_at is None:
+        if failure is not None and work.interruption.is_set and work.cancelled_at is None:
             failure = WorkTimedOut(is_abandoned=False)
         _settle(work.future, result, failure)
 

@@ -26,7 +26,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from wyoming_tts.errors import EngineFailed, StepTimedOut
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
-from wyoming_tts.thread_pool import AllThreadsStuck, ThreadPool, WorkTimedOut
+from wyoming_tts.thread_pool import AllThreadsStuck, Interruption, ThreadPool, WorkTimedOut
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,40 +48,6 @@ def _nothing() -> None:
 
 class Preempted(Exception):
     """A step that can wait was interrupted, because a listener's stream wants to compute."""
-
-
-class _Preemption:
-    """What interrupts a step that can wait; shared by the event loop and the step's thread."""
-
-    def __init__(self) -> None:
-        self.is_preempted = False
-        self._interrupts: list[Callable[[], None]] = []
-        self._lock = threading.Lock()
-
-    def preempt(self) -> None:
-        """Interrupt the step."""
-        with self._lock:
-            self.is_preempted = True
-            interrupts = [*self._interrupts]
-        for interrupt in interrupts:
-            interrupt()
-
-    @contextmanager
-    def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Have `preempt` call `interrupt` during the block.
-
-        Raises:
-            Preempted: it was called before.
-        """
-        with self._lock:
-            if self.is_preempted:
-                raise Preempted
-            self._interrupts.append(interrupt)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._interrupts.remove(interrupt)
 
 
 class Workers:
@@ -115,7 +81,7 @@ class Workers:
         )
         self._turns: dict[StreamClock, asyncio.Future[None]] = {}
         self._thread_state = threading.local()
-        self._preemptions: set[_Preemption] = set()
+        self._preemptions: set[Interruption] = set()
         self._listeners_steps = 0
         self._listener_left_at = clock()
 
@@ -155,7 +121,7 @@ class Workers:
         """Interrupt the steps that can wait: there is a listener, for whom others will follow."""
         self._listener_left_at = self._clock()
         for preemption in self._preemptions:
-            preemption.preempt()
+            preemption.interrupt()
 
     def quiet_seconds(self) -> float:
         """Return for how long no listener's stream has had a step, or was about to; 0 while one has."""
@@ -191,22 +157,22 @@ class Workers:
         Raises:
             Preempted: a listener's stream wanted to compute before it had ended; nothing came of it.
         """
-        preemption = _Preemption()
+        preemption = Interruption(Preempted)
         self._preemptions.add(preemption)
         try:
             work = partial(self._run_preemptible, preemption, work)
-            return await self._run_step(stream, work, preemption.preempt)
+            return await self._run_step(stream, work, preemption.interrupt)
         except StepTimedOut:
             raise  # it did not end when it was interrupted: it must not be tried again and again
         except Exception:
-            if preemption.is_preempted:
+            if preemption.is_set:
                 raise Preempted from None
             raise
         finally:
             self._preemptions.discard(preemption)
 
-    def _run_preemptible(self, preemption: _Preemption, work: Callable[[], T]) -> T:
-        if preemption.is_preempted:
+    def _run_preemptible(self, preemption: Interruption, work: Callable[[], T]) -> T:
+        if preemption.is_set:
             raise Preempted
         self._thread_state.preemption = preemption
         try:
@@ -217,7 +183,7 @@ class Workers:
     @contextmanager
     def interruptible(self, interrupt: Callable[[], None]) -> Iterator[None]:
         """Have another thread call `interrupt` if the calling thread's step is stopped during the block."""
-        preemption: _Preemption | None = getattr(self._thread_state, "preemption", None)
+        preemption: Interruption | None = getattr(self._thread_state, "preemption", None)
         with ExitStack() as blocks:
             blocks.enter_context(self._compute.interruptible(interrupt))
             if preemption is not None:
