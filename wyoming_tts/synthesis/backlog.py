@@ -8,7 +8,8 @@ from math import inf
 from typing import Final
 
 from wyoming_tts.demand import Work
-from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepTiming, VoiceCost
+from wyoming_tts.synthesis.costs import CostModel
+from wyoming_tts.synthesis.voice_cost import MeasuredSegment, StepTiming, VoiceCost
 
 Clock = Callable[[], float]
 

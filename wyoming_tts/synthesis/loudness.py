@@ -19,7 +19,8 @@ import numpy.typing as npt
 from wyoming_tts.engines.base import LoadedVoice
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Prosody, Samples, VoiceSpec
-from wyoming_tts.synthesis.costs import MeasuredSegment, StepClocks, StepTiming
+from wyoming_tts.synthesis.costs import StepClocks
+from wyoming_tts.synthesis.voice_cost import MeasuredSegment, StepTiming
 from wyoming_tts.workers import StepwiseRender, Workers
 
 _LOGGER = logging.getLogger(__name__)

@@ -15,12 +15,13 @@ from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice, Remot
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
-from wyoming_tts.synthesis.costs import CostModel, StepClocks, StepTiming
+from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease
+from wyoming_tts.synthesis.voice_cost import StepTiming
 from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
 from wyoming_tts.workers import StepwiseRender, Workers
 

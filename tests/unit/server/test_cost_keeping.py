@@ -11,7 +11,7 @@ from wyoming_tts.demand import Capacity
 from wyoming_tts.server.cost_keeping import FILE_NAME, kept_costs
 from wyoming_tts.speech import Attribution, Voice, VoiceSpec
 from wyoming_tts.synthesis import CostModel
-from wyoming_tts.synthesis.costs import MeasuredSegment, StepTiming
+from wyoming_tts.synthesis.voice_cost import MeasuredSegment, StepTiming
 
 TONE = VoiceSpec(Voice("tone", "piper", "en_US", "A tone.", 1000, "tone", Attribution("nobody", "")))
 

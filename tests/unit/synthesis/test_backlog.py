@@ -6,7 +6,8 @@ import pytest
 
 from wyoming_tts.demand import Capacity, expected_lead
 from wyoming_tts.synthesis.backlog import StreamBacklog
-from wyoming_tts.synthesis.costs import CostModel, MeasuredSegment, StepTiming, VoiceCost
+from wyoming_tts.synthesis.costs import CostModel
+from wyoming_tts.synthesis.voice_cost import MeasuredSegment, StepTiming, VoiceCost
 
 
 class Clock:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from wyoming_tts.demand import Capacity, Work
 from wyoming_tts.speech import Attribution, Voice, VoiceSpec
-from wyoming_tts.synthesis.costs import MAX_VOICES, CostModel, MeasuredSegment, StepTiming, VoiceCost
+from wyoming_tts.synthesis.costs import MAX_VOICES, CostModel
+from wyoming_tts.synthesis.voice_cost import (
+    MeasuredSegment,
+    StepRates,
+    StepTiming,
+    VoiceCost,
+    fit_rates,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
@@ -83,11 +90,13 @@ def test_what_a_voice_costs_does_not_change_with_the_load_but_what_is_promised_d
     costs, cost = make_costs(), VoiceCost()
     cost.learn(segment())
     quiet = alone(costs.works(cost, MeasuredSegment(100), now=0.0))
+    before = cost.cpu(100, has_cores=True)
     for step in steps(10.0, 1.0, slowdown=3.0, has_cores=True):
         costs.learn_step(step, now=0.0)
     busy = alone(costs.works(cost, MeasuredSegment(100), now=0.0))
     assert busy == pytest.approx(3.0 * quiet, rel=0.1)
-    assert cost.cpu(100, 10.0, has_cores=True) == VoiceCost().cpu(100, 10.0, has_cores=True) or quiet > 0
+    assert before is not None
+    assert cost.cpu(100, has_cores=True) == before
 
 
 def test_a_machine_that_was_slow_is_expected_to_be_fast_again_after_a_while() -> None:
@@ -257,3 +266,50 @@ def test_the_costs_of_only_so_many_voices_are_kept() -> None:
     for number in range(MAX_VOICES + 10):
         costs.voice(spec(f"voice {number}")).learn(segment())
     assert len(costs.to_json()) == MAX_VOICES
+
+
+def chunked(lengths: list[float], *, per_step: float, per_audio: float) -> MeasuredSegment:
+    measured = MeasuredSegment(round(sum(lengths) * 10))
+    for audio in lengths:
+        cpu = per_step + per_audio * audio
+        measured.add(StepTiming(audio, cpu, cpu, has_cores=True))
+    return measured
+
+
+@given(
+    lengths=st.lists(st.sampled_from([0.3, 0.6, 1.2, 2.0]), min_size=3, max_size=12),
+    per_step=st.floats(0.0, 0.1),
+    per_audio=st.floats(0.05, 3.0),
+)
+def test_what_steps_cost_together_is_expected_whatever_their_lengths(
+    lengths: list[float], per_step: float, per_audio: float
+) -> None:
+    measured = chunked(lengths, per_step=per_step, per_audio=per_audio)
+    rates = fit_rates(measured.alone.streaming)
+    assert rates is not None
+    assert rates.seconds(sum(lengths), len(lengths)) == pytest.approx(measured.alone.streaming.cpu)
+
+
+def test_a_short_chunk_is_expected_to_cost_its_edges_too() -> None:
+    costs, cost = make_costs(), VoiceCost()
+    lengths = [0.3, 0.3, 0.6, 1.2, 1.2, 1.2]
+    for _ in range(20):
+        cost.learn(chunked(lengths, per_step=0.05, per_audio=0.4))
+    works = list(costs.works(cost, MeasuredSegment(48), now=0.0))
+    assert works[0].audio == pytest.approx(0.3)
+    assert works[0].alone == pytest.approx(0.05 + 0.4 * 0.3, rel=0.05)
+    assert works[0].alone > 1.2 * 0.3 * alone(iter(works)) / 4.8
+
+
+def test_steps_of_one_length_do_not_tell_what_each_costs_besides_its_audio() -> None:
+    rates = fit_rates(chunked([1.0] * 10, per_step=0.2, per_audio=0.4).alone.streaming)
+    assert rates == StepRates(pytest.approx(0.0), pytest.approx(0.6))
+
+
+def test_cheap_short_steps_do_not_make_the_cost_of_a_step_negative() -> None:
+    measured = MeasuredSegment(100)
+    for audio, cpu in ((0.1, 0.001), (0.2, 0.01), (2.0, 1.0)):
+        measured.add(StepTiming(audio, cpu, cpu, has_cores=True))
+    rates = fit_rates(measured.alone.streaming)
+    assert rates is not None
+    assert rates.per_step == 0.0
