@@ -243,7 +243,7 @@ class LoadedKokoro:
             yield style.statistics.calibrated
             for _ in model.learn(self._speech(phonemes, spec.voice, style, 1.0)):
                 yield style.statistics.calibrated
-        self._statistics.save(style.table)
+        self._statistics.save(style.table, style.statistics)
         return_freed_memory()  # what is decoded whole takes 20 MB a second, and what follows next to nothing
         self._calibrated.add(_style_key(spec.voice))
 

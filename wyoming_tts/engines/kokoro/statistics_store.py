@@ -57,12 +57,15 @@ class StatisticsStore:
                 self._known[key] = self._read(key) or VoiceStatistics(self._channels)
             return self._known[key]
 
-    def save(self, table: Samples) -> None:
-        """Write the statistics of a voice to its file; where it cannot be written, they stay in memory."""
+    def save(self, table: Samples, statistics: VoiceStatistics) -> None:
+        """Write the statistics of a voice to its file; where it cannot be written, they stay in memory.
+
+        They are given, because those in memory may have been dropped for other voices' meanwhile.
+        """
         if self._directory is None:
             return
         try:
-            replace_file(self._path(self._directory, self._key(table)), self.of(table).to_bytes())
+            replace_file(self._path(self._directory, self._key(table)), statistics.to_bytes())
             self._remove_oldest(self._directory)
         except OSError as error:
             _LOGGER.info("The calibration of a voice is kept in memory only: %s", error)

@@ -32,8 +32,9 @@ def _store(directory: Path | None, digest: str = "model") -> StatisticsStore:
 
 
 def _calibrate(store: StatisticsStore, table: Samples = TABLE) -> None:
-    _teach(store.of(table))
-    store.save(table)
+    statistics = store.of(table)
+    _teach(statistics)
+    store.save(table, statistics)
 
 
 def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -139,12 +140,25 @@ def test_few_voices_are_kept_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert repr(store) == "<StatisticsStore of 3 voices>"
 
 
+def test_what_a_voice_learned_is_kept_though_many_others_were_used_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics_store, "_MAX_IN_MEMORY", 3)
+    store = _store(tmp_path)
+    learned = store.of(TABLE)
+    for number in range(2, 9):
+        store.of(TABLE * number)
+    _teach(learned)
+    store.save(TABLE, learned)
+    assert _store(tmp_path).of(TABLE).is_calibrated
+
+
 def test_two_servers_with_one_directory_leave_one_whole_file(tmp_path: Path) -> None:
     stores = [_store(tmp_path) for _ in range(2)]
     for store in stores:
         _teach(store.of(TABLE))
     for store in (*stores, *stores):
-        store.save(TABLE)
+        store.save(TABLE, store.of(TABLE))
     (path,) = tmp_path.iterdir()
     assert path.read_bytes() == stores[1].of(TABLE).to_bytes()
     assert _store(tmp_path).of(TABLE).is_calibrated
