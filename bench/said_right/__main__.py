@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -30,6 +31,7 @@ from wyoming_tts.speech import AudioFormat, Samples
 _VOICE = "en_US-joe-medium"
 _WIDTH = 150
 _FULL_SCALE = 32768
+_DIGIT_RE = re.compile(r"\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def rows() -> list[tuple[str, str]]:
-    """The texts, and the words that they are to be said in."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A text, and the words that it is to be said in."""
+
+    text: str
+    words: str
+    has_digits: bool
+    """Whether figures are said digit by digit; the recognizer writes them as numbers all the same."""
+
+
+def rows() -> list[Row]:
+    """The texts."""
     content = files(__package__).joinpath("sentences.yaml").read_text("utf-8")
-    return [(str(text), str(words)) for text, words in yaml.safe_load(content)]
+    return [Row(text, words, "digits" in rest) for text, words, *rest in yaml.safe_load(content)]
 
 
 async def _measure(arguments: argparse.Namespace) -> list[Heard]:
@@ -78,17 +90,19 @@ async def _measure(arguments: argparse.Namespace) -> list[Heard]:
         commands = server_commands(peer, own, model, Path(scratch))
         for command in commands if arguments.peer_python else commands[1:]:
             async with run_server(command, Path(scratch)) as server:
-                for text, words in rows():
-                    found.append(await _hear(server, text, words, recognizer))
-                    print(f"{server.name}: {text!r}", file=sys.stderr, flush=True)
+                for row in rows():
+                    found.append(await _hear(server, row, recognizer))
+                    print(f"{server.name}: {row.text!r}", file=sys.stderr, flush=True)
     return found
 
 
-async def _hear(server: MeasuredServer, text: str, words: str, recognizer: Recognizer) -> Heard:
-    samples, rate = await _speak(server.uri, text)
+async def _hear(server: MeasuredServer, row: Row, recognizer: Recognizer) -> Heard:
+    samples, rate = await _speak(server.uri, row.text)
     language = Words("en")
     heard = recognizer.recognize(samples, "en", rate=rate)
-    return Heard(server.name, text, language.of(words), language.of(heard))
+    if row.has_digits:
+        heard = _DIGIT_RE.sub(r"\g<0> ", heard)
+    return Heard(server.name, row.text, language.of(row.words), language.of(heard))
 
 
 async def _speak(uri: str, text: str) -> tuple[Samples, int]:

@@ -4,9 +4,9 @@ from bench.said_right.__main__ import Heard, rows
 
 
 def test_there_are_forty_texts_each_with_the_words_that_it_is_said_in() -> None:
-    texts = [text for text, _ in rows()]
+    texts = [row.text for row in rows()]
     assert len(texts) == len(set(texts)) == 40
-    assert not any(sign.isdigit() for _, words in rows() for sign in words)
+    assert not any(sign.isdigit() for row in rows() for sign in row.words)
 
 
 def test_errors_are_words_that_were_replaced_left_out_or_added() -> None:
