@@ -133,7 +133,8 @@ class TimeRules:
 
     def _verbalize_clock(self, match: regex.Match[str]) -> str | None:
         data = self._data_after(match)
-        certain = match["suffix"] or match["half2"] or match["before"] or data is not self._data
+        needed = (match["suffix"], match["half2"], match["before"])
+        certain = any(found is not None for found in needed) or data is not self._data
         if match["mark"] == "." and not certain:
             return None
         if match["mark"] in self._half_day_marks and not match["half2"]:
