@@ -29,6 +29,7 @@ _LONGEST_AS_NUMBER = 3
 _ALONE = "alone"
 """Key of the corrections of a number that has no gender."""
 _SPELLED_DIGITS = 15
+_LAST_YEAR = 9999
 _STANDARD = ("spellout-numbering", "spellout-cardinal", "spellout-cardinal-masculine")
 
 
@@ -37,6 +38,7 @@ class GenericSpeller:
 
     def __init__(self, language: str, data: Mapping[str, Any]) -> None:
         """Take the sections `numbers` and `words` from the data of the language."""
+        self._years: Mapping[str, Any] = data.get("years") or {}
         numbers, words = data.get("numbers") or {}, data.get("words") or {}
         self._language = language
         self._minus = str(words.get("minus") or "-")
@@ -140,7 +142,10 @@ class GenericSpeller:
         return f"{zeros} {self.cardinal(rest)}".lstrip()
 
     def year(self, number: int) -> str:
-        """A year, which is said as any other number."""
+        """A year, by its rule set if it lies between the years of the data, else as any other number."""
+        years = self._years
+        if years.get("rules") and years.get("from", 0) <= number <= years.get("to", _LAST_YEAR):
+            return spell_by_rules(self._language, years["rules"], number)
         return self.cardinal(number)
 
     def digits(self, number: str) -> str:

@@ -107,6 +107,7 @@ class YearsSection(YamlModel):
 
     from_: Annotated[int | None, Field(alias="from")] = None
     to: int | None = None
+    rules: str | None = None
     after_from: int | None = None
     after: Texts | None = None
     not_before: str | None = None
