@@ -272,8 +272,9 @@ def _without_forms(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Mappin
 
 def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
     numbers = data.get("numbers") or {}
+    genders = data.get("noun_genders") or {}
     units = {
-        spelling: CountedNoun.of_entry(entry)
+        spelling: CountedNoun.of_entry(_with_gender(entry, genders))
         for spelling, entry in index_by_spelling(data.get("units")).items()
     }
     return LanguageData(
@@ -284,13 +285,22 @@ def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
         units=_make_powers(units, data.get("powers") or {}) | units,
         unit_words=_unit_words(units.values()),
         currencies={
-            spelling: CountedNoun.of_entry(entry)
+            spelling: CountedNoun.of_entry(_with_gender(entry, genders))
             for spelling, entry in index_by_spelling(data.get("currencies")).items()
         },
         scales=_make_scales(numbers.get("scales")),
         tight_scales=_make_scales(numbers.get("tight_scales")),
         bare_scales=_make_scales(numbers.get("bare_scales")),
     )
+
+
+def _with_gender(entry: Mapping[str, Any], genders: Mapping[str, str]) -> Mapping[str, Any]:
+    """The entry with the gender whose pattern matches its first word, as the CLDR's nouns have none here."""
+    if "gender" in entry:
+        return entry
+    word = str(entry["one"]).split(" ")[0]
+    found = (gender for gender, pattern in genders.items() if regex.fullmatch(pattern, word))
+    return {**entry, "gender": next(found, "m")}
 
 
 def _unit_words(nouns: Iterable[CountedNoun]) -> dict[str, CountedNoun]:

@@ -252,6 +252,7 @@ class LanguageEntries(YamlModel):
     length_before: str | None = None
     powers: Words | None = None
     units: Nouns | None = None
+    noun_genders: Words | None = None
     per_words: Texts | None = None
     degrees_before: Texts | None = None
     currencies: Nouns | None = None
