@@ -129,10 +129,36 @@ class DateRules:
             "month_year": rf"{month},?\ {between}(?P<year>{_YEAR}){self._year_end}{_ENDS}",
         }
         return [
-            make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_date_verbalizer(name))
-            for name, pattern in patterns.items()
-            if name in self._data
+            *self._year_first(day, month),
+            *(
+                make_rule(rf"(?<![\w.,/-]){self._weekday()}{pattern}", self._named_date_verbalizer(name))
+                for name, pattern in patterns.items()
+                if name in self._data
+            ),
         ]
+
+    def _year_first(self, day: str, month: str) -> list[Rule]:
+        """Named dates that begin with the year: "2026. május 5."; `between` is the text behind the year."""
+        data = self._data.get("year_first")
+        if not data:
+            return []
+        date = rf"{month}(?:\ {day})?" if "month_first" in self._data else rf"(?:{day}\ )?{month}"
+        return [
+            make_rule(
+                rf"(?<![\w.,/-])(?P<year>{_YEAR})(?:{data['between']})\ {date}{_ENDS}",
+                self._verbalize_year_first,
+            )
+        ]
+
+    def _verbalize_year_first(self, match: regex.Match[str]) -> str:
+        date = self._month_name(match["month"])
+        before = _text_before(match)
+        if match["day"]:
+            days = [self._day(int(day), before) for day in (match["day"], match["until"]) if day]
+            name = "month_first" if "month_first" in self._data else "day_first"
+            day = f" {self._language.word('range')} ".join(days)
+            date = str(self._data[name]).format(month=date, day=day)
+        return str(self._data["year_first"]["spoken"]).format(year=self._year(match["year"]), date=date)
 
     def _article(self) -> str:
         """An article whose form before the word for the first day differs from that before its number."""

@@ -177,6 +177,7 @@ class DatesSection(YamlModel):
     year_gender: str | None = None
     year_suffix: str | None = None
     between: str | None = None
+    year_first: Words | None = None
     numeric: str | None = None
     numeric_short: str | None = None
     short_after: Texts | None = None

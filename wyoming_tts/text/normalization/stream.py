@@ -190,7 +190,11 @@ def _special_words(language: LanguageData) -> frozenset[str]:
     names = [*language.months, *language.weekdays, *(dates.get("month_forms") or [])]
     found.update(name for spellings in names for name in spellings)
     found.update(name for names in dates.get("month_names") or [] for name in names.split(" | "))
-    for entry in ({"suffix": dates.get("year_suffix")}, *(language.section("numbers").get("ordinals") or [])):
+    year_ends = [
+        {"suffix": dates.get("year_suffix")},
+        {"suffix": (dates.get("year_first") or {}).get("between")},
+    ]
+    for entry in (*year_ends, *(language.section("numbers").get("ordinals") or [])):
         found.update(f"{word}." for word in regex.findall(r"(?<!\\)(\p{L}+)\\\.", entry.get("suffix") or ""))
     for pattern in (dates.get("between"), times.get("suffix"), times.get("before")):
         found.update(regex.findall(r"(?<!\\)\p{L}+", pattern or ""))
