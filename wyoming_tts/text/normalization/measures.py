@@ -19,7 +19,9 @@ from wyoming_tts.text.normalization.numerals import (
 )
 from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, at_sentence_end, make_rule
 
-_BEHIND = r"(?![\w²³°]|[/'’]\w)"
+_BEHIND = r"(?![\w²³°]|/\w)"
+_NOT_ELIDED = r"(?!['’]\w)"
+"""Behind a letter that may be an elided word, as in French, and no unit."""
 _CENTS = 2
 _NO_CENTS = r"(?:[,.][-–—]{1,2})?"
 _DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
@@ -35,6 +37,9 @@ class MeasureRules:
 
     def __init__(self, language: LanguageData, numerals: Numerals) -> None:
         self._language = language
+        has_endings = bool(language.section("numbers").get("endings"))  # behind a hyphen or apostrophe
+        self._behind = _BEHIND if has_endings else _BEHIND + _NOT_ELIDED
+        self._hyphen = "" if has_endings else "|-"
         self._numerals = numerals
         self._data = language.section("fractions")
         self._units = language.units
@@ -174,7 +179,7 @@ class MeasureRules:
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})"
                 rf"(?:(?P<from>{number})(?:\ ?{self._unit})?(?:{DASH})(?P<second>{minus}?))?"
-                rf"(?P<number>{number}){scale}(?P<gap>\ ?|-){compound}{_BEHIND}"
+                rf"(?P<number>{number}){scale}(?P<gap>\ ?{self._hyphen}){compound}{self._behind}"
                 r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
                 self._verbalize_measure,
             ),
@@ -184,12 +189,12 @@ class MeasureRules:
             ),
             self._with_unit_words(),
             make_rule(
-                rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{_BEHIND}",
+                rf"(?<![\w/])(?P<unit>{any_of(self._alone())})(?:/(?P<per>{self._denominator}))?{self._behind}",
                 lambda match: name_alone(self._unit_name(match, self._noun(match["unit"]).many)),
                 needs_digit=False,
             ),
             make_rule(
-                rf"(?<![\w/])(?P<unit>{self._unit})/(?P<per>{any_of(self._units)}){_BEHIND}",
+                rf"(?<![\w/])(?P<unit>{self._unit})/(?P<per>{any_of(self._units)}){self._behind}",
                 self._verbalize_compound_alone,
                 needs_digit=False,
             ),
@@ -306,7 +311,7 @@ class MeasureRules:
         return form + (self._per(match["per"]) if match["per"] else "")
 
     def _fractions(self) -> list[Rule]:
-        unit = rf"(?:\ ?(?P<unit>{self._unit}){_BEHIND})?"
+        unit = rf"(?:\ ?(?P<unit>{self._unit}){self._behind})?"
         return [
             make_rule(
                 rf"{APART}(?:(?P<whole>\d{{1,4}})\ )?(?P<over>\d{{1,3}})[/⁄](?P<under>\d{{1,4}})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ from wyoming_tts.text.normalization.measures import MeasureRules
 from wyoming_tts.text.normalization.numerals import Numerals
 from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
 from wyoming_tts.text.normalization.roman_numerals import RomanNumeralRules
-from wyoming_tts.text.normalization.rules import Rule, without_spaces
+from wyoming_tts.text.normalization.rules import Rule, with_endings, without_spaces
 from wyoming_tts.text.normalization.times import TimeRules
 
 _OTHER_DIGIT_RE = regex.compile(r"(?![0-9])\p{Nd}")
@@ -91,6 +91,10 @@ class LanguageRules:
             *RomanNumeralRules(language).rules(),
             *plain_numbers.rules(),
         ]
+        if capitals := language.section("capitals"):
+            rules = [replace(each, capitals=capitals) for each in rules]
+        if endings := language.section("numbers").get("endings"):
+            rules = [with_endings(each, endings) for each in rules]
         if not language.is_spaced:
             rules = [without_spaces(each) for each in rules]
         return cls(language, numerals, dates, measures, plain_numbers, tuple(rules))
@@ -190,7 +194,7 @@ def _apply(each: Rule, text: str, start: int, taken: bytearray, found: list[tupl
                     end,
                     words
                     if _follows_replacement(text, begin, taken)
-                    else _capitalize_at_start(text, begin, words),
+                    else _capitalize_at_start(text, begin, words, each.capitals),
                 )
             )
             taken[begin:end] = b"\1" * (end - begin)
@@ -202,10 +206,12 @@ def _follows_replacement(text: str, begin: int, taken: bytearray) -> bool:
     return last >= 0 and bool(taken[last])
 
 
-def _capitalize_at_start(text: str, begin: int, words: str) -> str:
+def _capitalize_at_start(text: str, begin: int, words: str, capitals: Mapping[str, str]) -> str:
     """The words with a capital at the start of a sentence, which sentence detection relies on."""
     begins = not text[:begin].strip() or _SENTENCE_OVER_RE.search(text, max(0, begin - 4), begin)
-    return words[:1].upper() + words[1:] if begins else words
+    first = words[:1]
+    # Georgian letters have a capital, but not at the start of a word: `title` knows
+    return capitals.get(first, first.title()) + words[1:] if begins else words
 
 
 def _in_ascii_digits(text: str, decimal: str) -> str:

@@ -5,8 +5,9 @@ The constants are the parts that the patterns of many rules share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import regex  # type: ignore[import-untyped]
 
@@ -28,6 +29,8 @@ class Rule:
     verbalize: Callable[[regex.Match[str]], str | None]
     needs_digit: bool = True
     """Skip the rule where the text has no digit."""
+    capitals: Mapping[str, str] = field(default_factory=dict)
+    """Capital letters of the language that differ from what Unicode has, as the Turkish "İ"."""
 
 
 def make_rule(
@@ -52,6 +55,27 @@ def without_spaces(each: Rule) -> Rule:
         return None if words is None else _GLUED_RE.sub("", words)
 
     return replace(each, pattern=regex.compile(pattern, flags), verbalize=verbalize)
+
+
+def with_endings(each: Rule, endings: Sequence[Mapping[str, Any]]) -> Rule:
+    """The rule for a language that writes the ending of a number or sign behind a mark: "20%-os", "25 °C'de".
+
+    The mark is not said; before some endings the word changes.
+    """
+    marks = "|".join(str(entry["mark"]) for entry in endings)
+    pattern = regex.compile(rf"(?:{each.pattern.pattern})(?P<ending>{marks})?", each.pattern.flags)
+
+    def verbalize(match: regex.Match[str]) -> str | None:
+        words = each.verbalize(match)
+        if words is None or match["ending"] is None:
+            return words
+        rest = match.start("ending")
+        entry = next(entry for entry in endings if regex.compile(entry["mark"]).match(match.string, rest))
+        for changed, becomes in entry.get("changes") or []:
+            words = regex.sub(changed, becomes, words)
+        return words
+
+    return replace(each, pattern=pattern, verbalize=verbalize)
 
 
 def at_sentence_end(match: regex.Match[str]) -> bool:

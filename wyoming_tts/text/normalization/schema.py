@@ -65,6 +65,13 @@ class DecadesSection(YamlModel):
     ) = None
 
 
+class EndingEntry(YamlModel):
+    """The mark before an ending, which is not said, and how the words change before it."""
+
+    mark: str
+    changes: Annotated[list[list[str]], Field(description="pairs of a pattern and words")] | None = None
+
+
 class NumbersSection(YamlModel):
     """Numbers: how they are written and spoken."""
 
@@ -98,6 +105,7 @@ class NumbersSection(YamlModel):
         | None
     ) = None
     ordinal_rules: Words | None = None
+    endings: list[EndingEntry] | None = None
     phone: str | None = None
     decades: DecadesSection | None = None
 
@@ -239,6 +247,7 @@ class LanguageEntries(YamlModel):
     years: YearsSection | None = None
     words: Words | None = None
     characters: Words | None = None
+    capitals: Words | None = None
     compass: Words | None = None
     compass_after: str | None = None
     compass_before: str | None = None
