@@ -184,7 +184,8 @@ class MeasureRules:
                 self._verbalize_measure,
             ),
             make_rule(  # as Turkish and Basque write it: %25
-                rf"(?=[−%+-])(?P<signs>{APART}[−+-]?)%\ ?(?P<number>[−-]?{number}){NOT_MORE}",
+                rf"(?=[−%+-])(?P<signs>{APART}[−+-]?)%\ ?(?:(?P<from>{number})(?:{DASH})%?\ ?)?"
+                rf"(?P<number>[−-]?{number}){NOT_MORE}",
                 self._verbalize_percent,
             ),
             self._with_unit_words(),
@@ -231,7 +232,8 @@ class MeasureRules:
             return None
         numeral = self._numerals.parse(number)
         signs = self._numerals.verbalize_signs(match["signs"] + match["number"][: -len(number)])
-        spoken = signs + self._numerals.verbalize(numeral, noun.gender)
+        between = self._from(match["from"], noun) if match["from"] else ""
+        spoken = between + signs + self._numerals.verbalize(numeral, noun.gender)
         return join_count(spoken, self._numerals.noun_form(noun, numeral))
 
     def _alone(self) -> list[str]:
