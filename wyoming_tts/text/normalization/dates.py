@@ -86,7 +86,8 @@ class DateRules:
             )
         with_stop = "." in self._data.get("marks", "") and self._data.get("short_stop", True)
         if with_stop and "numeric_short" in self._data:
-            found.append(make_rule(rf"{APART}{weekday}{day}\.\ ?{month}\.(?!\d)", self._verbalize_numeric))
+            one, two = (month, day) if self._data.get("order") == "ymd" else (day, month)
+            found.append(make_rule(rf"{APART}{weekday}{one}\.\ ?{two}\.(?!\d)", self._verbalize_numeric))
         return found
 
     def short_date_rules(self) -> list[Rule]:
