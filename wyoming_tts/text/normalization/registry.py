@@ -59,14 +59,25 @@ class NormalizerRegistry:
     def normalizer(self, language: str, protected: Callable[[str], bool] = protect_nothing) -> TextNormalizer:
         """Return the language's normalizer; without data for it, one that changes nothing.
 
+        That of a territory has to be loaded before; otherwise it is one that is loaded.
+
         Args:
             language: such as `en` or `en_US`.
             protected: whether a token, without the punctuation around it, must not be changed.
         """
         if not spoken_language(language):
             return TextNormalizer("")
-        self.load(language)
-        return self._normalizers[_key(language)].protecting(protected)
+        found = self._normalizers.get(_key(language)) or self._of_another_territory(language)
+        if found is None:
+            self.load(language)
+            found = self._normalizers[_key(language)]
+        return found.protecting(protected)
+
+    def _of_another_territory(self, language: str) -> TextNormalizer | None:
+        """The loaded normalizer that the voice of a text has; to load another would hold up all others."""
+        tag = LanguageTag.parse(language)
+        same = (loaded for key, loaded in self._normalizers.items() if key.is_same_language(tag))
+        return next(same, None)
 
 
 def _key(language: str) -> LanguageTag:

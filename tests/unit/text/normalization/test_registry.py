@@ -37,6 +37,8 @@ def test_language_data_is_loaded_lazily_and_once() -> None:
 
 def test_a_territory_has_what_it_writes_otherwise() -> None:
     languages = NormalizerRegistry()
+    for tag in ("es_MX", "es_ES"):
+        languages.load(tag)
     assert languages.normalizer("es_MX").normalize("son 1,234.5") == (
         "son mil doscientos treinta y cuatro coma cinco"
     )
@@ -215,9 +217,19 @@ def test_an_abbreviation_from_the_cldr_is_read_beside_a_date_alone() -> None:
     assert estonian.normalize("Vitamiin E.") == "Vitamiin E."
 
 
+def test_a_territory_that_is_not_loaded_is_spoken_as_one_that_is() -> None:
+    languages = NormalizerRegistry()
+    languages.load("en_US")
+    assert languages.normalizer("en_GB").language is languages.normalizer("en_US").language
+    assert not languages.is_loaded("en_GB")
+    languages.load("en_GB")
+    assert languages.normalizer("en_GB").language is not languages.normalizer("en_US").language
+
+
 def test_marks_of_the_language_are_understood_in_each_of_its_territories() -> None:
     languages = NormalizerRegistry()
     for tag in ("nl_NL", "nl_BE"):
+        languages.load(tag)
         assert languages.normalizer(tag).normalize("op 21-11-2026") == (
             "op eenentwintig november tweeduizend zesentwintig"
         )

@@ -50,6 +50,7 @@ def phonemes(language: str, text: str) -> str:
 
 
 def normalize(language: str, pieces: Iterable[str]) -> str:
+    SPOKEN.load(language)
     stream = StreamingNormalizer(SPOKEN.normalizer(language))
     spoken = [each for piece in pieces for each in stream.feed(TextPiece(piece))]
     return "".join(each.text for each in [*spoken, *stream.finish()])
