@@ -55,7 +55,7 @@ def cldr_entries(language: str) -> dict[str, Any]:
     return {
         "words": {"per": per, "slash_per": per},
         "units": dict(_units(language, data, per)),
-        "numbers": own["numbers"],
+        "numbers": own["numbers"] | _thousands(language, data),
         "currencies": dict(_currencies(language, data, _NAMES)) | own["currencies"],
         "dates": _dates(data) | own["dates"],
         "times": dict(_TIMES),
@@ -166,6 +166,22 @@ def _form(pattern: str) -> str:
     if "{0}" not in text:
         return ALONE + text
     return text.removeprefix("{0}").strip() if text.startswith("{0}") else text.replace("{0}", "{number}")
+
+
+def _thousands(language: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The word for the k of 10k; nothing in languages that do not count in thousands."""
+    formats = data["compact_decimal_formats"].get("long") or {}
+    patterns = {
+        category: str(formats[category]["1000"].pattern).replace("'", "").replace("0", "{0}")
+        for category in PLURAL_CATEGORIES
+        if "1000" in (formats.get(category) or {})
+    }
+    if not all(
+        re.fullmatch(r"\{0\}[\xa0 ][^\W\d_]+(?: [^\W\d_]+)?", pattern) for pattern in patterns.values()
+    ):
+        return {}
+    entry = _noun(language, patterns)
+    return {"bare_scales": {"k": entry}} if entry else {}
 
 
 def _currencies(

@@ -32,6 +32,7 @@ class ContextRules:
             *self._directions(),
             *self._lengths(),
             *self._repeats(),
+            *self._letters(),
         ]
 
     def _codes(self) -> list[Rule]:
@@ -141,6 +142,35 @@ class ContextRules:
         named = self._language.section("exponents").get(exponent)
         spoken = self._verbalize(exponent) if exponent.isdigit() else exponent
         return f" {named or self._language.word('power').format(exponent=spoken)}"
+
+    def _letters(self) -> list[Rule]:
+        """Capitals with signs: the grades `A+` and `B-`, and the pair `A/B`."""
+        plus, minus = self._language.word("plus"), self._language.word("minus")
+        apart = r"(?<![\w+&/.-])"
+        found = [
+            make_rule(
+                rf"{apart}(?<!\d\ )(?P<first>\p{{Lu}})/(?P<second>\p{{Lu}})(?![\w/-])",
+                lambda match: f"{match['first']} {match['second']}",
+                needs_digit=False,
+            )
+        ]
+        if plus:
+            found.append(
+                make_rule(
+                    rf"{apart}(?P<letter>\p{{Lu}}|AB)(?P<signs>\+{{1,3}})(?![\w+-])",
+                    lambda match: match["letter"] + f" {plus}" * len(match["signs"]),
+                    needs_digit=False,
+                )
+            )
+        if minus and (follows := self._data.get("letter_minus")):
+            found.append(
+                make_rule(
+                    rf"{apart}(?P<letter>\p{{Lu}}|AB)[-−](?![\w+-]){follows}",
+                    lambda match: f"{match['letter']} {minus}",
+                    needs_digit=False,
+                )
+            )
+        return found
 
     def _repeats(self) -> list[Rule]:
         """`x3` after a noun; x64 and x86 are names."""

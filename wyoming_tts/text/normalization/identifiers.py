@@ -6,11 +6,20 @@ from collections.abc import Callable
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.normalization.language_data import LanguageData
+from wyoming_tts.text.normalization.language_data import THIN_SPACES, LanguageData
 from wyoming_tts.text.normalization.numerals import Numeral, Numerals
 from wyoming_tts.text.normalization.rules import Rule, make_rule
 
 _YEARS = range(1900, 2100)
+_SPACE = f"[ {THIN_SPACES}-]"
+_CARD = rf"\d{{4}}(?P<mark>{_SPACE})\d{{4}}(?P=mark)\d{{4}}(?P=mark)\d{{1,4}}(?:(?P=mark)\d{{1,4}})?"
+_CARD_OF_THREE_GROUPS = rf"3\d{{3}}(?P<mark>{_SPACE})\d{{6}}(?P=mark)\d{{5}}"
+_SOCIAL_SECURITY = r"\d{3}-\d{2}-\d{4}"
+_BOOK_13 = r"97[89](?P<mark>[ -])\d{1,5}(?P=mark)\d{1,7}(?P=mark)\d{1,7}(?P=mark)\d"
+_BOOK_10 = r"\d{1,5}(?P<mark>[ -])\d{1,7}(?P=mark)\d{1,7}(?P=mark)[\dX]|\d{9}[\dX]|97[89]\d{10}"
+_SERIAL = r"\d{4}-\d{3}[\dX]"
+_ACCOUNT = r"[A-Z]{2}\d{2}(?:\ ?[A-Z\d]{4}){2,7}(?:\ ?[A-Z\d]{1,3})?"
+_GROUPED_RE = regex.compile(r"[^\W\d_]+|\d+")
 
 
 class IdentifierRules:
@@ -40,6 +49,28 @@ class IdentifierRules:
                 )
             )
         return found
+
+    def group_rules(self) -> list[Rule]:
+        """The rules for numbers of cards, books and accounts, which are written in groups of digits."""
+        apart, end = r"(?<![\w.,:/+-])(?<!\d\ )", r"(?!\w|[-/.,:]\d|\ \d)"
+        book = rf"(?<=\bISBN(?:-1[03])?:?\ )(?:{_BOOK_10})|(?<=\bISSN:?\ )(?:{_SERIAL})"
+        return [
+            make_rule(rf"{apart}(?:{numbers}){end}".replace("[ ", r"[\ "), self._spell_groups)
+            for numbers in (_CARD, _CARD_OF_THREE_GROUPS, _SOCIAL_SECURITY, _BOOK_13, _ACCOUNT)
+        ] + [
+            make_rule(rf"(?=\d)(?:{book}){end}".replace("[ ", r"[\ "), self._spell_groups),
+            make_rule(
+                r"(?<=\bISBN)-(?P<digits>1[03])\b",
+                lambda match: f" {self._numerals.verbalize(Numeral(match['digits']))}",
+            ),
+        ]
+
+    def _spell_groups(self, match: regex.Match[str]) -> str:
+        """Digits and letters one by one, with a rest between groups."""
+        return ", ".join(
+            self._language.numbers.digits(group) if group.isdecimal() else " ".join(group)
+            for group in _GROUPED_RE.findall(match.group())
+        )
 
     def telephone_rules(self) -> list[Rule]:
         """The rules for telephone numbers in their national and international forms."""

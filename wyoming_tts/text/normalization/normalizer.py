@@ -71,6 +71,7 @@ class LanguageRules:
             *addresses.rules(),
             *abbreviations.rules(),
             *identifiers.hash_rules(),
+            *identifiers.group_rules(),
             *times.duration_rules(),
             *dates.decade_rules(),
             *dates.short_date_rules(),

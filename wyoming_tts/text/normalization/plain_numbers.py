@@ -37,6 +37,7 @@ _BETWEEN = {
 """Symbols that are spoken where they stand alone, or between numbers."""
 _HYPHEN_RANGE = 4
 """Maximum of digits on each side of a hyphen that means "to"."""
+_CONTEXT_CHARS = 40
 
 
 class PlainNumberRules:
@@ -174,15 +175,12 @@ class PlainNumberRules:
         spells = self._language.section("numbers").get("integers") == "words"
         ahead = rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})" if spells else rf"(?=[-−])(?P<signs>{APART}[-−])"
         point = self._language.word("point") if self._numerals.decimal_mark else ""
+        bare_range = rf"(?:(?P<from>{number})(?P<from_scale>{any_of(bare)})?(?:{DASH}))?"
         return [
             make_rule(
-                rf"(?=\d)(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<scale>{any_of(bare)})(?![\w/-])",
-                lambda match: (
-                    self._numerals.verbalize_signs(match["signs"])
-                    + self._numerals.verbalize_count(
-                        self._numerals.parse(match["number"]), bare[match["scale"]]
-                    )
-                ),
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?:{bare_range})(?P<number>{number})"
+                rf"(?P<scale>{any_of(bare)})(?P<more>\+?)(?![\w/-])",
+                self._verbalize_bare_scale,
             ),
             make_rule(
                 rf"(?<![\w.,/])(?={self._numerals.decimal_mark}\d){self._numerals.decimal_mark}(?P<decimals>\d{{1,6}}){NOT_MORE}",
@@ -217,6 +215,26 @@ class PlainNumberRules:
                 ),
             ),
         ]
+
+    def _verbalize_bare_scale(self, match: regex.Match[str]) -> str | None:
+        """`10k`, `10k-20k`; not where the letter is said, as in "a 4k video" and "ran a 10k"."""
+        data, scales = self._language.section("numbers"), self._language.bare_scales
+        before, after = match.string[: match.start()][-_CONTEXT_CHARS:], match.string[match.end() :]
+        needed = (data.get("bare_before") or {}).get(match["scale"], "")
+        if not regex.match(rf"\ {needed}" if needed else "", after):
+            return None
+        if regex.match(rf"\ (?i:{data.get('bare_not_before') or '(?!)'})\b", after):
+            return None
+        if regex.search(rf"\b(?i:{data.get('bare_not_after') or '(?!)'})\ $", before):
+            return None
+        spoken = self._numerals.verbalize_count(self._numerals.parse(match["number"]), scales[match["scale"]])
+        if match["from"]:
+            first = self._numerals.parse(match["from"])
+            scale = scales.get(match["from_scale"])
+            low = self._numerals.verbalize_count(first, scale) if scale else self._numerals.verbalize(first)
+            spoken = f"{low} {self._language.word('range')} {spoken}"
+        more = f" {self._language.word('plus')}" if match["more"] else ""
+        return self._numerals.verbalize_signs(match["signs"]) + spoken + more
 
     def _alone(self) -> list[Rule]:
         words = {sign: self._language.word(name) for sign, name in _BETWEEN.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.normalization.language_data import LanguageData
+from wyoming_tts.text.normalization.language_data import LanguageData, index_by_spelling
 from wyoming_tts.text.normalization.rules import Rule, make_rule
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -23,7 +23,7 @@ class RomanNumeralRules:
         data = self._language.section("romans")
         if not data:
             return []
-        number_after = "|".join(regex.escape(str(word)) for word in data.get("number_after") or ["\0"])
+        number_after = "|".join(regex.escape(word) for word in self._number_after() or ["\0"])
         names = "|".join(regex.escape(name) for name in data.get("names") or ["\0"])
         end = r"(?![\w'’-]|\.\w)"
         numbers = self._language.numbers
@@ -48,6 +48,17 @@ class RomanNumeralRules:
             roman = rf"(?P<roman>(?=[IVX]){_SMALL_ROMAN})(?<!\bI){end}{ordinal_stop}"
             found.insert(0, make_rule(rf"(?<=\b(?:{names})\ ){roman}", say, needs_digit=False))
         return found
+
+    def _number_after(self) -> list[str]:
+        """The words, and their abbreviations."""
+        words = [str(word) for word in self._language.section("romans").get("number_after") or []]
+        folded = {word.casefold() for word in words}
+        abbreviations = index_by_spelling(self._language.section("abbreviations"))
+        return words + [
+            short
+            for short, entry in abbreviations.items()
+            if isinstance(entry, dict) and str(entry["spoken"]).casefold() in folded
+        ]
 
 
 def _parse_roman(numeral: str) -> int:

@@ -85,6 +85,9 @@ class NumbersSection(YamlModel):
     scales: Scales | None = None
     tight_scales: Scales | None = None
     bare_scales: Scales | None = None
+    bare_before: Words | None = None
+    bare_not_before: str | None = None
+    bare_not_after: str | None = None
     scale_unit: str | None = None
     integers: str | None = None
     cardinals: Words | None = None
@@ -157,6 +160,8 @@ class TimesSection(YamlModel):
     named: Words | None = None
     half_days: Words | None = None
     clock_after: Texts | None = None
+    minutes_before: Texts | None = None
+    minutes_after: Texts | None = None
     with_seconds: str | None = None
     duration: str | None = None
     duration_short: str | None = None
@@ -257,6 +262,7 @@ class LanguageEntries(YamlModel):
     postal_after: str | None = None
     versions_after: str | None = None
     of_after: str | None = None
+    letter_minus: str | None = None
     length_marks: Words | None = None
     length_after: str | None = None
     length_before: str | None = None

@@ -86,6 +86,7 @@ class TimeRules:
                 rf"|(?P<m>\d{{1,3}})m\ ?(?P<s>\d{{1,2}})s)(?!\w)",
                 self._verbalize_duration,
             ),
+            *self._minutes(units[1]),
         ]
 
     def _lettered(self) -> list[Rule]:
@@ -108,6 +109,23 @@ class TimeRules:
                 ),
             ),
         ]
+
+    def _minutes(self, unit: str) -> list[Rule]:
+        """`5m left`, which is no length."""
+        before, after = (
+            "|".join(regex.escape(str(word)) for word in self._data.get(key) or [])
+            for key in ("minutes_before", "minutes_after")
+        )
+        minutes = rf"(?P<number>{self._numerals.pattern})\ ?m"
+
+        def say(match: regex.Match[str]) -> str:
+            number = self._numerals.parse(match["number"])
+            return self._numerals.verbalize_count(number, self._language.units[unit])
+
+        found = [make_rule(rf"{_APART}(?=\d){minutes}(?=\ (?i:{before})\b)", say)] if before else []
+        if after:
+            found.append(make_rule(rf"(?=\d)(?<=\b(?i:{after})\ ){minutes}(?![\w²³/-]|\ of\b)", say))
+        return found
 
     def _verbalize_clock_seconds(self, match: regex.Match[str]) -> str:
         time = self.verbalize(match["h"], match["m"])
