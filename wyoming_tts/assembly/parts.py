@@ -38,6 +38,7 @@ from wyoming_tts.telemetry import log_record
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME as LEXICON_NAME
 from wyoming_tts.text.lexicon.hot_reload import LexiconFiles
 from wyoming_tts.text.normalization import NormalizerRegistry, load_user_entries
+from wyoming_tts.text.pronunciation import DefaultPronunciations, load_pronunciations
 from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.blends.voices import BlendedVoice, BlendResolver, CachedBlends
 from wyoming_tts.voices.blends.yaml_format import load_presets
@@ -189,6 +190,7 @@ async def assemble(
         options=synthesis_options(settings),
         languages=NormalizerRegistry(user_entries) if settings.spoken_forms else None,
         lexicon=lexicon.current,
+        pronunciations=_pronunciations if settings.spoken_forms else None,
         on_record=on_record,
         lookahead=workers.scheduler.lookahead,
         hops=lambda utterance: utterance.hops,
@@ -230,6 +232,11 @@ def _make_required_engines(settings: Settings, options: EngineOptions) -> dict[s
         installed = ", ".join(["auto", *sorted(engines)])
         raise SettingsError(f"engine: got {settings.engine!r}, expected one that is installed: {installed}")
     return engines
+
+
+def _pronunciations(voice: Voice) -> DefaultPronunciations | None:
+    """The default pronunciations for a voice; none for another server's, which reads the text by its own."""
+    return None if voice.engine == REMOTE_ENGINE else load_pronunciations(voice.language)
 
 
 def _make_library(settings: Settings, catalogue: CurrentCatalogue, blends: CachedBlends) -> VoiceLibrary:

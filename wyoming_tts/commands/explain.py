@@ -16,6 +16,7 @@ from wyoming_tts.errors import SpeechError
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, VoiceRequest
 from wyoming_tts.synthesis import Explanation
+from wyoming_tts.text.lexicon.rules import LexiconHit
 
 _MAX_LINE = 1_000_000
 
@@ -134,10 +135,15 @@ def _stages(explanation: Explanation) -> list[tuple[str, list[str]]]:
         ("voice", [explanation.voice]),
         ("cleaned", explanation.cleaned.split("\n")),
         ("spoken", explanation.spoken.split("\n")),
-        ("lexicon", [f"{hit.written} -> {hit.said} ({hit.file}:{hit.line})" for hit in explanation.lexicon]),
+        ("lexicon", [_describe(hit) for hit in explanation.lexicon]),
         ("segments", list(explanation.segments)),
         ("phonemes", list(explanation.phonemes)),
     ]
+
+
+def _describe(hit: LexiconHit) -> str:
+    where = f"{hit.file}:{hit.line}" if hit.file else "default"
+    return f"{hit.written} -> {hit.said} ({where})"
 
 
 def _as_object(text: str, explanation: Explanation) -> dict[str, Any]:

@@ -23,11 +23,13 @@ from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease
 from wyoming_tts.synthesis.voice_cost import StepTiming
 from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
+from wyoming_tts.text.pronunciation import DefaultPronunciations
 from wyoming_tts.workers import StepwiseRender, Workers
 
 _LOGGER = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+Pronunciations = Callable[[Voice], DefaultPronunciations | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class SegmentRenderer:
         cache: SegmentCache,
         options: SynthesisOptions,
         lexicon: Callable[[], Lexicon],
+        pronunciations: Pronunciations | None,
         lookahead: Lookahead,
         hops: Callable[[Utterance], int],
         clock: Clock,
@@ -67,6 +70,7 @@ class SegmentRenderer:
         self._cache = cache
         self._options = options
         self._lexicon = lexicon
+        self._pronunciations = pronunciations
         self._lookahead = lookahead
         self._hops = hops
         self._clock = clock
@@ -100,12 +104,18 @@ class SegmentRenderer:
                     yield pcm
 
     async def apply_lexicon(self, segment: Segment, voice: Voice) -> LexiconResult:
-        """Apply the lexicon to a segment's text, on a worker: its regular expressions may take their time."""
+        """Apply the lexicon and the default pronunciations to a segment's text.
+
+        On a worker: regular expressions may take their time, and the pronunciations are read from a file.
+        """
         lexicon = self._lexicon()
-        if not len(lexicon):
+        if not len(lexicon) and self._pronunciations is None:
             return LexiconResult(segment.text)
-        work = partial(lexicon.apply, segment.text, language=voice.language, voice=voice.name)
-        return await self._workers.run_blocking(work)
+        return await self._workers.run_blocking(partial(self._apply, lexicon, segment.text, voice))
+
+    def _apply(self, lexicon: Lexicon, text: str, voice: Voice) -> LexiconResult:
+        defaults = self._pronunciations(voice) if self._pronunciations else None
+        return lexicon.apply(text, language=voice.language, voice=voice.name, defaults=defaults)
 
     async def _resampled(
         self, job: Job, lease: VoiceLease, segment: Segment, resampler: StreamResampler

@@ -41,7 +41,7 @@ from wyoming_tts.synthesis.options import FIRST_CUT_WORDS, SynthesisOptions
 from wyoming_tts.synthesis.playout import Piece, PlayoutBuffer, PlayoutPolicy
 from wyoming_tts.synthesis.prefetch import Prefetch
 from wyoming_tts.synthesis.prosody import merge_prosody
-from wyoming_tts.synthesis.rendering import SegmentRenderer
+from wyoming_tts.synthesis.rendering import Pronunciations, SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
 from wyoming_tts.text.first_segment import NEVER_CUT
@@ -95,6 +95,7 @@ class Synthesizer:
         costs: CostModel | None = None,
         languages: NormalizerRegistry | None = None,
         lexicon: Callable[[], Lexicon] = lambda: EMPTY_LEXICON,
+        pronunciations: Pronunciations | None = None,
         on_record: Callable[[UtteranceRecord], None] = lambda _: None,
         lookahead: Lookahead | None = None,
         hops: Callable[[Utterance], int] = lambda _: 0,
@@ -113,6 +114,7 @@ class Synthesizer:
             costs: Learns what speech costs, and tells what is still to be computed; None starts with nothing.
             languages: Normalizes numbers and the like; None leaves them as written.
             lexicon: Returns the pronunciation lexicon in force.
+            pronunciations: Returns the default pronunciations for a voice, on a worker; None: there are none.
             on_record: Called with the record of every utterance that is over.
             lookahead: How far ahead of its listener a remote voice is read; for local voices the scheduler
                 decides.
@@ -128,6 +130,7 @@ class Synthesizer:
         self._options = options
         self._languages = languages
         self._lexicon = lexicon
+        self._pronunciations = pronunciations
         self._on_record = on_record
         self._clock = clock
         costs = costs or CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
@@ -143,6 +146,7 @@ class Synthesizer:
             cache=cache,
             options=options,
             lexicon=lexicon,
+            pronunciations=pronunciations,
             lookahead=lookahead or Lookahead(),
             hops=hops,
             clock=clock,
@@ -194,7 +198,7 @@ class Synthesizer:
             SpeechError: as for `speak`.
         """
         spec = spec or self._library.resolve_now(VoiceRequest())
-        await self._load_language(spec.voice.language)
+        await self._load_language(spec.voice)
         async with self._loaded.lease(spec.voice) as loaded:
             if isinstance(loaded, RemoteVoice):
                 return spec  # its own server warms it up
@@ -326,7 +330,7 @@ class Synthesizer:
         job.backlog.complete()
 
     async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
-        await self._load_language(job.spec.voice.language)
+        await self._load_language(job.spec.voice)
         segmenter = self._segmenter(job, trace)
         idle = job.utterance.flush_idle
         idle = self._options.flush_idle if idle is None else idle or None
@@ -343,9 +347,11 @@ class Synthesizer:
             for segment in rest:
                 yield segment
 
-    async def _load_language(self, language: str) -> None:
-        if self._languages and not self._languages.is_loaded(language):
-            await self._workers.run_blocking(partial(self._languages.load, language))
+    async def _load_language(self, voice: Voice) -> None:
+        if self._languages and not self._languages.is_loaded(voice.language):
+            await self._workers.run_blocking(partial(self._languages.load, voice.language))
+            if self._pronunciations is not None:
+                await self._workers.run_blocking(partial(self._pronunciations, voice))
 
     def _segmenter(self, job: Job, trace: TextTrace | None) -> Segmenter:
         voice, lexicon, languages = job.spec.voice, self._lexicon(), self._languages

@@ -3,7 +3,8 @@
 A rule maps what is written to its replacement: a respelling, or IPA phonemes, which stand in the text
 as a `[[ phonemes ]]` block. All rules are applied to the original text, never to the result of another
 rule, and each part of it is left to the first rule that matches. Words and phrases come first, the
-longest first, then regular expressions in the order of their file.
+longest first, then regular expressions in the order of their file, then the default pronunciations of the
+language (`text.pronunciation`).
 
 Words are found in trees by their tokens, with a few dictionary lookups for each word of the text in each of
 the few scopes that apply (the voice, its language with and without region, all), so ten thousand of them cost
@@ -24,6 +25,7 @@ from typing import Any, Final
 import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
 
 from wyoming_tts.languages import fallbacks, language_code
+from wyoming_tts.text.pronunciation import DefaultPronunciations
 
 _log = logging.getLogger(__name__)
 
@@ -131,7 +133,9 @@ class PatternRule:
         except TimeoutError:
             self.disable(f"took longer than {PATTERN_SECONDS * 1000:.0f} ms")
             return []
-        return [_Hit(match.start(), match.end(), self._said(match), self) for match in found if match[0]]
+        return [
+            _Hit(match.start(), match.end(), self._said(match), self.position) for match in found if match[0]
+        ]
 
     def disable(self, reason: str) -> None:
         """Have it match nothing any more."""
@@ -159,6 +163,7 @@ class LexiconHit:
     said: str
     """The text that replaced it."""
     file: str
+    """Empty for a default pronunciation."""
     line: int
 
 
@@ -180,7 +185,7 @@ class _Hit:
     start: int
     end: int
     replacement: str
-    rule: Rule
+    position: RulePosition
 
 
 class _Node:
@@ -264,16 +269,19 @@ class Lexicon:
         """Number of rules."""
         return self._count
 
-    def apply(self, text: str, *, language: str, voice: str) -> LexiconResult:
+    def apply(
+        self, text: str, *, language: str, voice: str, defaults: DefaultPronunciations | None = None
+    ) -> LexiconResult:
         """Apply the rules to a text.
 
         Args:
             text: any text; `[[ phonemes ]]` in it stay as they are.
             language: the voice's, such as `en_US` or `en-us`.
             voice: its name.
+            defaults: pronunciations for where no rule applies.
         """
         scopes = self._scopes(language, voice)
-        if not scopes or not text:
+        if not text or not (scopes or defaults):
             return LexiconResult(text)
         plain = list(_plain_parts(text))
         tables = self._tables(scopes)
@@ -281,7 +289,9 @@ class Lexicon:
         hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
-            hits = _add_pattern_hits(text, hits, patterns, plain, self._clock)
+            hits = _add_free(text, hits, _hits_within_time(text, patterns, self._clock), plain)
+        if defaults is not None:
+            hits = _add_free(text, hits, [_default_hits(text, defaults)], plain)
         return _replace(text, hits) if hits else LexiconResult(text)
 
     def contains(self, token: str, language: str, voice: str) -> bool:
@@ -370,7 +380,7 @@ def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_engl
             count += 2
         width = sum(map(len, tokens.written[at : at + count])) if count else len(tokens.written[at])
         if word:
-            yield _Hit(position, position + width, replacement, word)
+            yield _Hit(position, position + width, replacement, word.position)
         at += count or 1
         position += width
 
@@ -394,20 +404,20 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
     yield at, len(text)
 
 
-def _add_pattern_hits(
-    text: str,
-    hits: list[_Hit],
-    patterns: list[PatternRule],
-    plain: list[tuple[int, int]],
-    clock: Callable[[], float],
+def _default_hits(text: str, defaults: DefaultPronunciations) -> list[_Hit]:
+    return [_Hit(each.start, each.end, each.said, RulePosition()) for each in defaults.find(text)]
+
+
+def _add_free(
+    text: str, hits: list[_Hit], more: Iterable[list[_Hit]], plain: list[tuple[int, int]]
 ) -> list[_Hit]:
-    """The hits, and those of the patterns where they do not overlap earlier ones."""
+    """The hits, and those of the others that do not overlap earlier ones, in the order of the text."""
     free = bytearray(len(text))
     for start, end in plain:
         free[start:end] = b"\1" * (end - start)
     for hit in hits:
         free[hit.start : hit.end] = bytes(hit.end - hit.start)
-    for found in _hits_within_time(text, patterns, clock):
+    for found in more:
         for hit in found:
             if free.find(0, hit.start, hit.end) < 0:
                 free[hit.start : hit.end] = bytes(hit.end - hit.start)
@@ -438,7 +448,7 @@ def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
     at = 0
     for hit in hits:
         parts += [text[at : hit.start], hit.replacement]
-        position = hit.rule.position
+        position = hit.position
         applied.append(LexiconHit(text[hit.start : hit.end], hit.replacement, position.file, position.line))
         at = hit.end
     return LexiconResult("".join([*parts, text[at:]]), tuple(applied))
