@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no scripts
 
+from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
+
 BLOCK_PLACEHOLDER = "\ufdd0"
 """Stands for a phoneme block while text is split. A noncharacter, which cleaned text never contains."""
 
@@ -23,7 +25,7 @@ _REST_WORDS = 2
 """With fewer words after it a boundary is not used: engines speak a lone word badly."""
 _HALVES = 2
 """Words are counted in halves: in scripts without spaces, two characters count as a word."""
-_UNSPACED_RE = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_UNSPACED_RE = regex.compile(f"[{UNSPACED_LETTERS}]")
 
 _OPENERS = "\"'“‘„‚«‹»›([{「『（【《〈〔¿¡_"
 _CLOSERS = "\"'”’“‘»«›‹)]}」』）】》〉〕_"

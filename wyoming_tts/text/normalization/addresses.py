@@ -9,6 +9,7 @@ import regex  # type: ignore[import-untyped]
 from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.numerals import Numerals
 from wyoming_tts.text.normalization.rules import Rule, make_rule
+from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
 
 _ENDINGS = (
     "com|org|net|io|dev|app|gov|edu|info|local|ai|tv|me|co|uk|us|de|at|ch|fr|es|it|nl|be|eu|pl|se|no|dk|fi"
@@ -32,7 +33,8 @@ class AddressRules:
             return []
         return [
             make_rule(
-                r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)[^\s<>\"«»]{1,300}",
+                r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)"
+                rf"[^\s<>\"«»{UNSPACED_LETTERS}，。、；：！？（）「」『』【】《》]{{1,300}}",
                 self._verbalize_url,
                 ignore_case=True,
                 needs_digit=False,

@@ -27,10 +27,11 @@ class AgreementRules:
         patterns = self._language.section("numbers").get("agreement") or {}
         months = [name for names in self._language.months for name in names]
         others = any_of([*self._language.units, *self._language.currencies, *self._language.scales, *months])
+        gap = r"\ ?" if self._language.is_attached else r"\ "
         return [
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}(?<!\d\ ){SIGNS})(?:(?P<from>\d{{1,15}})(?:{DASH}))?"
-                rf"(?={pattern})(?P<number>\d{{1,15}})(?=\ (?!{others}(?!\w)))",
+                rf"(?={pattern})(?P<number>\d{{1,15}})(?!\d)(?={gap}(?!{others}(?!\w)))",
                 self._verbalizer(gender),
             )
             for gender, pattern in patterns.items()

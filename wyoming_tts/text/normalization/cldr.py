@@ -135,7 +135,16 @@ def _spellings(signs: str, lengths: Mapping[str, Any]) -> list[str]:
         if category in PLURAL_CATEGORIES and "{0}" in str(pattern)
     ]
     known = [sign for each in SIGNS.values() for sign in each.split(" | ")]
-    own = [each for each in dict.fromkeys(written) if each not in known and _OWN_SIGN_RE.fullmatch(each)]
+    words = {
+        word
+        for pattern in (lengths.get("long") or {}).values()
+        for word in str(pattern).replace("{0}", " ").split()
+    }
+    own = [
+        each
+        for each in dict.fromkeys(written)
+        if each not in known and each not in words and _OWN_SIGN_RE.fullmatch(each)
+    ]
     return [*signs.split(" | "), *own]
 
 

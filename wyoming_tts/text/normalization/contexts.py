@@ -39,10 +39,11 @@ class ContextRules:
         digits = self._language.numbers.digits
         found = []
         counted = self._data.get("digits_not_before") or "(?!)"
+        gap = r"\ " if self._language.is_spaced else r"\ ?"
         if after := self._data.get("digits_after"):
             found.append(
                 make_rule(
-                    rf"(?=\d)(?<=(?<![\w-])(?i:{after})\ )"
+                    rf"(?=\d)(?<=(?<![\w-])(?i:{after}){gap})"
                     r"(?P<code>\d{2,4}(?:[\ -]\d{2,4}){2,5}|\d{3,10})"
                     rf"(?![\w/%°²³-]|[.,:]\d|\ {counted})",
                     lambda match: ", ".join(digits(run) for run in regex.split(r"[ -]", match["code"])),

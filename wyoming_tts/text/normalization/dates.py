@@ -207,7 +207,7 @@ class DateRules:
             return None
         if day not in (None, *range(1, _DAYS + 1)):
             return None
-        return str(pattern).format(
+        return _unless_said(str(pattern), before).format(
             month=self._language.months[month - 1][0] if month else "",
             day=self._day(day, before) if day else "",
             year=self._year_of_date(year) if year is not None else "",
@@ -328,6 +328,12 @@ class DateRules:
             return []
         after = "|".join(regex.escape(str(word)) for word in data.get("after") or [])
         year = rf"(?P<year>{_YEAR})"
+        if before := data.get("before"):
+            return [
+                make_rule(
+                    rf"{APART}(?:(?P<from>{_YEAR})(?:{DASH}))?{year}(?={before})", self._verbalize_year_before
+                )
+            ]
         found = [
             make_rule(rf"{APART}{year}(?:{DASH})(?P<until>{_YEAR}){NOT_MORE}", self._verbalize_years),
             make_rule(rf"{APART}{year}[–/-](?P<next>\d\d){NOT_MORE}", self._verbalize_season),
@@ -364,6 +370,10 @@ class DateRules:
         if not self._in_range(match["year"], "after_from"):
             return None
         return f"{self._year(match['year'])} {self._language.word('range')} {self._year(match['until'])}"
+
+    def _verbalize_year_before(self, match: regex.Match[str]) -> str:
+        start = f"{self._year(match['from'])} {self._language.word('range')} " if match["from"] else ""
+        return start + self._year(match["year"])
 
     def _verbalize_season(self, match: regex.Match[str]) -> str | None:
         """A year and the next; with a hyphen it may be a month."""
@@ -426,10 +436,10 @@ def _last_words(text: str) -> str:
 
 
 def _without_repeat(match: regex.Match[str], pattern: str) -> str:
+    return pattern if match["weekday"] else _unless_said(pattern, _text_before(match))
+
+
+def _unless_said(pattern: str, before: str) -> str:
     """The pattern without its first word if the text has that already: "the 21st of Nov"."""
     first, _, rest = pattern.partition(" ")
-    return (
-        rest
-        if rest and not match["weekday"] and _last_word(_text_before(match)).casefold() == first.casefold()
-        else pattern
-    )
+    return rest if rest and _last_word(before).casefold() == first.casefold() else pattern

@@ -28,6 +28,7 @@ _LONGEST_AS_NUMBER = 3
 """More decimals than these are spoken digit by digit in any language."""
 _ALONE = "alone"
 """Key of the corrections of a number that has no gender."""
+_DIGITS = "digits"
 _SPELLED_DIGITS = 15
 _LAST_YEAR = 9999
 _STANDARD = ("spellout-numbering", "spellout-cardinal", "spellout-cardinal-masculine")
@@ -145,6 +146,8 @@ class GenericSpeller:
         """A year, by its rule set if it lies between the years of the data, else as any other number."""
         years = self._years
         if years.get("rules") and years.get("from", 0) <= number <= years.get("to", _LAST_YEAR):
+            if years["rules"] == _DIGITS:
+                return self.digits(str(number))
             return spell_by_rules(self._language, years["rules"], number)
         return self.cardinal(number)
 

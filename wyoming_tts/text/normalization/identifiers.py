@@ -75,7 +75,9 @@ class IdentifierRules:
     def telephone_rules(self) -> list[Rule]:
         """The rules for telephone numbers in their national and international forms."""
         apart, end = r"(?<![\w.,:/-])(?<!\d\ )", r"(?!\w|[-/.,:]\d)"
+        own = self._language.section("numbers").get("phones") or "(?!)"
         return [
+            make_rule(rf"{apart}(?P<rest>{own}){end}", self._verbalize_telephone),
             make_rule(
                 rf"{apart}(?P<plus>\+)(?P<rest>\d{{1,3}}(?:[ -]?(?:\(\d{{1,4}}\)|\d{{2,10}})){{1,5}}){end}",
                 self._verbalize_telephone,

@@ -107,6 +107,11 @@ class LanguageData:
     is_spaced: bool = True
     """Whether the language is written with spaces between words."""
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether letters stand straight beside figures: `今天5度`, `25도입니다`."""
+        return not self.is_spaced or bool(self.section("numbers").get("attached"))
+
     def section(self, name: str) -> Mapping[str, Any]:
         """One section of the file; empty if it has none."""
         return self.data.get(name) or {}

@@ -124,10 +124,11 @@ class MeasureRules:
         genitive: bool = False,
     ) -> str:
         amount = self._numerals.verbalize_count(numeral, scale, genitive=genitive)
+        unit = noun.of or (noun.one if describes else self._after_scale(noun))
+        if "{number}" in unit:
+            return join_count(amount, unit)
         pattern = self._language.section("numbers").get("scale_unit", "{amount} {unit}")
-        return str(pattern).format(
-            amount=amount, unit=noun.of or (noun.one if describes else self._after_scale(noun))
-        )
+        return str(pattern).format(amount=amount, unit=unit)
 
     def _takes_genitive(self, match: regex.Match[str]) -> bool:
         in_range = match["from"] and self._numerals.range_takes_genitive
@@ -278,7 +279,7 @@ class MeasureRules:
             gender, form = genitive_of(gender), self._numerals.genitive_form(noun, numeral)
         stop = "." if match["unit"].endswith(".") and at_sentence_end(match) else ""
         number = self._numerals.verbalize(numeral, gender)
-        return join_count(f"{signs}{between}{number}", self._unit_name(match, form)) + stop
+        return join_count(between + number, self._unit_name(match, form), sign=signs) + stop
 
     def _is_time(self, number: str, unit: str) -> bool:
         """Whether the point in the number separates hours from minutes: "7.30 h"."""
@@ -343,7 +344,7 @@ class MeasureRules:
             return self._part_of(f"{over}/{under}", self.verbalize_fraction(over, under), noun)
         if f"{over}/{under}" in (self._data.get("mixed_counted") or {}):
             return self._mixed(Numeral(match["whole"]), f"{over}/{under}", noun)
-        return f"{self.verbalize_fraction(over, under, match['whole'], noun.gender)} {noun.many}"
+        return join_count(self.verbalize_fraction(over, under, match["whole"], noun.gender), noun.many)
 
     def verbalize_fraction(self, over: int, under: int, whole: str | None = None, gender: str = "") -> str:
         """A common fraction, alone or after a whole number in digits, which takes the gender."""
@@ -361,6 +362,8 @@ class MeasureRules:
         counted = (self._data.get("counted") or {}).get(key)
         if counted:
             return str(counted.get(noun.gender, counted["m"])).format(unit=noun.one)
+        if "{number}" in noun.one:
+            return join_count(fraction, noun.one)
         return str(self._data.get("part_of", "{fraction} {unit}")).format(fraction=fraction, unit=noun.one)
 
     def _mixed(self, whole: Numeral, key: str, noun: CountedNoun) -> str:
@@ -378,7 +381,14 @@ class MeasureRules:
         key = f"{over}/{under}"
         named = (data.get("mixed_named") or {}) if mixed else {}
         named = {**(data.get("named") or {}), **named}
-        return str(named.get(key) or self._language.numbers.fraction(over, under))
+        if found := named.get(key):
+            return str(found)
+        if pattern := data.get("pattern"):
+            verbalize = self._numerals.verbalize
+            return str(pattern).format(
+                over=verbalize(Numeral(str(over))), under=verbalize(Numeral(str(under)))
+            )
+        return self._language.numbers.fraction(over, under)
 
 
 def _without_repeat(amount: str, noun: CountedNoun, rest: str) -> str:

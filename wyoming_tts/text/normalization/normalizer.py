@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -28,10 +27,10 @@ from wyoming_tts.text.normalization.measures import MeasureRules
 from wyoming_tts.text.normalization.numerals import Numerals
 from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
 from wyoming_tts.text.normalization.roman_numerals import RomanNumeralRules
-from wyoming_tts.text.normalization.rules import Rule, with_endings, without_spaces
+from wyoming_tts.text.normalization.rules import Rule, with_endings
 from wyoming_tts.text.normalization.times import TimeRules
+from wyoming_tts.text.normalization.unspaced import for_unspaced_script, joint_rules, splice
 
-_OTHER_DIGIT_RE = regex.compile(r"(?![0-9])\p{Nd}")
 _DIGIT_RE = regex.compile(r"\d")
 _TOKEN_RE = regex.compile(r"\S+")
 _SENTENCE_OVER_RE = regex.compile(r"(?:[.!?…][\"'”’»)]?\s|\n)[\"'“‘«(]?$")
@@ -96,8 +95,8 @@ class LanguageRules:
             rules = [replace(each, capitals=capitals) for each in rules]
         if endings := language.section("numbers").get("endings"):
             rules = [with_endings(each, endings) for each in rules]
-        if not language.is_spaced:
-            rules = [without_spaces(each) for each in rules]
+        if language.is_attached:
+            rules = [for_unspaced_script(rule) for rule in [*joint_rules(language), *rules]]
         return cls(language, numerals, dates, measures, plain_numbers, tuple(rules))
 
 
@@ -149,12 +148,18 @@ class TextNormalizer:
         """Verbalize a window of text; `before` is the text before it, for lookbehind."""
         if self.language_rules is None or not window:
             return window
-        text = before + window
-        if not text.isascii():
-            text = _in_ascii_digits(text, self.language_rules.numerals.decimal_sign)
-        return "".join(self._replacements(self.language_rules.rules, text, len(before)))
+        text = self.language_rules.numerals.with_ascii_marks(before + window)
+        found = sorted(self._replacements(self.language_rules.rules, text, len(before)))
+        if not self.language_rules.language.is_spaced:
+            return splice(text, len(before), found)
+        parts = []
+        at = len(before)
+        for begin, end, words in found:
+            parts += [text[at:begin], words]
+            at = end
+        return "".join([*parts, text[at:]])
 
-    def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[str]:
+    def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[tuple[int, int, str]]:
         taken = bytearray(len(text))
         found: list[tuple[int, int, str]] = []
         self._protect(text, start, taken)
@@ -162,12 +167,7 @@ class TextNormalizer:
         for each in rules:
             if has_digit or not each.needs_digit:
                 _apply(each, text, start, taken, found)
-        parts = []
-        at = start
-        for begin, end, words in sorted(found):
-            parts += [text[at:begin], words]
-            at = end
-        return [*parts, text[at:]]
+        return found
 
     def _protect(self, text: str, start: int, taken: bytearray) -> None:
         if self._protected is protect_nothing:
@@ -213,12 +213,6 @@ def _capitalize_at_start(text: str, begin: int, words: str, capitals: Mapping[st
     first = words[:1]
     # Georgian letters have a capital, but not at the start of a word: `title` knows
     return capitals.get(first, first.title()) + words[1:] if begins else words
-
-
-def _in_ascii_digits(text: str, decimal: str) -> str:
-    """The text, as long as before, with digits and signs of other scripts as the rules know them."""
-    text = _OTHER_DIGIT_RE.sub(lambda digit: str(unicodedata.decimal(digit.group())), text)
-    return text.translate({ord("٫"): decimal, ord("٬"): " ", ord("٪"): "%"})
 
 
 @cache

@@ -8,6 +8,7 @@ from decimal import Decimal
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.cldr import ALONE
+from wyoming_tts.text.normalization.foreign_figures import to_ascii_marks
 from wyoming_tts.text.normalization.language_data import THIN_SPACES, CountedNoun, LanguageData
 
 _MINUS = "-−–"
@@ -69,14 +70,15 @@ class Numerals:
     def __init__(self, language: LanguageData) -> None:
         data = language.section("numbers")
         self._language = language
-        self.decimal_sign = self._decimal = data.get("decimal", ".")
+        self._decimal = data.get("decimal", ".")
         self._groups = data.get("groups", "") + THIN_SPACES
         self._singular_below = data.get("singular_below", 0)
         self._genitive_after = frozenset(data.get("genitive_after") or ())
         self.range_takes_genitive = language.word("range") in self._genitive_after
         group = f"[{regex.escape(self._groups, special_only=False)}]"
         self.decimal_mark = decimal = regex.escape(self._decimal)
-        self.grouped = rf"\d{{1,3}}(?:{group}\d{{3}})+(?!\d)"
+        lakhs = rf"\d{{1,2}}(?:{group}\d{{2}}){{1,6}}{group}\d{{3}}|" if data.get("lakhs") else ""
+        self.grouped = rf"(?:{lakhs}\d{{1,3}}(?:{group}\d{{3}})+)(?!\d)"
         self.pattern = rf"(?:{self.grouped}|\d{{1,30}})(?:{decimal}\d{{1,30}})?(?!\d)"
         """A number in this language, such as `1,234.5`."""
         self.foreign_decimal = f"(?:{_FOREIGN_DECIMAL[self._decimal][:-1]})"
@@ -85,6 +87,10 @@ class Numerals:
         texts with the other mark, and sensors use the point in all."""
         groups = regex.escape(self._groups + _ANY_GROUPS, special_only=False)
         self._group_re = regex.compile(rf"(?<=[0-9])[{groups}](?=[0-9]{{3}}(?![0-9]))")
+
+    def with_ascii_marks(self, text: str) -> str:
+        """The text with the marks of other scripts inside numbers and times as this language has them."""
+        return to_ascii_marks(text, decimal=self._decimal, group=self._groups[0])
 
     def parse(self, text: str) -> Numeral:
         """Parse a match of `pattern` or `measured`."""
@@ -154,13 +160,18 @@ def genitive_of(gender: str) -> str:
     return "fg" if gender.startswith("f") else "g"
 
 
-def join_count(number: str, form: str) -> str:
-    """A number and a noun: behind it, around it (`{number}`), or, after `=`, a noun that says the number."""
+def join_count(number: str, form: str, *, sign: str = "") -> str:
+    """A number and a noun: behind it, around it (`{number}`), or, after `=`, a noun that says the number.
+
+    The word for the sign, with a space after it, stands before the number unless `{sign}` is elsewhere.
+    """
     if form.startswith(ALONE):
-        return form[len(ALONE) :]
-    return form.format(number=number) if "{number}" in form else f"{number} {form}"
+        return sign + form[len(ALONE) :]
+    if "{sign}" in form:
+        return form.replace("{sign}", sign).replace("{number}", number)
+    return form.replace("{number}", sign + number) if "{number}" in form else f"{sign}{number} {form}"
 
 
 def name_alone(form: str) -> str:
     """A noun without its number."""
-    return " ".join(form.removeprefix(ALONE).replace("{number}", "").split())
+    return " ".join(form.removeprefix(ALONE).replace("{sign}", "").replace("{number}", "").split())

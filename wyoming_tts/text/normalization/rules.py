@@ -15,10 +15,8 @@ APART = r"(?<![\w.,:/°%)\]-])"
 """Before a number: nothing that makes it part of something else."""
 NOT_MORE = r"(?![\w°]|[.,:/-]\d)"
 """After a number: the same."""
-UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}ー"
-"""Characters of words that have no spaces around them, and so do not join a number to a word."""
-_GLUED_RE = regex.compile(rf"(?<=[{UNSPACED}])\ +|\ +(?=[{UNSPACED}])")
-DASH = r"\ ?[–—]\ ?|-|\ -\ "
+DASH = r"\ ?[–—]\ ?|-|\ -\ |[~〜～]"
+"""Between the ends of a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +41,6 @@ def make_rule(
     """Compile a rule; spaces in the pattern are ignored unless they are escaped."""
     flags = regex.VERBOSE | (regex.IGNORECASE if ignore_case else 0)
     return Rule(regex.compile(pattern, flags), verbalize, needs_digit)
-
-
-def without_spaces(each: Rule) -> Rule:
-    """The rule for a language written without spaces: a number may stand between the letters of words."""
-    pattern = each.pattern.pattern.replace(r"\w", rf"[\w--[{UNSPACED}]]")
-    flags = each.pattern.flags & ~regex.VERSION0 | regex.VERSION1
-
-    def verbalize(match: regex.Match[str]) -> str | None:
-        words = each.verbalize(match)
-        return None if words is None else _GLUED_RE.sub("", words)
-
-    return replace(each, pattern=regex.compile(pattern, flags), verbalize=verbalize)
 
 
 def with_endings(each: Rule, endings: Sequence[Mapping[str, Any]]) -> Rule:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import regex  # type: ignore[import-untyped]  # the standard library knows no grapheme clusters
 
 from wyoming_tts.text.markup import InterpretAs, SayAs
+from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
 from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
 
@@ -44,7 +45,7 @@ def normalize_say_as(text: str, say_as: SayAs, normalizer: TextNormalizer, befor
         normalizer: of the language; one without data spells out characters and digits alone.
         before: the text before it, on which the case of a day may depend.
     """
-    text = " ".join(text.split())
+    text = to_ascii_figures(" ".join(text.split()))
     if not text:
         return ""
     if say_as.interpret_as is InterpretAs.DATE:

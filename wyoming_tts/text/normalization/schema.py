@@ -110,6 +110,9 @@ class NumbersSection(YamlModel):
     ordinal_rules: Words | None = None
     endings: list[EndingEntry] | None = None
     phone: str | None = None
+    phones: str | None = None
+    lakhs: bool | None = None
+    attached: bool | None = None
     decades: DecadesSection | None = None
 
 
@@ -122,6 +125,7 @@ class YearsSection(YamlModel):
     after_from: int | None = None
     after: Texts | None = None
     not_before: str | None = None
+    before: str | None = None
 
 
 class TimesAfter(YamlModel):
@@ -151,6 +155,7 @@ class TimesSection(YamlModel):
     small_minute: str | None = None
     hour_suffix: str | None = None
     half_day: str | None = None
+    half_day_full: str | None = None
     half_day_marks: str | None = None
     hour: str | None = None
     hour_gender: str | None = None
@@ -208,6 +213,7 @@ class FractionsSection(YamlModel):
     """Words and patterns of fractions."""
 
     named: Words | None = None
+    pattern: str | None = None
     counted: dict[Any, Words] | None = None
     mixed: str | None = None
     mixed_counted: dict[Any, Words] | None = None

@@ -4,39 +4,73 @@ Most words concern no rule and pass as soon as they are complete. A token that m
 an abbreviation, a month ...) opens a window, which ends after the first plain word behind it: no rule
 looks further ahead, and for lookbehind every window is given the text before it. So where a window
 ends depends only on the words, never on the pieces that the text arrives in.
+
+In scripts without spaces each letter is a token, and two of them are as much as a word.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
 from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
-from wyoming_tts.text.normalization.rules import UNSPACED
 from wyoming_tts.text.plain_text import TextPiece
+from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
 
 MAX_WINDOW_CHARS = 200
 MAX_TOKEN_CHARS = 300
 """No rule matches longer tokens."""
 _BEFORE_CHARS = 48
 
-_TOKEN_RE = regex.compile(r"\s*+(\S++)(?=\s)")
-_LAST_TOKEN_RE = regex.compile(r"\s*+(\S++)")
-_UNSPACED = UNSPACED + "、。，！？：；"
-_UNSPACED_RUN = rf"[{_UNSPACED}]{{1,12}}+"
-_UNSPACED_TOKEN_RE = regex.compile(rf"\s*+({_UNSPACED_RUN}|[^\s{_UNSPACED}]++)(?=.)", regex.DOTALL)
-"""In a language without spaces, where a token is a run of its letters or of anything else."""
-_UNSPACED_LAST_TOKEN_RE = regex.compile(rf"\s*+({_UNSPACED_RUN}|[^\s{_UNSPACED}]++)")
-_UNSPACED_WORD_RE = regex.compile(rf"[{UNSPACED}]*+[、。，！？：；].*+|[{UNSPACED}]{{3,}}+")
-_UNSPACED_LETTERS_RE = regex.compile(_UNSPACED_RUN)
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """Patterns of tokens, which spaces separate; where none are written, letters and stops are tokens too."""
+
+    complete: regex.Pattern[str]
+    """A token behind which no more of it can follow."""
+    last: regex.Pattern[str]
+    """One at the end of a text."""
+    over: regex.Pattern[str]
+    """What a token ends at."""
+    single: regex.Pattern[str]
+    """A token of one character."""
+    plain: regex.Pattern[str]
+    """A run of those that concern no rule."""
+
+
+_SPACED = _Tokens(
+    complete=regex.compile(r"\s*+(\S++)(?=\s)"),
+    last=regex.compile(r"\s*+(\S++)"),
+    over=regex.compile(r"\s"),
+    single=regex.compile(r"(?!)"),
+    plain=regex.compile(r"(?!)"),
+)
+_SINGLE = UNSPACED_LETTERS + "。，、；！？（）「」『』【】《》〈〉〔〕“”"
+
+
+def _unspaced_tokens(special: str) -> _Tokens:
+    """The tokens of scripts without spaces; the special letters concern a rule."""
+    others = rf"[^\s{_SINGLE}]++"
+    return _Tokens(
+        complete=regex.compile(rf"\s*+(?|([{_SINGLE}])|({others})(?=[\s{_SINGLE}]))"),
+        last=regex.compile(rf"\s*+(?|([{_SINGLE}])|({others}))"),
+        over=regex.compile(rf"[\s{_SINGLE}]"),
+        single=regex.compile(f"[{_SINGLE}]"),
+        plain=regex.compile(rf"(?:\s*+[[{_SINGLE}]--[\0{special}]])++", regex.V1),
+    )
+
+
+_LETTER_RE = regex.compile(f"[{UNSPACED_LETTERS}]")
 _WORD_RE = regex.compile(
-    r"[\"'“”„‘«»‹›(\[¿¡]*+(?P<core>\p{L}[\p{L}\p{M}'’]*+(?:-[\p{L}\p{M}'’]++)*+)"
-    r"(?P<stop>\.?)[.,;:!?…\"'“”’»«›)\]]*+"
+    r"[\"'“”„‘«»‹›(\[¿¡]*+(?P<core>\p{L}[\p{L}\p{M}'’\u200c\u200d]*+(?:-[\p{L}\p{M}'’]++)*+)"
+    r"(?P<stop>\.?)[.,;:!?…\"'“”’»«›)\]،؛؟۔।॥]*+"
 )
 _ROMAN_RE = regex.compile(r"[IVXLCDM]+")
-_SPACE_RE = regex.compile(r"\s")
 _LETTERS_RE = regex.compile(r"\s*+\p{L}++")
 
 
@@ -51,7 +85,7 @@ class StreamingNormalizer:
         self._special = _special_words(normalizer.language) if normalizer.language else frozenset[str]()
         self._units = self._normalizer.language.units if self._normalizer.language else {}
         self._half_day_re = _half_day(normalizer.language)
-        self._is_spaced = normalizer.language is None or normalizer.language.is_spaced
+        self._tokens = _tokens(normalizer.language)
         self._held = ""
         self._scanned = 0
         """End of the open window's tokens in `_held`."""
@@ -67,15 +101,15 @@ class StreamingNormalizer:
             return block
         if self._normalizer.language is None:
             return [piece]
-        self._held += piece.text
+        text = to_ascii_figures(piece.text)
+        self._held += text
         if (
-            self._is_spaced
-            and not self._passing
+            not self._passing
             and len(self._held) - self._scanned <= MAX_TOKEN_CHARS
-            and not _SPACE_RE.search(piece.text)
+            and not self._tokens.over.search(text)
         ):
             return []
-        return _pieces(self._scan(_TOKEN_RE if self._is_spaced else _UNSPACED_TOKEN_RE))
+        return _pieces(self._scan(self._tokens.complete))
 
     @property
     def begun(self) -> str:
@@ -84,8 +118,7 @@ class StreamingNormalizer:
 
     def flush(self) -> list[TextPiece]:
         """Return what is held back although more text may follow, as it has been held for long enough."""
-        last = _LAST_TOKEN_RE if self._is_spaced else _UNSPACED_LAST_TOKEN_RE
-        spoken = [*self._scan(last), self._close(), self._pass(len(self._held))]
+        spoken = [*self._scan(self._tokens.last), self._close(), self._pass(len(self._held))]
         return _pieces(iter(spoken))
 
     def finish(self) -> list[TextPiece]:
@@ -99,7 +132,13 @@ class StreamingNormalizer:
             yield self._pass_rest_of_token()
         at, start = self._scanned, 0
         text = self._held
-        while match := token_re.match(text, at):
+        while True:
+            if at == start and (plain_run := self._tokens.plain.match(text, at)):
+                yield self._skip(plain_run.group())
+                at = start = plain_run.end()
+            match = token_re.match(text, at)
+            if match is None:
+                break
             begin, end = match.start(), match.end()
             token = match[1]
             too_long = len(token) > MAX_TOKEN_CHARS
@@ -108,7 +147,7 @@ class StreamingNormalizer:
             ):
                 yield self._normalize(text[start:at])
                 start = at
-            plain = too_long or self._is_plain(token, inside=start < begin)
+            plain = too_long or self._is_plain(token, window=text[start:begin])
             at = end
             if plain:
                 yield self._normalize(text[start:end]) if start < begin else self._skip(text[start:end])
@@ -127,9 +166,9 @@ class StreamingNormalizer:
         self._passing = True
 
     def _pass_rest_of_token(self) -> str:
-        space = _SPACE_RE.search(self._held)
-        self._passing = space is None
-        return self._pass(space.start() if space else len(self._held))
+        over = self._tokens.over.search(self._held)
+        self._passing = over is None
+        return self._pass(over.start() if over else len(self._held))
 
     def _close(self) -> str:
         window, self._held = self._held[: self._scanned], self._held[self._scanned :]
@@ -149,15 +188,14 @@ class StreamingNormalizer:
         self._before = (self._before + text)[-_BEFORE_CHARS:]
         return text
 
-    def _is_plain(self, token: str, *, inside: bool) -> bool:
-        if not self._is_spaced and _UNSPACED_LETTERS_RE.fullmatch(token):
-            # A short run inside may stand between two numbers, as in a date.
-            return not inside or _UNSPACED_WORD_RE.fullmatch(token) is not None
+    def _is_plain(self, token: str, *, window: str) -> bool:
+        if self._tokens.single.fullmatch(token):
+            return self._is_plain_single(token, window)
         word = _WORD_RE.fullmatch(token)
         if word is None:
             return False
         core = word["core"]
-        if inside and (core in self._units or self._half_day_re.fullmatch(core)):
+        if window and (core in self._units or self._half_day_re.fullmatch(core)):
             return False  # the noun that it describes may follow, "a 5 km run", or "AM – 5 PM"
         if core in self._special or (word["stop"] and f"{core}." in self._special):
             return False
@@ -165,10 +203,23 @@ class StreamingNormalizer:
             return False
         return _ROMAN_RE.fullmatch(core) is None
 
+    def _is_plain_single(self, token: str, window: str) -> bool:
+        """Whether a character ends the window: a stop does, and the second letter of a word."""
+        if not _LETTER_RE.match(token):
+            return True
+        return self._tokens.plain.match(token) is not None and _LETTER_RE.match(window[-1:]) is not None
+
 
 def _pieces(spoken: Iterator[str]) -> list[TextPiece]:
     text = "".join(spoken)
     return [TextPiece(text)] if text else []
+
+
+def _tokens(language: LanguageData | None) -> _Tokens:
+    if language is None or language.is_spaced:
+        return _SPACED
+    spellings = "".join([*language.section("abbreviations"), *language.section("phrases")])
+    return _unspaced_tokens("".join(sorted(set(_LETTER_RE.findall(spellings)))))
 
 
 def _half_day(language: LanguageData | None) -> regex.Pattern[str]:

@@ -68,8 +68,11 @@ class TimeRules:
     def duration_rules(self) -> list[Rule]:
         """The rules that come before those for units: the m of 2h 30m is not a meter."""
         units = self._data.get("duration_units") or []
-        if not self._data.get("duration") or any(unit not in self._language.units for unit in units):
+        if not units or any(unit not in self._language.units for unit in units):
             return []
+        if not self._data.get("duration"):
+            clock_seconds = rf"(?P<h>{_HOUR}):(?P<m>{_MINUTE}):(?P<s>{_MINUTE})"
+            return [make_rule(f"{_APART}{clock_seconds}{_OVER}", self._verbalize_clock_seconds)]
         clock = "|".join(self._data.get("clock_after") or [_NEVER])
         return [
             *self._lettered(),
@@ -194,16 +197,23 @@ class TimeRules:
         if named and not half:
             return str(named)
         if minute == "00" and half:
-            time = self._hour(hour, data)
-        else:
-            name = self._pattern(int(hour), int(minute))
-            time = str(data[name]).format(
-                hour=self._hour(hour, data),
-                hours=self._hours(hour),
-                minute=self._language.numbers.cardinal(int(minute), gender=data.get("minute_gender", "")),
-                zero=self._language.numbers.digits("0"),
-            )
+            return self._full_hour(hour, half, data)
+        name = self._pattern(int(hour), int(minute))
+        time = str(data[name]).format(
+            hour=self._hour(hour, data),
+            hours=self._hours(hour),
+            minute=self._language.numbers.cardinal(int(minute), gender=data.get("minute_gender", "")),
+            zero=self._language.numbers.digits("0"),
+        )
         return self._with_half(time, half)
+
+    def _full_hour(self, hour: str, half: str, data: Mapping[str, Any] | None = None) -> str:
+        """An hour of a half of the day, where there is one."""
+        pattern = self._data.get("half_day_full")
+        spoken = self._hour(hour, data)
+        return (
+            str(pattern).format(hour=spoken, half=half) if half and pattern else self._with_half(spoken, half)
+        )
 
     def _with_half(self, time: str, half: str) -> str:
         return str(self._data.get("half_day", "{time} {half}")).format(time=time, half=half) if half else time
@@ -243,7 +253,7 @@ class TimeRules:
         return "." if half and half.endswith(".") and at_sentence_end(match) else ""
 
     def _verbalize_half_day(self, match: regex.Match[str]) -> str:
-        spoken = self._with_half(self._hour(match["hour"]), self._half_word(match["half2"]))
+        spoken = self._full_hour(match["hour"], self._half_word(match["half2"]))
         return self._earlier(match) + spoken + self._stop(match, match["half2"])
 
     def _earlier(self, match: regex.Match[str], data: Mapping[str, Any] | None = None) -> str:
@@ -253,7 +263,7 @@ class TimeRules:
         if match["minute1"]:
             spoken = self._verbalize(data or self._data, match["hour1"], match["minute1"], half)
         else:
-            spoken = self._with_half(self._hour(match["hour1"]), half)
+            spoken = self._full_hour(match["hour1"], half)
         return f"{spoken} {self._language.word('range')} "
 
     def _verbalize_hour(self, match: regex.Match[str]) -> str | None:
