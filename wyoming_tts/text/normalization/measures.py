@@ -181,7 +181,7 @@ class MeasureRules:
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})"
                 rf"(?:(?P<from>{number})(?:\ ?{self._unit})?(?:{DASH})(?P<second>{minus}?))?"
                 rf"(?P<number>{number}){scale}(?P<gap>\ ?{self._hyphen}){compound}{self._behind}"
-                r"(?:(?<=\w)(?P<stop>\.)(?=\ \p{Ll}))?",
+                r"(?:(?<=\w)(?P<stop>\.)(?=\ (?!\p{Georgian})\p{Ll}))?",
                 self._verbalize_measure,
             ),
             make_rule(  # as Turkish and Basque write it: %25
