@@ -188,7 +188,7 @@ def test_every_mistake_is_reported_with_its_line_and_does_not_affect_other_langu
 )
 def test_the_shipped_data_use_the_format_of_user_data(language: str) -> None:
     data = DATA.joinpath(f"{language}.yaml").read_text("utf-8")
-    content = f"{language}:\n{textwrap.indent(data, '  ')}"
+    content = f"'{language}':\n{textwrap.indent(data, '  ')}"
     document = read_yaml(content.encode(), "own.yaml")
     assert document.validate(ShippedEntries)
     assert document.problems == ()
