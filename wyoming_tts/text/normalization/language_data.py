@@ -216,6 +216,8 @@ def _differences(
     if "marks" in found["dates"]:
         marks = dict.fromkeys([*here["dates"]["marks"], *known["dates"]["marks"]])
         found["dates"]["marks"] = "".join(marks)
+    if any(sign.isalpha() and sign in known["currencies"] for sign in here["currencies"]):
+        del found["currencies"]  # the code is known, and with it what its sign means where it is spoken
     return found
 
 
