@@ -256,6 +256,19 @@ async def test_a_lexicon_entry_takes_precedence_over_a_spoken_form(tmp_path: Pat
     assert LETTERS.said(audio) == ["With five gee and five kilometers."]
 
 
+async def test_default_pronunciations_apply_where_the_lexicon_has_no_entry(tmp_path: Path) -> None:
+    replace_lexicon(tmp_path, "en: {live: leeve}")
+    text = "With option A and live music."
+    async with running_parts(data_dir=[tmp_path, VOICES]) as parts:
+        audio = await speak(parts, text)
+        explained = await parts.synthesizer.explain(Utterance.of(text))
+    async with running_parts(data_dir=[VOICES], spoken_forms=False) as parts:
+        as_written = await speak(parts, text)
+    assert LETTERS.said(audio) == ["With option eigh and leeve music."]
+    assert [(hit.written, hit.file) for hit in explained.lexicon] == [("A", ""), ("live", "lexicon.yaml")]
+    assert LETTERS.said(as_written) == ["With option A and live music."]
+
+
 async def test_an_invalid_lexicon_keeps_the_previous_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

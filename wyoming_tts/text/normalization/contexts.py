@@ -145,7 +145,7 @@ class ContextRules:
         return f" {named or self._language.word('power').format(exponent=spoken)}"
 
     def _letters(self) -> list[Rule]:
-        """Capitals with signs: the grades `A+` and `B-`, and the pair `A/B`."""
+        """Capitals with signs: `A/B`, and the grades `A+` and `B-`, whose hyphen makes a letter of A."""
         plus, minus = self._language.word("plus"), self._language.word("minus")
         apart = r"(?<![\w+&/.-])"
         found = [
@@ -159,7 +159,7 @@ class ContextRules:
             found.append(
                 make_rule(
                     rf"{apart}(?P<letter>\p{{Lu}}|AB)(?P<signs>\+{{1,3}})(?![\w+-])",
-                    lambda match: match["letter"] + f" {plus}" * len(match["signs"]),
+                    lambda match: f"{match['letter']}-" + " ".join([plus] * len(match["signs"])),
                     needs_digit=False,
                 )
             )
@@ -167,7 +167,7 @@ class ContextRules:
             found.append(
                 make_rule(
                     rf"{apart}(?P<letter>\p{{Lu}}|AB)[-−](?![\w+-]){follows}",
-                    lambda match: f"{match['letter']} {minus}",
+                    lambda match: f"{match['letter']}-{minus}",
                     needs_digit=False,
                 )
             )

@@ -22,8 +22,10 @@ from wyoming_tts.text.lexicon.rules import (
     pattern_size,
     phoneme_block,
 )
+from wyoming_tts.text.pronunciation import load_pronunciations
 
 ENGLISH = Scope("en")
+DEFAULTS = load_pronunciations("en")
 ANY_VOICE = "en_US-lessac-medium"
 
 
@@ -342,3 +344,17 @@ def test_many_phrases_with_the_same_beginning_cost_no_more_than_the_longest() ->
         return count_lines(partial(apply_lexicon, Lexicon(rules), "a " * 200))
 
     assert cost(90) < 1.2 * cost(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Live music, option A.", "Leeve music, option eigh."),
+        ("I read it yesterday, [[hm mmm]].", "I red it yesterday, [[hm mmm]]."),
+        ("Hmm, a live show.", "[[hmː]], a leeve show."),
+        ("Press no letter at all.", "Press no letter at all."),
+    ],
+)
+def test_default_pronunciations_apply_where_no_rule_does(text: str, expected: str) -> None:
+    lexicon = Lexicon([word("live", "leeve"), word("Live", "Leeve", exact=True)])
+    assert lexicon.apply(text, language="en_US", voice=ANY_VOICE, defaults=DEFAULTS).text == expected
