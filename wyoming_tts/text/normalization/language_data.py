@@ -256,7 +256,8 @@ def _spelling_pattern(spelling: str) -> str:
 @cache
 def _read_file(code: str) -> Mapping[str, Any]:
     file = resources.files("wyoming_tts.text.normalization").joinpath(_DATA, f"{code}.yaml")
-    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.is_file() else {}
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # twenty times as fast
+    return (yaml.load(file.read_bytes(), Loader=loader) or {}) if file.is_file() else {}  # noqa: S506 - safe
 
 
 def _merge(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
