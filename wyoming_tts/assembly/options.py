@@ -85,6 +85,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
         segments=SegmentOptions(
             auto_punctuation=settings.auto_punctuation,
             sentence_silence=settings.sentence_silence,
+            line_silence=settings.line_silence,
             paragraph_silence=settings.paragraph_silence,
             cleanup=CleanupOptions(
                 markdown=settings.markdown,

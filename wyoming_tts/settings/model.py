@@ -391,6 +391,15 @@ class Settings(BaseModel):
     sentence_silence: Number = _setting(
         Group.SPEECH, 0.0, "Silence added between two sentences.", unit="seconds", ge=0.0, le=10.0
     )
+    line_silence: Number = _setting(
+        Group.SPEECH,
+        0.0,
+        "Silence added after a line that ends without a mark and does not go on in the next one, if longer "
+        "than `sentence_silence`.",
+        unit="seconds",
+        ge=0.0,
+        le=10.0,
+    )
     paragraph_silence: Number = _setting(
         Group.SPEECH,
         0.3,

@@ -37,6 +37,8 @@ class CleanupOptions:
     language: str = "en"
     """Language of the names of emoji; `de` or `de_DE`."""
 
+    line_breaks: bool = True
+    """Whether a line that does not go on in the next one, as in verse or a list of values, is a sentence."""
     def __post_init__(self) -> None:
         if self.code_blocks not in get_args(CodeBlockMode):
             raise ValueError(f"code_blocks is {self.code_blocks!r}; it must be skip, announce or read.")
@@ -58,7 +60,9 @@ class TextCleaner:
         self, options: CleanupOptions | None = None, *, max_block_chars: int = MAX_BLOCK_CHARS
     ) -> None:
         options = options or CleanupOptions()
-        self._writer = PlainTextWriter(name_emoji=options.emoji == "name", language=options.language)
+        self._writer = PlainTextWriter(
+            name_emoji=options.emoji == "name", language=options.language, line_breaks=options.line_breaks
+        )
         announced = options.code_block_notice if options.code_blocks == "announce" else ""
         self._stripper = MarkdownStripper(
             self._writer,

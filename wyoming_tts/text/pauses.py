@@ -1,8 +1,8 @@
 """Pauses between segments: how long the silence before the next segment is, from settings and markup.
 
-The silences of sentences and paragraphs do not add up: the longest one counts. Breaks in the markup are added
-to what is there, and count even before the first segment. They alone cost a client no text that is spoken, so
-their sum is bounded; that of the silences grows with what is spoken.
+The silences of sentences, lines and paragraphs do not add up: the longest one counts. Breaks in the markup
+are added to what is there, and count even before the first segment. They alone cost a client no text that
+is spoken, so their sum is bounded; that of the silences grows with what is spoken.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ _LOGGER = logging.getLogger(__name__)
 class Pauses:
     """Collects the silence before the next segment, in seconds."""
 
-    def __init__(self, *, sentence: float, paragraph: float) -> None:
+    def __init__(self, *, sentence: float, paragraph: float, line: float = 0.0) -> None:
         """Begin an utterance.
 
         Args:
             sentence: seconds of silence between two sentences.
             paragraph: seconds of silence between two paragraphs, if that is more.
+            line: seconds of silence after a line that is a sentence without a mark, if that is more.
         """
         self._sentence = sentence
+        self._line = line
         self._paragraph = paragraph
         self._seconds = 0.0
         self._is_begun = False
@@ -35,6 +37,10 @@ class Pauses:
     def end_sentence(self) -> None:
         """A sentence has ended."""
         self._require(self._sentence)
+
+    def end_line(self) -> None:
+        """A line has ended that is a sentence."""
+        self._require(self._line)
 
     def end_paragraph(self) -> None:
         """A paragraph has ended."""

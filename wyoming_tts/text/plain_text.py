@@ -1,13 +1,14 @@
 """Plain-text output of cleaning: white space, emoji, invisible characters and repeated punctuation collapse.
 
-A run of unspoken characters (white space, emoji, invisible characters, dashes) becomes a blank line,
-a space, a dash or nothing. Such a gap is summarized in a few flags and resolved once the character
-after it is known. So memory does not grow with the gap, and the result does not depend on the
+A run of unspoken characters (white space, emoji, invisible characters, dashes) becomes a blank line, the
+end of a line, a space, a dash or nothing. Such a gap is summarized in a few flags and resolved once the
+character after it is known. So memory does not grow with the gap, and the result does not depend on the
 pieces that the text arrives in.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -21,11 +22,18 @@ from wyoming_tts.text.emoji_names import emoji_name
 _TEXT_PICTURES = "©®™‼⁉ℹ↔↕↖↗↘↙↩↪〰〽㊗㊙"
 """Emoji by definition that are letters, punctuation and arrows in ordinary text, unless a variation
 selector requests the picture."""
+_SIGN_BLOCKS = (
+    r"\u2300-\u245f\u2500-\u27bf\u2800-\u28ff\u2b00-\u2bff\u4dc0-\u4dff"
+    r"\U0001d000-\U0001d24f\U0001f000-\U0001faff"
+)
+"""Blocks of pictures, check marks, boxes, stars and ornaments, which espeak-ng reads as "symbol 2713"."""
+_CIRCLED_RE = regex.compile("[\u2460-\u2487\u249c-\u24fe\u2776-\u2793]")
+"""Numbers and letters in circles or brackets, which espeak-ng does not know."""
 _KEYCAP = r"[0-9#*]\ufe0f?\u20e3"
 _SINGLE = (
     rf"(?:[{_TEXT_PICTURES}]\ufe0f"
-    r"|[[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Emoji_Modifier}\p{Regional_Indicator}]"
-    rf"--[{_TEXT_PICTURES}]])"
+    r"|[[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Emoji_Modifier}\p{Regional_Indicator}"
+    rf"[[{_SIGN_BLOCKS}]&&[\p{{So}}\p{{Sm}}]]]--[{_TEXT_PICTURES}♭♮♯]])"
 )
 _PICTURE = rf"(?:{_KEYCAP}|{_SINGLE})"
 _SEQUENCE_RE = regex.compile(
@@ -57,6 +65,11 @@ _JOINING_SCRIPTS = range(0x0600, 0x1D00)
 """Arabic to Vedic: in these a (non-)joiner after a letter is spelling, elsewhere it is noise."""
 _CLINGING = ".,;:!?…)"
 """Punctuation that joins the word before the emoji, without the emoji's space."""
+UNSPOKEN = "□"
+"""Stands for what was left out: as with an emoji, a mark behind it joins the word before it."""
+SOFT_LINE_BREAK = "\v"
+"""Ends a line as a line end does, but two of them, or one beside a line end, are no blank line: HTML's
+`<br>`."""
 _BLANK_LINE = 2
 """Line ends that make a gap a blank line."""
 
@@ -67,6 +80,23 @@ _DASHES = 2
 """Hyphens in a row that make a dash."""
 
 _MARK_RE = regex.compile(r"[\p{Terminal_Punctuation}\p{Sentence_Terminal}…][\p{Pe}\p{Pf}\p{Pi}\"'’]*$")
+_LINE_GOES_ON_AFTER = "—–-([{/&+=×÷−<>≤≥"
+"""At the end of a line: what needs something behind it."""
+_LINE_GOES_ON_RE = regex.compile(
+    r"(?:^|[\s(])(?:an|the|of|and|or|with|from|to|at|is|are|was|were"
+    r"|der|die|das|dem|den|des|eine|einen|einem|und|oder|mit|von|vom|zum|zur|bei|beim|ist|sind|um"
+    r"|le|la|les|un|une|du|de|et|ou|avec|à|est|sont|pour|el|los|las|una|del|con|es|son|en|para"
+    r"|il|gli|di|della|è|sono|per|een|het|van|met|zijn)$"
+)
+"""The last words of a line: articles, conjunctions and the like, as before the value in "It is⏎25 °C"."""
+_LINE_GOES_ON_WITH = "—–(/&+=×÷−%°,.;:!?…)]}”»"
+"""At the start of a line: what needs something before it."""
+_WRAPPED_WIDTHS = range(60, 101)
+"""Columns of a line that may have been wrapped, so that a capital behind it may begin a name or a German
+noun: text is wrapped at 72 to 100 columns, and is shorter by the word that did not fit. Shorter lines are
+verse, addresses and lists of values; what is longer was not wrapped."""
+_WIDE = "\u1100"
+"""From here on most characters take two columns."""
 _TAIL_CHARS = 8
 _FULL_STOPS = ((range(0x0900, 0x0980), "।"), (range(0x3040, 0xA000), "。"))
 _OTHER = "\ufffc"
@@ -121,8 +151,9 @@ def is_speakable(text: str) -> bool:
 class PlainTextWriter:
     """Collects text without markup, and the structure between it; `take` returns what has been decided."""
 
-    def __init__(self, *, name_emoji: bool = False, language: str = "en") -> None:
+    def __init__(self, *, name_emoji: bool = False, language: str = "en", line_breaks: bool = True) -> None:
         self._name_emoji = name_emoji
+        self._line_breaks = line_breaks
         self._language = language
         self._queue: list[str | _Mark | _Block] = []
         self._ended = True
@@ -133,6 +164,8 @@ class PlainTextWriter:
         self._held = ""
         self._gap = _Gap()
         self._tail = ""
+        self._columns = 0
+        """Width of the current line."""
         self._word = ""
         self._picture = ""
         self._pieces: list[TextPiece] = []
@@ -141,6 +174,11 @@ class PlainTextWriter:
     def previous(self) -> str:
         """The character that was written last, white space included; a line end at the start."""
         return self._recent[-1:] or "\n"
+
+    @property
+    def word(self) -> str:
+        """The current word, as far as it was written."""
+        return self._given_word
 
     @property
     def recent(self) -> str:
@@ -163,6 +201,8 @@ class PlainTextWriter:
         """Add text, including its white space and line ends."""
         if not text:
             return
+        if not text.isascii():
+            text = self._without_circles(text)
         self._queue.append(text)
         self._ended = self._ended and text.isspace()
         self._recent = (self._recent + text)[-_TAIL_CHARS:]
@@ -170,6 +210,18 @@ class PlainTextWriter:
         if word != self._given_word:
             self._given_word = word
             self._given_address = None
+
+    def _without_circles(self, text: str) -> str:
+        """The text with plain numbers and letters where it has them in circles, except in an address."""
+        kept, at, word = [], 0, self._given_word
+        for circled in _CIRCLED_RE.finditer(text):
+            before = text[at : circled.start()]
+            word = _current_word(word, before)
+            plain = circled.group() if _is_address(word) else f" {_in_circle(circled.group())} "
+            word = _current_word(word, plain)
+            kept += [before, plain]
+            at = circled.end()
+        return "".join([*kept, text[at:]])
 
     def write_block(self, block: str) -> None:
         """Add a phoneme block, which passes untouched."""
@@ -221,6 +273,7 @@ class PlainTextWriter:
             self._pieces.append(TextPiece(before))
         self._pieces.append(TextPiece(block, raw=True))
         self._tail = self._word = _OTHER
+        self._columns += len(block)
 
     def _write_full_stop(self) -> None:
         self._gap.dashes = 0
@@ -262,7 +315,7 @@ class PlainTextWriter:
         name = emoji_name(sequence.rstrip("\u200d"), self._language)
         self._gap.add(" ", after=self._tail[-1:])
         if name and name != self._picture:
-            self._keep(name)
+            self._keep(name, begins_line=True)
             self._picture = name
         self._gap.add("\U0001f600", after=self._tail[-1:])
 
@@ -274,24 +327,39 @@ class PlainTextWriter:
             at = gap.end()
         self._keep(text[at:])
 
-    def _keep(self, kept: str) -> None:
+    def _keep(self, kept: str, *, begins_line: bool = False) -> None:
         """Output spoken text after resolving the gap before it."""
         if kept:
             self._picture = ""
-            before = self._resolve_gap(kept[0])
+            before = self._resolve_gap(kept[0].upper() if begins_line else kept[0])
             self._emit(before, folded=False)
             self._emit(self._without_repeats(kept), folded=False)
 
     def _resolve_gap(self, first: str) -> str:
-        before = self._gap.between(self._tail[-1:], first, in_address=_is_address(self._word))
-        self._gap = _Gap()
+        gap, self._gap = self._gap, _Gap()
+        before = (
+            gap.line_break
+            if gap.is_line_break and self._ends_line(first)
+            else gap.between(self._tail[-1:], first, in_address=_is_address(self._word))
+        )
+        if gap.is_broken:
+            self._columns = -len(before)
         return before
+
+    def _ends_line(self, first: str) -> bool:
+        """Whether a line that ends here, before this character, is a whole and no part of wrapped text."""
+        if not self._line_breaks or not self._tail or _MARK_RE.search(self._tail):
+            return False
+        if self._tail[-1] in _LINE_GOES_ON_AFTER or first in _LINE_GOES_ON_WITH or first.islower():
+            return False
+        return self._columns not in _WRAPPED_WIDTHS and not _LINE_GOES_ON_RE.search(self._tail)
 
     def _emit(self, text: str, *, folded: bool = True) -> None:
         if not text:
             return
         self._pieces.append(TextPiece(text))
         self._tail = (self._tail + text)[-_TAIL_CHARS:]
+        self._columns += len(text) if text.isascii() else sum(1 + (char >= _WIDE) for char in text)
         if folded:
             self._picture = ""
         self._word = _current_word(self._word, text)
@@ -318,6 +386,11 @@ class PlainTextWriter:
         return "".join(dict.fromkeys(mark for mark in run if mark not in earlier))
 
 
+def _in_circle(char: str) -> str:
+    number = unicodedata.numeric(char, None)
+    return unicodedata.normalize("NFKC", char).strip("()") if number is None else str(int(number))
+
+
 def _current_word(word: str, more: str) -> str:
     """The current word, at most `_WORD_CHARS` of it, after this text was added."""
     end = _WORD_END_RE.search(more)
@@ -340,10 +413,12 @@ class _Gap:
     spaced: bool = False
     pictured: bool = False
     line_ends: int = 0
+    softly_broken: bool = False
     joiner: str = ""
     dashes: int = 0
     spaced_before_dash: bool = False
     spaced_behind_dash: bool = False
+    broken_before_dash: bool = False
 
     def add(self, text: str, *, after: str) -> None:
         """Add more of the run; `after` is the character before all of it."""
@@ -354,6 +429,7 @@ class _Gap:
         if not self.dashes:
             self._add_space(head)
             self.spaced_before_dash = self.spaced or self.pictured
+            self.broken_before_dash = self.is_broken
         else:
             self.spaced_behind_dash |= self._add_space(head)
         if dash:
@@ -366,13 +442,33 @@ class _Gap:
         self.spaced |= spaced
         self.pictured |= pictured
         self.line_ends += text.count("\n") + text.count("\u2028") + 2 * text.count("\u2029")
+        self.softly_broken |= SOFT_LINE_BREAK in text
         return spaced or pictured
+
+    @property
+    def is_line_break(self) -> bool:
+        """Whether a line ends in it, and no blank line or dash follows the text before."""
+        return self.broken_before_dash and self.line_ends < _BLANK_LINE
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a line ends in it."""
+        return self.softly_broken or self.line_ends > 0
+
+    @property
+    def line_break(self) -> str:
+        """What the run becomes where the line before it is a whole."""
+        return "\n" + self._sign
+
+    @property
+    def _sign(self) -> str:
+        """The sign of a number; any other dash is that of a list or a ruler."""
+        return "-" if self.dashes == 1 and not self.spaced_behind_dash else ""
 
     def between(self, left: str, right: str, *, in_address: bool) -> str:
         """What the run becomes between these two characters; `left` is empty at the start of the text."""
         if self.line_ends >= _BLANK_LINE:
-            sign = "-" if self.dashes == 1 and not self.spaced_behind_dash else ""
-            return "\n\n" + sign if left else sign
+            return "\n\n" + self._sign if left else self._sign
         if self.dashes:
             return self._dash(left, in_address=in_address)
         if not left or (self.pictured and right in _CLINGING):

@@ -55,6 +55,8 @@ class SegmentOptions:
     max_segment_chars: int = 500
     """Longer text without a boundary is split at a space, if there is one in its second half."""
     max_text_chars: int = 1_000_000
+    line_silence: float = 0.0
+    """Seconds of silence after a line that is a sentence without a mark, if that is more."""
     """Limit of one utterance; a million characters are about 18 hours of speech."""
     first_segment: FirstSegmentOptions = field(default_factory=FirstSegmentOptions)
     """How the first sentence is split for a short time to first audio."""
@@ -69,10 +71,10 @@ class SegmentOptions:
                 f"max_segment_chars is {self.max_segment_chars} and max_text_chars is "
                 f"{self.max_text_chars}; both must be at least 1."
             )
-        if self.sentence_silence < 0 or self.paragraph_silence < 0:
+        if min(self.sentence_silence, self.line_silence, self.paragraph_silence) < 0:
             raise ValueError(
-                f"sentence_silence is {self.sentence_silence} s and paragraph_silence is "
-                f"{self.paragraph_silence} s; both must be 0 or more."
+                f"sentence_silence is {self.sentence_silence} s, line_silence is {self.line_silence} s and "
+                f"paragraph_silence is {self.paragraph_silence} s; all must be 0 or more."
             )
 
 
@@ -118,7 +120,11 @@ class Segmenter:
         self._characters = 0
         self._word_over = True
         self._has_segment = False
-        self._pauses = Pauses(sentence=options.sentence_silence, paragraph=options.paragraph_silence)
+        self._pauses = Pauses(
+            sentence=options.sentence_silence,
+            line=options.line_silence,
+            paragraph=options.paragraph_silence,
+        )
         self._failure: MalformedMarkup | None = None
         self._run = self._new_run(NEUTRAL)
 
@@ -228,7 +234,8 @@ class Segmenter:
         language = style.language or self._language
         cleanup = replace(self._options.cleanup, language=language or "en")
         if not self._is_plain:
-            cleanup = replace(cleanup, markdown=False)
+            cleanup = replace(cleanup, markdown=False, line_breaks=False)
+        normalizer = self._normalizers(language)
         first = NEVER_CUT if self._has_segment else self._options.first_segment
         return _StyledRun(
             style,
@@ -252,6 +259,8 @@ class Segmenter:
         return Segment(
             text,
             pause_before=self._pauses.take(),
+            if cut.ends_line:
+                self._pauses.end_line()
             rate=style.rate,
             volume=style.volume,
             pitch=style.pitch,

@@ -25,6 +25,7 @@ from wyoming_tts.text.first_segment import (
     FirstSegmentFinder,
     FirstSegmentOptions,
 )
+from wyoming_tts.text.pause_marks import mark_pauses
 from wyoming_tts.text.plain_text import TextPiece, is_speakable
 
 _STOP_RE = regex.compile(r"[\p{Sentence_Terminal}…\n]")
@@ -38,6 +39,10 @@ _BLOCK_RE = regex.compile(f"({BLOCK_PLACEHOLDER})")
 _HALF_ABBREVIATION_RE = regex.compile(r"(?:^|[^\p{N}]\s)[zuod]\.$|\s[vn]\.$")
 """The first half of `z. B.`, `u. U.`, `5 v. Chr.` and the like, which sentence-stream takes for the
 end of a sentence; after a number it may be a unit."""
+_MASKED = {"*": "#", "…": "!"}
+_MASKS = str.maketrans(_MASKED)
+_SPACED_ELLIPSIS_RE = regex.compile(r"…(?=…*\s)")
+_BLANK_LINE = "\n\n"
 _VIRAMA = 9
 """Canonical combining class of the virama, which joins the next consonant to this one."""
 
@@ -60,6 +65,8 @@ class SentencePart:
     blocks: tuple[str, ...]
     ends_sentence: bool
     """False if the sentence continues in the next part."""
+    ends_line: bool = False
+    """A line that is a sentence ends after it."""
     ends_paragraph: bool = False
     """A blank line follows."""
 
@@ -72,7 +79,7 @@ class SentencePart:
 
     def render(self, auto_punctuation: str) -> str:
         """The text with its phoneme blocks; a sentence that lacks a mark gets the first of these."""
-        masked = self.masked
+        masked = mark_pauses(self.masked)
         if self.ends_sentence and _lacks_mark(masked, auto_punctuation):
             masked += auto_punctuation[0]
         blocks = iter(self.blocks)
@@ -96,6 +103,8 @@ class SentenceSplitter:
         self._first_options = first
         self._first = FirstSegmentFinder(first) if first.enabled else None
         """None once the first segment is out."""
+        self._line_ends = 0
+        """Line ends since the last split, while nothing is pending."""
         self._reset()
 
     def _reset(self) -> None:
@@ -115,6 +124,7 @@ class SentenceSplitter:
     def add(self, piece: TextPiece) -> Iterator[SentencePart]:
         """Take more text; yield the parts that it completes."""
         if piece.raw:
+            yield from self._end_line()
             self._blocks.append(piece.text)
             yield from self._take(BLOCK_PLACEHOLDER, chars=len(piece.text))
             return
@@ -134,22 +144,27 @@ class SentenceSplitter:
         start = len(begun) - len(begun.lstrip())
         if not start or not begun[start : start + 1].isalpha() or not self._pending:
             return
+        gap = begun[:start]
+        if "\n" in gap and _BLANK_LINE not in gap:
+            yield from self._cut_line()
+            return
         text = self._pending + begun[: start + 1]
-        after_stop = self._after_stop or "\n" in begun[:start]
-        if after_stop:
-            end = self._boundary(_mask_asterisks(text))
-        else:
-            end = copy(self._first).find(text) if self._first else None
+        after_stop = self._after_stop or _BLANK_LINE in gap
+        end = self._boundary(text) if after_stop else self._first_end(text)
         if end and end <= len(self._pending):
             yield from self._cut_and_reset(end, ends_sentence=after_stop)
+
+    def _first_end(self, text: str) -> int | None:
+        """The end of the first segment that this text completes, if any."""
+        return copy(self._first).find(text) if self._first else None
 
     def _boundary(self, text: str) -> int | None:
         """The end of the first sentence that this text completes, if any."""
         joined = self._joined
-        for sentence in copy(self._detector).add_chunk(text[self._known :]):
-            end = text.index(sentence, joined) + len(sentence)
+        for sentence in copy(self._detector).add_chunk(_for_detector(text[self._known :])):
+            end = _end_of(sentence, text, joined)
             if not _HALF_ABBREVIATION_RE.search(sentence):
-                return int(end)
+                return end
             joined = end
         return None
 
@@ -176,9 +191,10 @@ class SentenceSplitter:
 
     def _take(self, unit: str, *, chars: int) -> Iterator[SentencePart]:
         if not self._pending and unit.isspace():  # the text before it has been flushed
-            if unit == "\n":
-                yield SentencePart("", (), ends_sentence=True, ends_paragraph=True)
+            yield from self._count_line_end(unit)
             return
+        if not unit.isspace():
+            yield from self._end_line()
         self._pending += unit
         self._chars += chars
         last = unit[-1]
@@ -197,10 +213,27 @@ class SentenceSplitter:
             if self._chars > self._max_chars:  # the detector has found no boundary
                 yield from self._cut_and_reset(self._forced_end(), ends_sentence=False)
 
+    def _count_line_end(self, unit: str) -> Iterator[SentencePart]:
+        """Yield a part without text for a line end behind text that has been split off already."""
+        if unit == "\n":
+            self._line_ends += 1
+            is_blank = self._line_ends >= len(_BLANK_LINE)
+            yield SentencePart("", (), ends_sentence=True, ends_line=True, ends_paragraph=is_blank)
+
+    def _end_line(self) -> Iterator[SentencePart]:
+        """Cut where a line that is a sentence has ended, which the detector does not know."""
+        if self._pending.endswith("\n") and not self._pending.endswith(_BLANK_LINE):
+            yield from self._cut_line()
+
+    def _cut_line(self) -> Iterator[SentencePart]:
+        yield from self._detect()
+        if self._pending:
+            yield from self._cut_and_reset(len(self._pending), ends_sentence=True)
+
     def _detect(self) -> Iterator[SentencePart]:
-        new = _mask_asterisks(self._pending[self._known :])
+        new = _for_detector(self._pending[self._known :])
         for sentence in list(self._detector.add_chunk(new)):
-            end = _mask_asterisks(self._pending).index(sentence, self._joined) + len(sentence)
+            end = _end_of(sentence, self._pending, self._joined)
             if _HALF_ABBREVIATION_RE.search(sentence):
                 self._joined = end
             else:
@@ -248,8 +281,9 @@ class SentenceSplitter:
 
     def _cut(self, end: int, *, ends_sentence: bool) -> SentencePart:
         cut = self._cut_before(end, ends_sentence=ends_sentence)
-        if "\n" in self._gap_at(end):
-            cut = replace(cut, ends_paragraph=True)
+        self._line_ends = self._gap_at(end).count("\n")
+        if self._line_ends:
+            cut = replace(cut, ends_line=True, ends_paragraph=self._line_ends >= len(_BLANK_LINE))
         self._pending = self._pending[end:].lstrip()
         for _ in cut.blocks:
             self._blocks.popleft()
@@ -264,9 +298,18 @@ class SentenceSplitter:
         return before[len(before.rstrip()) :] + behind[: len(behind) - len(behind.lstrip())]
 
 
-def _mask_asterisks(text: str) -> str:
-    """The text without asterisks, which the detector would drop as Markdown."""
-    return text.replace("*", "#")
+def _for_detector(text: str) -> str:
+    """The text as the detector may see it, with the same length.
+
+    It would drop asterisks as Markdown, and end a sentence at any ellipsis of one character, as Chinese does.
+    """
+    text = text.replace("*", _MASKED["*"])
+    return _SPACED_ELLIPSIS_RE.sub(_MASKED["…"], text) if "…" in text else text
+
+
+def _end_of(sentence: str, text: str, start: int) -> int:
+    """Where a sentence that the detector has found ends in the text, some of which may be masked only now."""
+    return text.translate(_MASKS).index(sentence.translate(_MASKS), start) + len(sentence)
 
 
 def _finished_words_end(text: str) -> int:

@@ -61,6 +61,22 @@ def test_white_space_is_collapsed_and_invisible_characters_dropped(text: str, ex
         " \t\n\u00a0\u3000\u2028",
         "\0\x1b\x9f",
         "\u200b\u200d\u2060\ufeff\u00ad\u202e",
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(59, "\n"), (60, " "), (100, " "), (101, "\n")],
+    ids=["short", "70", "100", "long"],
+)
+def test_a_line_as_wide_as_those_of_wrapped_text_goes_on_in_the_next(width: int, expected: str) -> None:
+    line = ("the train to Berlin and " * 5)[: width - 1] + "x"
+
+    assert clean(f"It is.\n{line}\nHamburg") == f"It is. {line}{expected}Hamburg"
+
+
+def test_a_line_of_wide_characters_is_as_long_as_it_looks() -> None:
+    assert clean("你" * 30 + "\n好") == "你" * 30 + " 好"
+    assert clean("你" * 29 + "\n好") == "你" * 29 + "\n好"
+
+
         "\ufe0f\u034f",
         "\u3164\u115f",
         "\u2800",

@@ -19,6 +19,7 @@ from wyoming_tts.speech import Segment
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.normalization import NormalizerRegistry
+from wyoming_tts.text.pause_marks import mark_pauses
 from wyoming_tts.text.segments import Segmenter, SegmentOptions
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
@@ -59,7 +60,7 @@ def joined_text(segments: Iterable[Segment]) -> str:
 def test_every_sentence_is_segmented_and_normalized_to_its_spoken_form(
     language: str, text: str, spoken_form: str
 ) -> None:
-    assert joined_text(segment_text([text], language)) == spoken_form
+    assert joined_text(segment_text([text], language)) == mark_pauses(spoken_form)
 
 
 @pytest.mark.parametrize(("language", "text", "spoken_form"), ROWS, ids=IDS)
@@ -90,7 +91,9 @@ def test_consecutive_sentences_are_processed_like_each_alone(language: str) -> N
     rows = [(text, spoken_form) for text, spoken_form in rows if not text.endswith(("etc.", "usw.", "ecc."))]
     assert len(rows) >= 12
     text = "\n\n".join(text for text, _ in rows)
-    assert joined_text(segment_text([text], language)) == " ".join(spoken_form for _, spoken_form in rows)
+    assert joined_text(segment_text([text], language)) == " ".join(
+        mark_pauses(spoken_form) for _, spoken_form in rows
+    )
 
 
 MARKUP = [
@@ -211,6 +214,7 @@ def test_the_segments_of_any_text_do_not_depend_on_its_chunks(
     assert segment_text(text, language, options) == whole
 
 
+    line_silence=st.just(0.3),
 @pytest.mark.parametrize(
     ("language", "text"),
     [

@@ -121,6 +121,11 @@ FLOODS = {
     "stops": ".",
     "open code": "`a ",
     "figures": "5 km - ",
+    "open formula": "$a + b ",
+    "open formula on lines": "\\[a + b\n",
+    "open terminal code": "\x1b]0;",
+    "lines": "Ab\n",
+    "open wiki link": "[[ab|",
 }
 
 

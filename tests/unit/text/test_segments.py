@@ -44,8 +44,17 @@ TABLE = {
     "titles": ("Dr. Smith met Mrs. Jones. They left.", ["Dr. Smith met Mrs. Jones.", "They left."]),
     "initials": ("J. R. R. Tolkien wrote it. Read it.", ["J. R. R. Tolkien wrote it.", "Read it."]),
     "small letters": ("It is approx. five, e.g. now. Fine.", ["It is approx. five, e.g. now.", "Fine."]),
-    "quotes": ('He said "Stop." Then (at last.) Quiet.', ['He said "Stop."', "Then (at last.)", "Quiet."]),
-    "ellipsis": ("Well... Maybe not. Wait… What?!", ["Well...", "Maybe not.", "Wait…", "What?!"]),
+    "quotes": ('He said "Stop." Then (at last.) Quiet.', ['He said "Stop."', "Then, at last.", "Quiet."]),
+    "ellipsis": (
+        "Well... Maybe not. Wait… What?! Go... now. Or… so.",
+        ["Well...", "Maybe not.", "Wait…", "What?!", "Go, now.", "Or, so."],
+    ),
+    "values": ("High 25 °C\nLow -3 °C", ["High 25 °C", "Low -3 °C"]),
+    "verse": (
+        "Roses are red\nViolets are blue\nSugar is sweet,\nAnd so\nare you.",
+        ["Roses are red", "Violets are blue", "Sugar is sweet, And so are you."],
+    ),
+    "a sentence before a line": ("It is late. Go to bed\nAnd rest", ["It is late.", "Go to bed", "And rest"]),
     "paragraphs": ("A title\n\nThe text\nof it.\n\n\n", ["A title", "The text of it."]),
     "lines": ("- Eggs\n- Milk", ["Eggs.", "Milk."]),
     "numbered": ("Two things. 1) Eggs. 2) Milk.", ["Two things.", "1) Eggs.", "2) Milk."]),
@@ -236,7 +245,8 @@ def test_text_over_the_limit_is_rejected_and_accepted_text_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_segment_chars": 0}, {"max_text_chars": 0}, {"sentence_silence": -1.0}]
+    "wrong",
+    [{"max_segment_chars": 0}, {"max_text_chars": 0}, {"sentence_silence": -1.0}, {"line_silence": -1.0}],
 )
 def test_options_out_of_range_are_rejected(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -379,7 +389,7 @@ def test_paragraphs_are_further_apart_than_sentences() -> None:
 WORDS = st.sampled_from(
     [
         *["Hello", "world", "Dr.", "U.S.", "e.g.", "3.5", "7:05", "1)", "2.", "A.", "B.", "e\u0301"],
-        *["...", "…", "Ende?!", '"Go."', "(x)", "%", "€", "_", "-", "©", "ಠ_ಠ"],
+        *["...", "…", "Ende?!", '"Go."', "(x y)", "%", "€", "_", "-", "©", "ಠ_ಠ"],
         *["你好。", "今天", "！”", "كيف؟", "أنا", "می\u200cخ", "नमस्ते।", "क्ष"],
         *["*b*", "**", "👩\u200d🔬", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ℹ\ufe0f"],
         *["[[ a. B ]]", "[[", "]]", "[[x", "\x00", "\ud800"],
@@ -387,6 +397,22 @@ WORDS = st.sampled_from(
 )
 SPACES = st.sampled_from([" ", "", "  ", "\n", "\n\n", "\r\n\r\n", "\u00a0", "\u200b"])
 TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60).map("".join)
+def test_the_silence_after_a_line_is_between_those_of_a_sentence_and_a_paragraph() -> None:
+    apart = SegmentOptions(sentence_silence=0.1, line_silence=0.3, paragraph_silence=0.5)
+    text = "One is here. Two too\nThree is here\n\nFour\nFive is\nhere. Six"
+
+    found = segment_text([text], apart)
+
+    assert [segment.pause_before for segment in found] == [0.0, 0.1, 0.3, 0.5, 0.3, 0.1]
+    assert segment_text(text, apart) == found
+
+
+def test_line_ends_in_ssml_are_only_white_space() -> None:
+    assert [segment.text for segment in ssml("<speak>High 25\n  Low 3</speak>")] == [
+        "High twenty-five Low three"
+    ]
+
+
 SIZES = st.sampled_from([4, 9, 20, 60, 500])
 
 

@@ -46,6 +46,8 @@ _NAMED_LANGUAGE = re.compile(
 )
 _CATALOGUE_NAME = re.compile(r"[a-z]{2,3}_[A-Z0-9]{2,3}-[^-]+-(x_low|low|medium|high)")
 _MARKED_BLOCK = re.compile(r"[ ]?\]\]([,;:.!?]+)")
+_FINAL_ELLIPSIS = re.compile(r"(?:…|\.\.)[.…]*(?=[\"'”’»)\] ]*$)")
+"""The package has no phoneme for it, so the voice would break off."""
 _CATALOGUE = Attribution("rhasspy/piper-voices", "https://github.com/rhasspy/piper")
 _CUSTOM = Attribution("Custom voice", "")
 
@@ -284,7 +286,7 @@ class LoadedPiper:
             return []
         try:
             with self._phonemizer_lock:
-                sentences = self._phonemizer.phonemize(_move_marks_into_blocks(_drop_unclosed_block(text)))
+                sentences = self._phonemizer.phonemize(_prepare(text))
             known = [self._known(part) for phonemes in sentences for part in cut_phonemes(phonemes)]
             return [convert(phonemes) for phonemes in known if phonemes]
         except SpeechError:
@@ -387,6 +389,11 @@ def _sample_letters(symbols: Mapping[str, Any]) -> str:
     usable = [letter for letter in letters if unicodedata.is_normalized("NFD", letter)]
     usable.sort(key=lambda letter: letter.casefold() not in "aeiouаеиоу")
     return " ".join("".join(usable[start : start + 4]) for start in range(0, min(len(usable), 12), 4))
+
+
+def _prepare(text: str) -> str:
+    """The text as the package can take it without losing sounds or pauses."""
+    return _FINAL_ELLIPSIS.sub(".", _move_marks_into_blocks(_drop_unclosed_block(text)))
 
 
 def _drop_unclosed_block(text: str) -> str:

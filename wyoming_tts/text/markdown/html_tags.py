@@ -13,7 +13,7 @@ from html.entities import html5
 import regex  # type: ignore[import-untyped]  # partial matches
 
 from wyoming_tts.text.markdown.scanner import TextScanner
-from wyoming_tts.text.plain_text import PlainTextWriter
+from wyoming_tts.text.plain_text import SOFT_LINE_BREAK, PlainTextWriter
 
 
 def _words(text: str) -> frozenset[str]:
@@ -129,7 +129,9 @@ class HtmlTagStripper:
             writer.end_sentence()
         if name in _PARAGRAPHS:
             writer.write("\n\n")
-        elif name in _SENTENCES or name == "br":
+        elif name == "br":
+            writer.write(SOFT_LINE_BREAK)
+        elif name in _SENTENCES:
             writer.write(" ")
         if name in _CELLS and opened:
             if self._cell_before:
