@@ -221,6 +221,8 @@ class Utterance:
     process."""
     is_complete: bool = False
     """Whether its whole text is known from the start, not written while it is spoken."""
+    pause_tags: bool = False
+    """Whether `[pause:1s]` in its plain text is a pause although the server reads such tags as text."""
 
     @classmethod
     def of(

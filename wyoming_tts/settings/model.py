@@ -491,7 +491,10 @@ class Settings(BaseModel):
         "catalogues.",
     )
     voice_tags: bool = _setting(
-        Group.TEXT, False, "Interpret `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text as tags."
+        Group.TEXT,
+        False,
+        "Interpret `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text as tags. Over HTTP "
+        "`[pause:1s]` is one in any case.",
     )
 
     update_voices: bool = _setting(

@@ -382,7 +382,7 @@ class Synthesizer:
         is_cut = cut is not FirstCut.WHILE_ARRIVING or is_arriving or self._options.always_cuts_first
         segments = self._options.segments
         first = replace(segments.first_segment, max_words=max_words) if is_cut else NEVER_CUT
-        return replace(segments, first_segment=first)
+        return replace(segments, first_segment=first, pause_tags=job.utterance.pause_tags)
 
 
 def _silence(job: Job, seconds: float) -> Iterator[AudioChunk]:

@@ -69,6 +69,8 @@ class SegmentOptions:
         if self.max_segment_chars < 1 or self.max_text_chars < 1:
             raise ValueError(
                 f"max_segment_chars is {self.max_segment_chars} and max_text_chars is "
+    pause_tags: bool = False
+    """Whether `[pause:1s]` is one even without `voice_tags`."""
                 f"{self.max_text_chars}; both must be at least 1."
             )
         if min(self.sentence_silence, self.line_silence, self.paragraph_silence) < 0:

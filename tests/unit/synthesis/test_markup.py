@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +195,13 @@ async def test_voice_tags_are_plain_text_when_disabled(parts: Parts) -> None:
     audio = await speak(parts, "One [pause:1s] two.")
     assert "pause" in "".join(LETTERS.said(audio))
     assert len(stretches(audio)) == 1
+
+
+async def test_pause_tags_of_an_utterance_work_while_voice_tags_are_disabled(parts: Parts) -> None:
+    utterance = replace(Utterance.of("One. [pause:1s] Two."), pause_tags=True)
+    async with parts.synthesizer.speak(utterance) as stream:
+        tagged = join_chunks([chunk async for chunk in stream])
+    assert np.array_equal(tagged, await speak_ssml(parts, "One. <break time='1s'/> Two."))
 
 
 # -- malformed markup ---------------------------------------------------------------------------

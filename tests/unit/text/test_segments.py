@@ -373,7 +373,18 @@ def test_voice_tags_change_the_voice_when_enabled() -> None:
         ("Three.", 0.5, None),
         ("Vier.", 0.0, VoiceRequest(language="de")),
     ]
-    assert "[voice:af_bella]" in " ".join(texts([text]))
+    assert "voice:af_bella" in " ".join(texts([text]))
+
+
+def test_pause_tags_alone_can_be_enabled() -> None:
+    text = "Stop. Two [voice:af_bella]. [pause:0.5s] Three."
+    tagged = segment_text([text], SegmentOptions(pause_tags=True))
+
+    assert [(s.text, s.pause_before, s.voice) for s in tagged] == [
+        ("Stop.", 0.0, None),
+        ("Two, voice:af_bella.", 0.0, None),
+        ("Three.", 0.5, None),
+    ]
 
 
 def test_paragraphs_are_further_apart_than_sentences() -> None:

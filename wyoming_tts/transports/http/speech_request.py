@@ -1,7 +1,8 @@
 """Speech requests over HTTP: pydantic models of their bodies, parsed into an `Utterance` and an encoding.
 
-The body is OpenAI's, with the additions of Kokoro-FastAPI and of this server. Clients of both send fields
-that have no meaning here; unknown ones are ignored, because such clients cannot be told to omit them.
+The body is OpenAI's, with the additions of Kokoro-FastAPI and of this server, and `[pause:1s]` in the text
+is a pause, as in Kokoro-FastAPI. Clients of both send fields that have no meaning here; unknown ones are
+ignored, because such clients cannot be told to omit them.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def make_speech_request(
         sample_rate=body.sample_rate or default_rate,
     )
     return SpeechRequest(
-        replace(utterance, id=request_id, hops=hops, start=body.start),
+        replace(utterance, id=request_id, hops=hops, start=body.start, pause_tags=True),
         characters=len(body.input),
         encoding=encoding,
         as_events=body.stream_format == "sse",
@@ -210,7 +211,7 @@ def make_player_request(
     utterance = Utterance.of(
         text, voice=VoiceRequest(voice, may_download=False), prosody=prosody, transport=TRANSPORT
     )
-    return SpeechRequest(replace(utterance, id=request_id), len(text), Encoding.WAV)
+    return SpeechRequest(replace(utterance, id=request_id, pause_tags=True), len(text), Encoding.WAV)
 
 
 def _check_text(text: str, options: HttpOptions, param: str) -> None:
