@@ -19,6 +19,8 @@ CodeBlockMode = Literal["skip", "announce", "read"]
 EmojiMode = Literal["drop", "name"]
 
 _SLICE_CHARS = 1024
+_BEGINNINGS = frozenset("!:;")
+"""Marks that are held back until the next character."""
 """Text is processed in slices of this size, so that work on held text does not grow with the piece."""
 
 
@@ -51,9 +53,10 @@ class CleanupOptions:
 class TextCleaner:
     r"""Incremental cleaner: `feed` takes any pieces, `finish` returns what was held back.
 
-    White space collapses to one space, to `\n\n` where it contains a blank line, and to nothing at
-    both ends. Emoji count as white space, invisible characters as nothing. A `[[ … ]]` block of up to
-    `max_block_chars` on one line passes untouched; any other `[[` is plain text.
+    White space collapses to one space, to `\n\n` where it contains a blank line, to `\n` where a line ends
+    that is a sentence although it has no mark, and to nothing at both ends. Emoji count as white space,
+    invisible characters as nothing. A `[[ … ]]` block of phonemes of up to `max_block_chars` on one line
+    passes untouched; of any other the text is kept.
     """
 
     def __init__(
@@ -90,6 +93,11 @@ class TextCleaner:
 
     def finish(self) -> list[TextPiece]:
         """End the text; return what was held back."""
+    def feed_block(self, block: str) -> list[TextPiece]:
+        """Add a phoneme block that the markup has; what comes before it is decided without it."""
+        self._stripper.write_block(block)
+        return _join_plain(self._writer.take())
+
         self._stripper.finish()
         return _join_plain(self._writer.take(final=True))
 

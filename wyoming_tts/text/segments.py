@@ -200,8 +200,7 @@ class Segmenter:
                 yield from self._to_segments(self._run, self._run.feed(self._apply_say_as(text, style)))
             case PhonemeBlock(block, style):
                 yield from self._switch_style(style)
-                # Through the cleaner, which recognizes a block, so that everything stays in order.
-                yield from self._to_segments(self._run, self._run.feed(block))
+                yield from self._to_segments(self._run, self._run.feed_block(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
                 self._pauses.add_break(seconds)
@@ -328,4 +327,8 @@ class _StyledRun:
     def _split(self, normalized: Iterable[TextPiece]) -> Iterator[SentencePart]:
         for piece in normalized:
             self._trace.normalized.append(piece.text)
+    def feed_block(self, block: str) -> Iterator[SentencePart]:
+        self.before = (self.before + block)[-_BEFORE_CHARS:]
+        yield from self._normalize(self._cleaner.feed_block(block))
+
             yield from self._splitter.add(piece)

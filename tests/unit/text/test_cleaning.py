@@ -42,10 +42,17 @@ def cleaned(*pieces: str, max_block_chars: int = 500) -> list[TextPiece]:
         ("no\u00a0break, thin\u2009space, wide\u3000space", "no break, thin space, wide space"),
         ("one\ntwo\r\nthree", "one two three"),
         ("one\n\ntwo", "one\n\ntwo"),
+        ("One\nTwo\r\n  Three\n-4\n- five", "One\nTwo\nThree\n-4. five."),
+        ("One\u2028Two\vThree\v\vFour\v\nFive", "One\nTwo\nThree\nFour\nFive"),
+        ("One 😀\n🌧 Two", "One\nTwo"),
+        ("One.\nTwo,\nThree:\nFour (\nFive)\n(Six) —\nSeven", "One. Two, Three: Four ( Five) (Six) — Seven"),
+        ("5\n% rain\n25 in", "5 % rain\n25 in"),
+        ("1 + \nX", "1 + X"),
+        ("It is\n25\nin the\nHall\nund\nBad\nOption a\nB", "It is 25 in the Hall und Bad\nOption a\nB"),
         ("one \r\n \r\n\r\n two", "one\n\ntwo"),
         ("one\u2029two\u2028three", "one\n\ntwo three"),
         ("in\u200bvi\ufeffsi\u00adble \u202amarks\u202c", "invisible marks"),
-        ("con\x00trol\x07 \x1b[0m", "control [0m"),
+        ("con\x00trol\x07 \x1b[0m", "control"),
         ("lone \ud83d surro\ude00gates", "lone surrogates"),
         ("un\ufffdread\uffffable \ue000", "unreadable"),
     ],
@@ -54,13 +61,6 @@ def test_white_space_is_collapsed_and_invisible_characters_dropped(text: str, ex
     assert clean(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        " \t\n\u00a0\u3000\u2028",
-        "\0\x1b\x9f",
-        "\u200b\u200d\u2060\ufeff\u00ad\u202e",
 @pytest.mark.parametrize(
     ("width", "expected"),
     [(59, "\n"), (60, " "), (100, " "), (101, "\n")],
@@ -77,6 +77,13 @@ def test_a_line_of_wide_characters_is_as_long_as_it_looks() -> None:
     assert clean("你" * 29 + "\n好") == "你" * 29 + "\n好"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \t\n\u00a0\u3000\u2028",
+        "\0\x1b\x9f",
+        "\u200b\u200d\u2060\ufeff\u00ad\u202e",
         "\ufe0f\u034f",
         "\u3164\u115f",
         "\u2800",
@@ -153,7 +160,7 @@ def test_joiners_are_kept_where_they_affect_spelling(text: str, expected: str) -
 
 
 def test_a_phoneme_block_is_unchanged() -> None:
-    block = "[[ h@l'oU  *w* 😀. A 1\ufe0f\u20e3 ]]"
+    block = "[[ həˈloʊ  wɜːld.  ]]"
 
     assert cleaned(f"Say  {block} *now*") == [
         TextPiece("Say "),
@@ -171,8 +178,8 @@ def test_a_phoneme_block_is_found_in_single_characters() -> None:
     [
         ("an [[ unclosed *one*", "an [[ unclosed one"),
         ("broken [[ by\na *line* ]]", "broken [[ by a line ]]"),
-        ("not [[ \ud800 ]] encodable", "not [[ ]] encodable"),
-        ("[[ *longer* than allowed ]]", "[[ longer than allowed ]]"),
+        ("not [[ \ud800 ]] encodable", "not encodable"),
+        ("[[ *longer* than allowed ]]", "longer than allowed"),
         ("[", "["),
         ("a[0][1]", "a[0][1]"),
     ],
@@ -263,8 +270,10 @@ def test_clean_text_has_single_spaces_and_nothing_invisible(text: str) -> None:
     result = clean(text)
 
     assert result == result.strip()
-    assert "  " not in result.replace("\n\n", "")
-    assert "\n" not in result.replace("\n\n", "")
+    assert "  " not in result
+    assert "\n\n\n" not in result
+    assert " \n" not in result
+    assert "\n " not in result
     assert not set(result) & set("\r\x00\u200b\u00a0\ud800👩❤🏽🇩")
 
 

@@ -75,7 +75,7 @@ TABLE = {
     "Arabic": ("كيف حالك؟ أنا بخير. شكرا", ["كيف حالك؟", "أنا بخير.", "شكرا"]),
     "Hindi": ("नमस्ते। आप कैसे हैं? मैं ठीक हूँ॥ धन्यवाद", ["नमस्ते।", "आप कैसे हैं?", "मैं ठीक हूँ॥", "धन्यवाद"]),
     "Markdown": ("**Sure!** *Here* it is. 😀 Enjoy 🎉!", ["Sure!", "Here it is.", "Enjoy!"]),
-    "phonemes": ("Say [[ h@. L*oU ]] now. Then go.", ["Say [[ h@. L*oU ]] now.", "Then go."]),
+    "phonemes": ("Say [[ hə. lˈoʊ ]] now. Then go.", ["Say [[ hə. lˈoʊ ]] now.", "Then go."]),
     "phonemes alone": ("[[ həloʊ ]]", ["[[ həloʊ ]]"]),
 }
 
@@ -141,8 +141,8 @@ def test_a_sentence_boundary_is_decided_as_early_as_possible(
         ("Hello!", "Hello!"),
         ("Hello,", "Hello,."),
         ('He said "Go!"', 'He said "Go!"'),
-        ("(Go.)", "(Go.)"),
-        ("(Go)", "(Go)."),
+        ("(Go.)", "Go."),
+        ("(Go)", "Go."),
         ("»Los!«", "»Los!«"),
         ("Wait…", "Wait…"),
         ("你好。", "你好。"),
@@ -226,12 +226,12 @@ def test_a_hard_split_does_not_break_a_grapheme(text: str, expected: list[str]) 
 def test_a_phoneme_block_is_never_split() -> None:
     options = SegmentOptions(auto_punctuation="", max_segment_chars=20)
 
-    assert texts(["some words [[ a b c d ]][[ e f g h ]] and [[ more. A than allowed ]] on"], options) == [
+    assert texts(["some words [[ ə b c d ]][[ ə f g h ]] and [[ more. A than allowed ]] on"], options) == [
         "some words",
-        "[[ a b c d ]]",
-        "[[ e f g h ]] and [[",
+        "[[ ə b c d ]]",
+        "[[ ə f g h ]] and",
         "more.",
-        "A than allowed ]] on",
+        "A than allowed on",
     ]
 
 
@@ -397,17 +397,6 @@ def test_paragraphs_are_further_apart_than_sentences() -> None:
     assert segment_text(text, apart) == segment_text([text], apart)
 
 
-WORDS = st.sampled_from(
-    [
-        *["Hello", "world", "Dr.", "U.S.", "e.g.", "3.5", "7:05", "1)", "2.", "A.", "B.", "e\u0301"],
-        *["...", "…", "Ende?!", '"Go."', "(x y)", "%", "€", "_", "-", "©", "ಠ_ಠ"],
-        *["你好。", "今天", "！”", "كيف؟", "أنا", "می\u200cخ", "नमस्ते।", "क्ष"],
-        *["*b*", "**", "👩\u200d🔬", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ℹ\ufe0f"],
-        *["[[ a. B ]]", "[[", "]]", "[[x", "\x00", "\ud800"],
-    ]
-)
-SPACES = st.sampled_from([" ", "", "  ", "\n", "\n\n", "\r\n\r\n", "\u00a0", "\u200b"])
-TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60).map("".join)
 def test_the_silence_after_a_line_is_between_those_of_a_sentence_and_a_paragraph() -> None:
     apart = SegmentOptions(sentence_silence=0.1, line_silence=0.3, paragraph_silence=0.5)
     text = "One is here. Two too\nThree is here\n\nFour\nFive is\nhere. Six"
@@ -424,6 +413,22 @@ def test_line_ends_in_ssml_are_only_white_space() -> None:
     ]
 
 
+WORDS = st.sampled_from(
+    [
+        *["Hello", "world", "Dr.", "U.S.", "e.g.", "3.5", "7:05", "1)", "2.", "A.", "B.", "e\u0301"],
+        *["...", "…", "Ende?!", '"Go."', "(x y)", "%", "€", "_", "-", "©", "ಠ_ಠ"],
+        *["你好。", "今天", "！”", "كيف؟", "أنا", "می\u200cخ", "नमस्ते।", "क्ष"],
+        *["*b*", "**", "👩\u200d🔬", "🇩🇪", "❤\ufe0f", "1\ufe0f\u20e3", "ℹ\ufe0f"],
+        *["[[ ə. b ]]", "[[", "]]", "[[x", "\x00", "\ud800"],
+    ]
+)
+SPACES = st.sampled_from([" ", "", "  ", "\n", "\n\n", "\r\n\r\n", "\u00a0", "\u200b"])
+TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, st.characters()), max_size=60).map("".join)
+CIRCLED = "".join(map(chr, [*range(0x2460, 0x2500), *range(0x2776, 0x2794)]))
+"""Said as what is in the circle."""
+LITERAL = st.characters(exclude_characters=f":;=<$\\\x1b\x9b\ue200{CIRCLED}")
+"""Begin nothing that is left out, as `:D` and `<3` are."""
+LITERAL_TEXTS = st.lists(st.one_of(WORDS, SPACES, SPACES, LITERAL), max_size=60).map("".join)
 SIZES = st.sampled_from([4, 9, 20, 60, 500])
 
 
@@ -439,7 +444,7 @@ def test_the_segments_do_not_depend_on_chunk_boundaries(text: str, size: int, cu
     assert segment_text(pieces if max(cuts, default=0) <= len(text) else [text], options) == whole
 
 
-@given(text=TEXTS, size=SIZES)
+@given(text=LITERAL_TEXTS, size=SIZES)
 def test_no_text_is_lost_or_duplicated(text: str, size: int) -> None:
     emitted_text = "".join(texts(split_every(text, 3), SegmentOptions(max_segment_chars=size)))
 

@@ -22,8 +22,8 @@ from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.engines.espeak import process as espeak_process
 from wyoming_tts.engines.espeak.mnemonics import read_inventory
 from wyoming_tts.engines.espeak.text import EspeakPiece, cut_text, cut_text_with_phonemes
-from wyoming_tts.engines.ipa import has_phoneme_blocks
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
+from wyoming_tts.ipa import has_phoneme_blocks
 from wyoming_tts.languages import language_code, split_subtags
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from wyoming_tts.engines.ipa import normalize_ipa
+from wyoming_tts.ipa import normalize_ipa
 from wyoming_tts.languages import split_subtags
 
 MAX_WORD_PHONEMES: Final = 60

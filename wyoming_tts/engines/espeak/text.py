@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from wyoming_tts.engines.espeak.mnemonics import to_mnemonics
-from wyoming_tts.engines.ipa import split_phoneme_blocks
+from wyoming_tts.ipa import split_phoneme_blocks
 
 PIECE_WEIGHT = 240
 """Most that one call of the library gets, in letters: about 15 s of speech."""

@@ -12,10 +12,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from wyoming_tts.engines.ipa import has_phoneme_blocks, split_phoneme_blocks
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
 from wyoming_tts.engines.kokoro.names import KokoroLanguage
 from wyoming_tts.engines.phonemizer.client import KokoroPhonemizerProcess
+from wyoming_tts.ipa import has_phoneme_blocks, split_phoneme_blocks
 from wyoming_tts.languages import language_code
 
 _FOREIGN_WORDS = "en-us"

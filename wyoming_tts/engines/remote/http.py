@@ -15,7 +15,6 @@ import httpx
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions
-from wyoming_tts.engines.ipa import split_phoneme_blocks
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_http_list
 from wyoming_tts.engines.remote.pcm import RATES, AudioBodyDecoder, NotPcm
 from wyoming_tts.engines.remote.pool import (
@@ -25,6 +24,7 @@ from wyoming_tts.engines.remote.pool import (
     UpstreamRequest,
     quote,
 )
+from wyoming_tts.ipa import split_phoneme_blocks
 from wyoming_tts.speech import Samples
 
 HOPS_HEADER = "X-Hops"

@@ -31,7 +31,8 @@ class MarkdownStripper:
 
     Args:
         writer: receives the text and the breaks in it.
-        markdown: without it only HTML, models' thoughts and phoneme blocks are recognized.
+        markdown: without it only HTML, models' thoughts, phonemes, citations, emoticons and terminal codes
+            are recognized.
         code: what to speak for fenced code.
         max_block_chars: limit of a phoneme block; a longer one is plain text.
     """
@@ -45,7 +46,10 @@ class MarkdownStripper:
         self._plain_re = syntax.PLAIN_RE if markdown else syntax.PLAIN_UNMARKED_RE
         self._run_char = ""
         self._run_chars = 0
-        self._max_block_chars = max_block_chars
+        self._brackets = BracketReader(
+            self._scanner, writer, markdown=markdown, max_block_chars=max_block_chars
+        )
+        self._emoticons = EmoticonReader(self._scanner, writer)
         self._html = HtmlTagStripper(self._scanner, writer)
         self._code = FencedCodeStripper(self._scanner, writer, code)
         self._line_start = True
@@ -56,7 +60,7 @@ class MarkdownStripper:
         self._columns = False
         """The ruler belongs to a table."""
         self._readers = {
-            "<": self._html.try_tag,
+            "<": self._less_than,
             "&": self._html.try_entity,
             "[": self._bracket,
             "\\": self._escape,
@@ -269,14 +273,14 @@ class MarkdownStripper:
             self._writer.write(run)
 
     def _bracket(self) -> bool:
-        following = self._scanner.peek()
-        if following == "[" and self._raw_block():
+        found = self._scanner.match(terminal_codes.BARE_COLOR_RE)
+        if found:
+            self._scanner.advance(found.start("next") - found.start())
             return True
-        if not self._markdown:
-            return False
-        if following != "^":
-            return self._link()
-        found = self._scanner.match(syntax.NOTE_RE)
+        return self._brackets.read()
+
+    def _terminal_code(self) -> bool:
+        found = self._scanner.match(terminal_codes.SEQUENCE_RE)
         if found:
             self._scanner.consume(found)
         return found is not None
@@ -298,6 +302,9 @@ class MarkdownStripper:
     def _link(self) -> bool:
         found = self._scanner.match(syntax.LINK_RE)
         if not found:
+    def _less_than(self) -> bool:
+        return self._emoticons.read_heart() or self._html.try_tag()
+
             return False
         reference = found["target"].startswith("[")
         if reference and (not syntax.LETTER_RE.search(found["text"]) or self._writer.previous.isalnum()):
@@ -309,11 +316,16 @@ class MarkdownStripper:
         """An image, where one can begin; an exclamation mark must not be held back."""
         if not self._writer.previous.isspace() and self._writer.previous not in "([>":
             return False
-        return self._link()
+        if self._brackets.link():
+            return True
+        is_embedded = self._scanner.text.startswith("![[", self._scanner.position)
+        if is_embedded:  # a wiki's link to a picture
+            self._scanner.advance(1)
+        return is_embedded
 
-    def _citation(self) -> bool:
+    def _source(self) -> bool:
         """A citation such as 【4†source】, which hosted models add to what they have looked up."""
-        found = self._scanner.match(syntax.CITATION_RE)
+        found = self._scanner.match(syntax.SOURCE_RE)
         if not found or "†" not in found.group():
             return False
         self._scanner.consume(found)
@@ -336,6 +348,12 @@ class MarkdownStripper:
         found = None if apostrophe else self._scanner.match(syntax.CODE_RE)
         if found:
             self._scanner.consume(found)
+    def _hosted_citation(self) -> bool:
+        found = self._scanner.match(syntax.HOSTED_CITATION_RE)
+        if found:
+            self._scanner.consume(found)
+        return found is not None
+
             self._writer.write(found["code"])
             return True
         found = self._scanner.match(syntax.BACKTICKS_RE)
@@ -422,6 +440,8 @@ class MarkdownStripper:
     def _continues_address(self, following: str) -> bool:
         """Whether a URL or an e-mail address continues after the character."""
         return self._writer.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
+        if self._emoticons.read_face():
+            return True
 
     def _literal(self, text: str) -> bool:
         self._writer.write(self._scanner.advance(len(text)))

@@ -13,8 +13,17 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-PLAIN_RE = regex.compile(r"[^\n<&\\`\[!*_~=#|【]++")
-PLAIN_UNMARKED_RE = regex.compile(r"[^<&\[]++")
+_ALWAYS = r"<&\\\[$【\x1b\x9b\ue200"
+"""Characters that have a reader whether or not Markdown is read."""
+
+
+def _plain(read: str) -> regex.Pattern[str]:
+    """A run of characters that no reader is for; `:` and `;` only begin an emoticon behind white space."""
+    return regex.compile(rf"[^{read}:;]++(?:(?<=[^\s.!?…])[:;]++[^{read}:;]*+)*+")
+
+
+PLAIN_RE = _plain(rf"\n`!*_~=#|{_ALWAYS}")
+PLAIN_UNMARKED_RE = _plain(_ALWAYS)
 
 # At the start of a line.
 INDENT_RE = regex.compile(r"[^\S\n]{1,100}+")
@@ -23,9 +32,10 @@ RULER_RE = regex.compile(r"-{3}|\*{3}|_{3}|={3}|(?:_[ \t]){3}")
 RULER_REST_RE = regex.compile(r"[-=*_:| \t\r]++")
 HEADING_RE = regex.compile(r"#{1,6}+(?=[ \t\r\n])[ \t\r]?")
 QUOTE_RE = regex.compile(r">(?P<next>[^\d=])")
-BULLET_RE = regex.compile(r"(?:[-*+–—](?=\s)|[•‣◦▪●○∙·])")
+_PICTURE_BULLETS = "•‣◦▪●○∙·☐☑☒✓✔✗✘★☆►▶▸▹➤◆◇■□"
+BULLET_RE = regex.compile(rf"(?:[-*+–—](?=\s)|[{_PICTURE_BULLETS}]\ufe0f?)")
 NUMBER_RE = regex.compile(r"(?P<number>\d{1,3}+)[.)][ \t]{1,8}+(?P<word>\p{L}{0,10}+)(?P<next>\P{L}|\p{L})")
-BLOCK_SIGNS = "-*_=+–—•‣◦▪●○∙·"
+BLOCK_SIGNS = "-*_=+–—" + _PICTURE_BULLETS
 TASK_RE = regex.compile(r"\[[ xX]\][ \t]")
 ROW_RE = regex.compile(r"\|(?P<cells>[^\n]{1,2000}+)\n")
 ROW_RULER_RE = regex.compile(r"[\s:|-]+")
@@ -65,12 +75,10 @@ _TARGET = (
 )
 _INNER = rf"(?:[^\[\]\n\\]|\\[^\n]|!?\[[^\[\]\n]{{0,300}}+\]{_TARGET}?+)"
 LINK_RE = regex.compile(rf"!?\[(?P<text>{_INNER}{{0,300}}+)\](?P<target>{_TARGET})")
-NOTE_RE = regex.compile(r"\[\^[^\]\s]{1,40}+\]")
-CITATION_RE = regex.compile(r"【[^】\n]{0,60}+】")
-NOT_IN_BLOCK_RE = regex.compile(r"[\p{Cc}\p{Cs}]")
-"""Piper ends a block at the end of a line; lone surrogates cannot be encoded for an engine."""
+SOURCE_RE = regex.compile(r"【[^】\n]{0,60}+】")
+HOSTED_CITATION_RE = regex.compile("\ue200[^\ue201\\n]{0,300}+\ue201")
+"""A citation of a hosted model, in private characters that its own client replaces."""
 LATIN_RE = regex.compile(r"\p{Latin}")
-LETTER_RE = regex.compile(r"\p{L}")
 IN_ADDRESS = "_/%&=?#@+~*-"
 KEYCAP_PARTS = "\ufe0f\u20e3"
 POWER = "**"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wyoming_tts.engines.espeak.mnemonics import _BOUNDARIES, _MNEMONICS, read_inventory, to_mnemonics
-from wyoming_tts.engines.ipa import BOUNDARIES, SOUNDS
+from wyoming_tts.ipa import BOUNDARIES, SOUNDS
 
 DATA = Path(espeakng_loader.get_data_path())
 AMERICAN, GERMAN, FRENCH, SPANISH = "gmw/en-US", "gmw/de", "roa/fr", "roa/es"

@@ -15,7 +15,7 @@ from piper.phonemize_espeak import EspeakPhonemizer
 
 from tests.support.hypothesis_examples import scaled_examples
 from tests.support.line_counting import measure_growth
-from wyoming_tts.engines.ipa import has_phoneme_blocks
+from wyoming_tts.ipa import has_phoneme_blocks
 from wyoming_tts.text.pronunciation import LANGUAGES, DefaultPronunciations, load_pronunciations
 
 HERE = Path(__file__).parent

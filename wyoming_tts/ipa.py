@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+_MISAKI: Final = str.maketrans(
+    {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ", "ᵊ": "ə"}
+)
+"""Kokoro's own phonemizer writes these as one letter each."""
+
 SOUNDS: Final = frozenset(
     "pbtdkɡfvszhmnlwjθðʃʒŋɲʎɹrʁʀɻɽɾxχɣβɸʋɱɕʑɧʂʐʈɖɳɭɫɬʍɥɰcɟʝqʜʟɮɺʘɓɗʄɠʛɢɴʔʕħɦʙʧʤʦʣʨʥ"
     "iɪɨᵻyʏeɛæəɚɝɜɘɞɐʌaɑɒɶɔoʊuʉɯɤøœɵ"
@@ -21,8 +26,12 @@ BOUNDARIES: Final = frozenset("ˈˌ ‿.-|‖")
 DETAILS: Final = frozenset("ǀǁǂǃːˑʰʱʲʷˠˤⁿˡᵊ˞ʼ˥˦˧˨˩↑↓→↗↘ꜛꜜ()")
 """Signs that shape a sound, such as length and tone, and those that no voice here can speak."""
 
+_ORDINARY: Final = frozenset("çøœæðħŋβθχ‿‖") | set(map(chr, range(128)))
+"""Signs of IPA that stand in ordinary writing too."""
+
 # What is typed in place of the sign that looks like it.
 _TYPED: Final = str.maketrans({"g": "ɡ", ":": "ː", "'": "ˈ", "’": "ˈ", ",": "ˌ"})
+_DISTINCT: Final = SOUNDS | BOUNDARIES | DETAILS
 _TIES: Final = {0x361: None, 0x35C: None}
 _BLOCK = re.compile(r"\[\[((?:(?!\]\]|\[\[)[^\n]){1,500})\]\]")
 
@@ -61,6 +70,16 @@ def is_ipa(text: str) -> bool:
         sign in SOUNDS or sign in BOUNDARIES or sign in DETAILS or unicodedata.combining(sign)
         for sign in signs
     )
+
+
+def is_certainly_ipa(text: str) -> bool:
+    """Whether the text is IPA, and no word that happens to consist of its letters, as `kitchen` does."""
+    return is_ipa(text) and any(sign not in _ORDINARY and sign in _DISTINCT for sign in text)
+
+
+def from_misaki(text: str) -> str:
+    """IPA for phonemes as Kokoro's phonemizer writes them: IPA with capitals for diphthongs."""
+    return text.translate(_MISAKI)
 
 
 def normalize_ipa(text: str) -> str:

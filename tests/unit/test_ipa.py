@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.line_counting import measure_growth
-from wyoming_tts.engines.ipa import PhonemeTextPart, has_phoneme_blocks, is_ipa, split_phoneme_blocks
+from wyoming_tts.ipa import PhonemeTextPart, has_phoneme_blocks, is_ipa, split_phoneme_blocks
 
 
 def test_ipa_blocks_are_split_from_the_surrounding_text() -> None:
