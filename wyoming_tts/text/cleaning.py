@@ -12,15 +12,16 @@ from typing import Literal, get_args
 
 from wyoming_tts.text.markdown.fenced_code import CodeBlockOptions
 from wyoming_tts.text.markdown.stripper import MarkdownStripper
+from wyoming_tts.text.markdown.tex import NO_WORDS, TexWords
 from wyoming_tts.text.markup import MAX_BLOCK_CHARS
 from wyoming_tts.text.plain_text import PlainTextWriter, TextPiece
 
 CodeBlockMode = Literal["skip", "announce", "read"]
 EmojiMode = Literal["drop", "name"]
 
-_SLICE_CHARS = 1024
 _BEGINNINGS = frozenset("!:;")
 """Marks that are held back until the next character."""
+_SLICE_CHARS = 1024
 """Text is processed in slices of this size, so that work on held text does not grow with the piece."""
 
 
@@ -36,11 +37,11 @@ class CleanupOptions:
     """Spoken in place of a code block that is announced, in the speaker's language."""
     emoji: EmojiMode = "drop"
     """Whether emoji are dropped or spoken by name."""
+    line_breaks: bool = True
+    """Whether a line that does not go on in the next one, as in verse or a list of values, is a sentence."""
     language: str = "en"
     """Language of the names of emoji; `de` or `de_DE`."""
 
-    line_breaks: bool = True
-    """Whether a line that does not go on in the next one, as in verse or a list of values, is a sentence."""
     def __post_init__(self) -> None:
         if self.code_blocks not in get_args(CodeBlockMode):
             raise ValueError(f"code_blocks is {self.code_blocks!r}; it must be skip, announce or read.")
@@ -60,7 +61,11 @@ class TextCleaner:
     """
 
     def __init__(
-        self, options: CleanupOptions | None = None, *, max_block_chars: int = MAX_BLOCK_CHARS
+        self,
+        options: CleanupOptions | None = None,
+        *,
+        max_block_chars: int = MAX_BLOCK_CHARS,
+        tex_words: TexWords = NO_WORDS,
     ) -> None:
         options = options or CleanupOptions()
         self._writer = PlainTextWriter(
@@ -72,6 +77,7 @@ class TextCleaner:
             markdown=options.markdown,
             code=CodeBlockOptions(read=options.code_blocks == "read", notice=announced),
             max_block_chars=max_block_chars,
+            tex_words=tex_words,
         )
 
     @property
@@ -87,17 +93,20 @@ class TextCleaner:
             pieces += self._writer.take()
         return _join_plain(pieces)
 
-    def flush(self) -> list[TextPiece]:
-        """Return a `!` held back as the possible start of an image, `![`, which nobody types that slowly."""
-        return self.feed(" ") if self.held == "!" else []
-
-    def finish(self) -> list[TextPiece]:
-        """End the text; return what was held back."""
     def feed_block(self, block: str) -> list[TextPiece]:
         """Add a phoneme block that the markup has; what comes before it is decided without it."""
         self._stripper.write_block(block)
         return _join_plain(self._writer.take())
 
+    def flush(self) -> list[TextPiece]:
+        """Return what is held back as a possible start of `![`, `:)` or a formula, none typed that slowly."""
+        if self.held in _BEGINNINGS:
+            return self.feed(" ")
+        self._stripper.release_amount()
+        return _join_plain(self._writer.take())
+
+    def finish(self) -> list[TextPiece]:
+        """End the text; return what was held back."""
         self._stripper.finish()
         return _join_plain(self._writer.take(final=True))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
@@ -18,6 +19,7 @@ from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.first_segment import NEVER_CUT, FirstSegmentOptions
+from wyoming_tts.text.markdown.tex import NO_WORDS, TexWords
 from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
@@ -38,6 +40,9 @@ from wyoming_tts.text.voice_tags import VoiceTagParser
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is complete."""
 
+_IN_A_SENTENCE = "is "
+"""Before a number, so that its words do not begin with a capital."""
+
 _BEFORE_CHARS = 48
 """Characters of context before a date, whose grammatical case may depend on the word before it."""
 
@@ -50,13 +55,13 @@ class SegmentOptions:
     """A sentence that ends with none of these marks gets the first of them; empty: never."""
     sentence_silence: float = 0.0
     """Seconds of silence between two sentences."""
+    line_silence: float = 0.0
+    """Seconds of silence after a line that is a sentence without a mark, if that is more."""
     paragraph_silence: float = 0.0
     """Seconds of silence between two paragraphs, if that is more."""
     max_segment_chars: int = 500
     """Longer text without a boundary is split at a space, if there is one in its second half."""
     max_text_chars: int = 1_000_000
-    line_silence: float = 0.0
-    """Seconds of silence after a line that is a sentence without a mark, if that is more."""
     """Limit of one utterance; a million characters are about 18 hours of speech."""
     first_segment: FirstSegmentOptions = field(default_factory=FirstSegmentOptions)
     """How the first sentence is split for a short time to first audio."""
@@ -64,13 +69,13 @@ class SegmentOptions:
     """What to do with Markdown, code and emoji. Its language is replaced by that of the text."""
     voice_tags: bool = False
     """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` are tags in plain text."""
+    pause_tags: bool = False
+    """Whether `[pause:1s]` is one even without `voice_tags`."""
 
     def __post_init__(self) -> None:
         if self.max_segment_chars < 1 or self.max_text_chars < 1:
             raise ValueError(
                 f"max_segment_chars is {self.max_segment_chars} and max_text_chars is "
-    pause_tags: bool = False
-    """Whether `[pause:1s]` is one even without `voice_tags`."""
                 f"{self.max_text_chars}; both must be at least 1."
             )
         if min(self.sentence_silence, self.line_silence, self.paragraph_silence) < 0:
@@ -240,8 +245,10 @@ class Segmenter:
         first = NEVER_CUT if self._has_segment else self._options.first_segment
         return _StyledRun(
             style,
-            TextCleaner(cleanup, max_block_chars=self._options.max_segment_chars),
-            StreamingNormalizer(self._normalizers(language)),
+            TextCleaner(
+                cleanup, max_block_chars=self._options.max_segment_chars, tex_words=_tex_words(normalizer)
+            ),
+            StreamingNormalizer(normalizer),
             SentenceSplitter(self._options.max_segment_chars, first),
             self._trace,
         )
@@ -252,6 +259,8 @@ class Segmenter:
                 yield self._segment(run.style, cut.render(self._options.auto_punctuation))
             if cut.ends_sentence:
                 self._pauses.end_sentence()
+            if cut.ends_line:
+                self._pauses.end_line()
             if cut.ends_paragraph:
                 self._pauses.end_paragraph()
 
@@ -260,8 +269,6 @@ class Segmenter:
         return Segment(
             text,
             pause_before=self._pauses.take(),
-            if cut.ends_line:
-                self._pauses.end_line()
             rate=style.rate,
             volume=style.volume,
             pitch=style.pitch,
@@ -281,7 +288,20 @@ class Segmenter:
 def _parser(options: SegmentOptions, text_format: TextFormat) -> SsmlParser | VoiceTagParser | None:
     if text_format is TextFormat.SSML:
         return SsmlParser()
-    return VoiceTagParser() if options.voice_tags else None
+    if options.voice_tags or options.pause_tags:
+        return VoiceTagParser(voices=options.voice_tags)
+    return None
+
+
+def _tex_words(normalizer: TextNormalizer) -> TexWords:
+    if normalizer.language is None:
+        return NO_WORDS
+    return TexWords(
+        signs=normalizer.language.section("words"),
+        exponents=normalizer.language.section("exponents"),
+        commands=normalizer.language.section("tex"),
+        number=partial(normalizer.normalize, before=_IN_A_SENTENCE),
+    )
 
 
 class _StyledRun:
@@ -307,6 +327,10 @@ class _StyledRun:
         self.before = (self.before + text)[-_BEFORE_CHARS:]
         yield from self._normalize(self._cleaner.feed(text))
 
+    def feed_block(self, block: str) -> Iterator[SentencePart]:
+        self.before = (self.before + block)[-_BEFORE_CHARS:]
+        yield from self._normalize(self._cleaner.feed_block(block))
+
     def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
         yield from self._normalize(self._cleaner.flush())
         if word_over:
@@ -327,8 +351,4 @@ class _StyledRun:
     def _split(self, normalized: Iterable[TextPiece]) -> Iterator[SentencePart]:
         for piece in normalized:
             self._trace.normalized.append(piece.text)
-    def feed_block(self, block: str) -> Iterator[SentencePart]:
-        self.before = (self.before + block)[-_BEFORE_CHARS:]
-        yield from self._normalize(self._cleaner.feed_block(block))
-
             yield from self._splitter.add(piece)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import unicodedata
 from enum import Enum, auto
 
-from wyoming_tts.text.markdown import syntax
+from wyoming_tts.text.markdown import syntax, terminal_codes, tex
+from wyoming_tts.text.markdown.brackets import BracketReader
+from wyoming_tts.text.markdown.emoticons import EmoticonReader
 from wyoming_tts.text.markdown.fenced_code import CodeBlockOptions, FencedCodeStripper
 from wyoming_tts.text.markdown.html_tags import HtmlTagStripper
 from wyoming_tts.text.markdown.scanner import NeedMoreText, TextScanner
@@ -35,15 +37,23 @@ class MarkdownStripper:
             are recognized.
         code: what to speak for fenced code.
         max_block_chars: limit of a phoneme block; a longer one is plain text.
+        tex_words: what the signs and commands of a formula are called.
     """
 
     def __init__(
-        self, writer: PlainTextWriter, *, markdown: bool, code: CodeBlockOptions, max_block_chars: int
+        self,
+        writer: PlainTextWriter,
+        *,
+        markdown: bool,
+        code: CodeBlockOptions,
+        max_block_chars: int,
+        tex_words: tex.TexWords = tex.NO_WORDS,
     ) -> None:
         self._scanner = TextScanner()
         self._writer = writer
         self._markdown = markdown
         self._plain_re = syntax.PLAIN_RE if markdown else syntax.PLAIN_UNMARKED_RE
+        self._tex_words = tex_words
         self._run_char = ""
         self._run_chars = 0
         self._brackets = BracketReader(
@@ -72,7 +82,13 @@ class MarkdownStripper:
             "=": self._equals,
             "#": self._hashes,
             "|": self._pipe,
-            "【": self._citation,
+            "【": self._source,
+            ":": self._emoticons.read_face,
+            ";": self._emoticons.read_face,
+            terminal_codes.ESCAPE: self._terminal_code,
+            terminal_codes.SEQUENCE_START: self._terminal_code,
+            "\ue200": self._hosted_citation,
+            "$": self._dollar,
         }
 
     @property
@@ -97,6 +113,20 @@ class MarkdownStripper:
         self.feed("")
         if self._item_open:
             self._writer.end_sentence()
+
+    def write_block(self, block: str) -> None:
+        """Write a phoneme block behind all text so far, of which nothing is held back any more."""
+        self._scanner.complete = True
+        self.feed("")
+        self._scanner.complete = False
+        self._writer.write_block(block)
+
+    def release_amount(self) -> None:
+        """Decide that a `$` and figures held back are an amount, as nothing has followed for long enough."""
+        if tex.AMOUNT_RE.fullmatch(self._scanner.text):
+            self._scanner.complete = True
+            self.feed("")
+            self._scanner.complete = False
 
     def _step(self) -> None:
         if self._html.is_dropping:
@@ -272,6 +302,9 @@ class MarkdownStripper:
         if char not in syntax.UNSPOKEN_RUNS:
             self._writer.write(run)
 
+    def _less_than(self) -> bool:
+        return self._emoticons.read_heart() or self._html.try_tag()
+
     def _bracket(self) -> bool:
         found = self._scanner.match(terminal_codes.BARE_COLOR_RE)
         if found:
@@ -285,31 +318,15 @@ class MarkdownStripper:
             self._scanner.consume(found)
         return found is not None
 
-    def _raw_block(self) -> bool:
-        scanner = self._scanner
-        limit = scanner.position + self._max_block_chars
-        closing = scanner.text.find("]]", scanner.position + 2, limit)
-        end = closing if closing >= 0 else min(limit, len(scanner.text))
-        if syntax.NOT_IN_BLOCK_RE.search(scanner.text, scanner.position, end):
+    def _dollar(self) -> bool:
+        if self._writer.previous.isalnum() or self._writer.previous in "$\\":
             return False
-        if closing >= 0:
-            self._writer.write_block(scanner.advance(closing + 2 - scanner.position))
-            return True
-        if end < limit:
-            raise NeedMoreText
-        return False
-
-    def _link(self) -> bool:
-        found = self._scanner.match(syntax.LINK_RE)
+        found = self._scanner.match(tex.DOLLAR_RE)
         if not found:
-    def _less_than(self) -> bool:
-        return self._emoticons.read_heart() or self._html.try_tag()
-
             return False
-        reference = found["target"].startswith("[")
-        if reference and (not syntax.LETTER_RE.search(found["text"]) or self._writer.previous.isalnum()):
-            return False
-        self._scanner.replace(found, found["text"])
+        end = found.end() if found["next"] is None else found.start("next")
+        self._scanner.advance(end - self._scanner.position)
+        self._writer.write(tex.speak_formula(found["tex"], self._tex_words))
         return True
 
     def _exclamation(self) -> bool:
@@ -331,7 +348,22 @@ class MarkdownStripper:
         self._scanner.consume(found)
         return True
 
+    def _hosted_citation(self) -> bool:
+        found = self._scanner.match(syntax.HOSTED_CITATION_RE)
+        if found:
+            self._scanner.consume(found)
+        return found is not None
+
     def _escape(self) -> bool:
+        if code := self._scanner.match(terminal_codes.WRITTEN_SEQUENCE_RE):
+            self._scanner.consume(code)
+            return True
+        if formula := self._scanner.match(tex.BACKSLASH_RE):
+            self._scanner.consume(formula)
+            self._writer.write(tex.speak_formula(formula["tex"], self._tex_words))
+            return True
+        if not self._markdown:
+            return False
         found = self._scanner.match(syntax.ESCAPE_RE)
         if self._writer.in_address or found["next"] not in syntax.ESCAPABLE + "\n":
             return False
@@ -348,12 +380,6 @@ class MarkdownStripper:
         found = None if apostrophe else self._scanner.match(syntax.CODE_RE)
         if found:
             self._scanner.consume(found)
-    def _hosted_citation(self) -> bool:
-        found = self._scanner.match(syntax.HOSTED_CITATION_RE)
-        if found:
-            self._scanner.consume(found)
-        return found is not None
-
             self._writer.write(found["code"])
             return True
         found = self._scanner.match(syntax.BACKTICKS_RE)
@@ -414,6 +440,8 @@ class MarkdownStripper:
         return True
 
     def _equals(self) -> bool:
+        if self._emoticons.read_face():
+            return True
         found = self._scanner.match(syntax.EQUALS_RE)
         if len(found["run"]) < syntax.MAX_EQUALS or self._writer.in_address:
             return self._literal(found["run"])
@@ -440,8 +468,6 @@ class MarkdownStripper:
     def _continues_address(self, following: str) -> bool:
         """Whether a URL or an e-mail address continues after the character."""
         return self._writer.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
-        if self._emoticons.read_face():
-            return True
 
     def _literal(self, text: str) -> bool:
         self._writer.write(self._scanner.advance(len(text)))

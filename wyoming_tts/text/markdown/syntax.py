@@ -63,7 +63,7 @@ EQUALS_RE = regex.compile(r"(?P<run>={1,8}+)(?P<next>[\s\S])")
 HEADING_END_RE = regex.compile(r"#{1,8}+[ \t\r]{0,8}+\n")
 PIPE_RE = regex.compile(r"\|(?P<next>[\s\S])")
 ESCAPE_RE = regex.compile(r"\\(?P<next>[\s\S])")
-ESCAPABLE = "*_`[](){}#~<>|+-.!&"
+ESCAPABLE = "*_`[](){}#~<>|+-.!&$"
 CODE_RE = regex.compile(r"`{1,8}+(?P<code>[^`\n]{1,300}+)`{1,8}+(?=[^`])")
 LATE_FENCE_RE = regex.compile(r"`{3,20}+[\w+#.-]{0,30}+[ \t\r]{0,8}+\n")
 """Code that begins after words on the same line, as language models write it."""

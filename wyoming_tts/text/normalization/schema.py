@@ -259,6 +259,7 @@ class LanguageEntries(YamlModel):
     words: Words | None = None
     characters: Words | None = None
     capitals: Words | None = None
+    tex: Words | None = None
     compass: Words | None = None
     compass_after: str | None = None
     compass_before: str | None = None

@@ -57,7 +57,35 @@ TABLE: list[tuple[str, str | None]] = [
     ("so[^1] it is【4†source】\n\n[^1]: A note", "so it is.\n\nA note."),
     ("\\*not bold\\* 1\\. C:\\temp", "*not bold* 1. C:\\temp"),
     ("Hello! ![x](y)", "Hello! x"),
-    ("[[ *x* ]] *y*", "[[ *x* ]] y"),
+    ("[[ ˈxy ]] *y*", "[[ ˈxy ]] y"),
+    ("See [[Main Page]], [[kitchen]] and [[a page|the *label*]]", "See Main Page, kitchen and the label"),
+    ("[[File:x.png|thumb|A cat]] ![[cat.png]] [[:Page#Top]]", "A cat cat.png Page Top"),
+    ("if [[ -f x ]] or [[[a]]]", "if -f x or [a]"),
+    ("[[1, 2], [3, 4]]", "[[1, 2], [3, 4]]"),
+    ("[Kokoro](/kˈOkəɹO/) [about](/about/) [x](/ɐ/)", "[[ kˈoʊkəɹoʊ ]] about [[ ɐ ]]"),
+    ("Paris[1] is big.[2][3] It[12, 14-16] has,[a] he said[note 1].", "Paris is big. It has, he said."),
+    ('in 1889[1], "so"[2] (Paris)[3] 5 %[4] 巴黎[5]是', 'in 1889, "so" (Paris) 5 % 巴黎是'),
+    ("so[citation needed]. Then", "so. Then"),
+    ("choose [1] or [2]. Press [a].", "choose [1] or [2]. Press [a]."),
+    ("a[0] arr[1] = 5, list[2], foo[3].bar my_x[2], x[1], d[0], o.items[1]", None),
+    ("foo[1] = 5, foo[1]x and foo[1] + 2", None),
+    ("1889.[[1]](https://x.com/a) Paris [2](https://x.com), [3](#three)", "1889. Paris, 3"),
+    ("Then\ue200cite\ue202turn0search1\ue201.", "Then."),
+    ("\x1b[1;31mError\x1b[0m: \x9b4mbad\x1b]0;title\x07 \x1b(Bx", "Error: bad x"),
+    ("\\033[1mBold\\x1b[0m \\e[32mok \\u001b[mx", "Bold ok x"),
+    ("[31mError[0m, [1;31mbad, [5m] and [31min", "Error, bad, [5m] and [31min"),
+    ("Great :) See :-( or ;) :D, :P x. Bye.:)", "Great See or, x. Bye."),
+    (
+        "Note: :)\nNote :) (see :) a:) b :b; x :30, :3.5 5:3 =) =5",
+        "Note: Note (see a:) b :b; x :30, :3.5 5:3 =5",
+    ),
+    ("I <3 you <3\nThanks <3! Bye <3", "I love you\nThanks! Bye"),
+    ("x <3, values <3 are low, pH is <3", None),
+    ("✓ Done\n✗ failed\n☐ milk\n☑\ufe0f eggs\n► go", "Done. failed. milk. eggs. go."),
+    ("a ✓ b ★★☆ 5★ ♪, ► ─── ▲ 2 %", "a b 5, 2 %"),
+    ("B♭ C♯ §5 ↑ 3 → 4 № 5 ℃", None),
+    ("① One ❷ two ⑴ ⓐ x", "1 One 2 two 1 a x"),
+    ("costs \\$5", "costs $5"),
     ("```\n[[ x ]]\n```\nend", "end"),
     ("See:\n```python\nx = *3*\n```\nend", "See:\n\nend"),
     ("~~~\n```\n~~~\nend\n```\nnever closed", "end."),
@@ -66,6 +94,9 @@ TABLE: list[tuple[str, str | None]] = [
     ("**https://x.com/foo** _https://x.com/a_b_.", "https://x.com/foo https://x.com/a_b."),
     ("first_last@x.com _me_too@x.com www.x.com/__a__b", "first_last@x.com _me_too@x.com www.x.com/__a__b"),
     ("Hi <b>you</b><br/>there <i class='x'>now</i>", "Hi you there now"),
+    ("Hall<br>Kitchen<br/>\nBath<br><br>Attic", "Hall\nKitchen\nBath\nAttic"),
+    ("Results\n25 apples\n-3 pears", "Results\n25 apples\n-3 pears"),
+    ("Buy:\nMilk\nEggs\n\nNext", "Buy: Milk\nEggs\n\nNext"),
     ("<p>One</p><p>Two</p>", "One.\n\nTwo."),
     ("<ul><li>Milk</li><li>Eggs</li></ul>done", "Milk. Eggs.\n\ndone"),
     ("<h2>Title</h2>Text", "Title.\n\nText"),
@@ -97,9 +128,6 @@ def test_markup_is_cleaned_the_same_whole_and_in_single_characters(
             CleanupOptions(code_blocks="announce", code_block_notice="A code block"),
             "See.\n\nA code block.\n\nend",
         ),
-    ("Hall<br>Kitchen<br/>\nBath<br><br>Attic", "Hall\nKitchen\nBath\nAttic"),
-    ("Results\n25 apples\n-3 pears", "Results\n25 apples\n-3 pears"),
-    ("Buy:\nMilk\nEggs\n\nNext", "Buy: Milk\nEggs\n\nNext"),
         (CleanupOptions(code_blocks="read"), "See.\n\nx = *1*. y.\n\nend"),
     ],
     ids=["skipped", "announced", "read"],
@@ -114,6 +142,45 @@ def test_markdown_syntax_is_kept_when_markdown_is_off() -> None:
     markdown = "# *a* _b_ `c` [d](e)\n- f <b>g</b> &amp; [[ h ]]"
 
     assert clean(markdown, options=CleanupOptions(markdown=False)) == "# *a* _b_ `c` [d](e) - f g & [[ h ]]"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("See [[Main Page]] and [[ ˈtɛn ]].", "See Main Page and [[ ˈtɛn ]]."),
+        ("[Kokoro](/kˈOkəɹO/) [d](e)", "[[ kˈoʊkəɹoʊ ]] [d](e)"),
+        ("Paris[1] is 【4†source】 big.[2][3] [1]", "Paris is big. [1]"),
+        ("\x1b[31mError\x1b[0m *x*", "Error *x*"),
+        ("Great :) I <3 you. ✓ $x$ \\(y\\) \\$", "Great I love you. x y \\$"),
+        ("one<br>Two\nThree", "one\nTwo\nThree"),
+    ],
+)
+def test_what_is_no_markdown_is_read_when_markdown_is_off(text: str, expected: str) -> None:
+    assert clean(text, options=CleanupOptions(markdown=False)) == expected
+    assert clean(*text, options=CleanupOptions(markdown=False)) == expected
+
+
+@pytest.mark.parametrize("begun", ["Note :", "so ;", "Hi!"])
+def test_a_mark_that_might_begin_more_is_returned_by_a_flush(begun: str) -> None:
+    cleaner = TextCleaner()
+    found = [*cleaner.feed(begun), *cleaner.flush()]
+    assert "".join(piece.text for piece in found) == begun
+
+
+@pytest.mark.parametrize("begun", ["costs $5.50 ", "costs $5."])
+def test_an_amount_is_returned_by_a_flush(begun: str) -> None:
+    cleaner = TextCleaner()
+    found = [*cleaner.feed(begun), *cleaner.flush()]
+    assert "".join(piece.text for piece in found) == begun.rstrip()
+
+
+@pytest.mark.parametrize(
+    "text", ["It is $5 and", "It is $5. Now", "on $5 a da", "Great :) S", "so[1] x", "a $HOME"]
+)
+def test_what_might_be_a_formula_or_a_sign_is_held_for_only_a_few_characters(text: str) -> None:
+    cleaner = TextCleaner()
+    cleaner.feed(text)
+    assert cleaner.held == ""
 
 
 MARKUP = st.sampled_from(
@@ -190,6 +257,26 @@ MARKUP = st.sampled_from(
             "†",
             "】",
         ],
+        *[
+            ":)",
+            ";",
+            ":",
+            "<3",
+            "I ",
+            "\x1b[",
+            "0m",
+            "[1]",
+            "[2, 3]",
+            "citation",
+            "$",
+            "$$",
+            "\\(",
+            "\\)",
+            "\\frac",
+            "x",
+            "^2",
+        ],
+        *["[[a", "|", "](/ə/)", "✓", "①", "\v", "Ab\n", "{", "}"],
         *["\r\n", "\t", '"', "='", "\ud800", "5 * 3", "Mai"],
     ]
 )
