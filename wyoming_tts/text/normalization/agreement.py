@@ -25,9 +25,11 @@ class AgreementRules:
     def rules(self) -> list[Rule]:
         """The rules in order of precedence; they come before those for units that are written out."""
         patterns = self._language.section("numbers").get("agreement") or {}
-        months = [name for names in self._language.months for name in names]
-        others = any_of([*self._language.units, *self._language.currencies, *self._language.scales, *months])
-        gap = r"\ ?" if self._language.is_attached else r"\ "
+        language = self._language
+        months = [name for names in language.months for name in names]
+        words = language.section("numbers").get("agreement_not") or []
+        others = any_of([*language.units, *language.currencies, *language.scales, *months, *words])
+        gap = r"\ ?" if language.is_attached else r"\ "
         return [
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}(?<!\d\ ){SIGNS})(?:(?P<from>\d{{1,15}})(?:{DASH}))?"

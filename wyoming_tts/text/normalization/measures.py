@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.text.normalization.cldr import ALONE
 from wyoming_tts.text.normalization.language_data import CountedNoun, LanguageData, any_of
 from wyoming_tts.text.normalization.numerals import (
     NUMBER_AHEAD,
@@ -106,7 +107,7 @@ class MeasureRules:
         else:
             parts.append(self._scaled(numeral, scale, noun, describes=describes, genitive=genitive))
         if match["per"]:
-            parts.append(self._per(match["per"]))
+            parts.append(self._per(match["per"], price=True))
         return _without_repeat("".join(parts), noun, match.string[match.end() : match.end() + 40])
 
     def _scale(self, match: regex.Match[str]) -> CountedNoun | None:
@@ -162,9 +163,11 @@ class MeasureRules:
             spoken = self._numerals.verbalize(numeral, noun.gender)
         return f"{spoken} {self._language.word('range') or '–'} "
 
-    def _per(self, denominator: str) -> str:
-        noun = self._units.get(denominator)
-        per = self._language.word("slash_per") or self._language.word("per")
+    def _per(self, denominator: str, *, price: bool = False) -> str:
+        noun, word = self._units.get(denominator), self._language.word
+        if noun and noun.per.startswith(ALONE):
+            return f" {noun.per.removeprefix(ALONE)}"
+        per = (word("price_per") if price else "") or word("slash_per") or word("per")
         return f" {per} {(noun.per or noun.one) if noun else denominator}"
 
     def _with_units(self) -> list[Rule]:

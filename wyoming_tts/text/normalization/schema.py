@@ -100,6 +100,7 @@ class NumbersSection(YamlModel):
         | None
     ) = None
     agreement: Words | None = None
+    agreement_not: Texts | None = None
     genitive_after: Texts | None = None
     ordinal_words: Words | None = None
     ordinal_compound: str | None = None
