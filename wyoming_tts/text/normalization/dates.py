@@ -102,8 +102,10 @@ class DateRules:
         ]
 
     def _stop(self) -> str:
-        """The full stop behind the last number, where the language writes one."""
-        return r"\.?" if self._data.get("order") == "ymd" and "." in self._data.get("marks", "") else ""
+        """The full stop behind the last number, where the language writes one behind each."""
+        if self._data.get("order") != "ymd" or "." not in self._data.get("marks", ""):
+            return ""
+        return r"(?:(?<=\.\ ?\d{1,2})\.)?"
 
     def _marks(self) -> str:
         return str(regex.escape(self._data.get("marks", "/"), special_only=False))

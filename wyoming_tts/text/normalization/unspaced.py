@@ -49,9 +49,10 @@ def splice(text: str, start: int, replaced: Iterable[tuple[int, int, str]]) -> s
 def joint_rules(language: LanguageData) -> list[Rule]:
     """Marks between nouns of such a script, `3日〜5日`, `公里/小时`, and a currency said twice, `¥5元`."""
     to, per = language.word("range"), language.word("slash_per")
+    gap = " " if language.is_spaced else ""
     found = []
     if to:
-        found.append(make_rule(rf"(?<=\d\ ?{_LETTER}{{1,2}})[~〜～](?=\d)", lambda _match: to))
+        found.append(make_rule(rf"(?<=\d\ ?{_LETTER}{{1,2}})[~〜～](?=\d)", lambda _match: to + gap))
     if per:
         nouns = any_of(list(language.section("per_words") or []))
         found.append(make_rule(rf"(?<={_LETTER})/(?={nouns})", lambda _match: per, needs_digit=False))
