@@ -218,8 +218,9 @@ def _pieces(spoken: Iterator[str]) -> list[TextPiece]:
 def _tokens(language: LanguageData | None) -> _Tokens:
     if language is None or language.is_spaced:
         return _SPACED
-    spellings = "".join([*language.section("abbreviations"), *language.section("phrases")])
-    return _unspaced_tokens("".join(sorted(set(_LETTER_RE.findall(spellings)))))
+    spellings = [*language.section("abbreviations"), *language.section("phrases")]
+    special = "".join(each for each in spellings if _LETTER_RE.match(each))
+    return _unspaced_tokens("".join(sorted(set(_LETTER_RE.findall(special)))))
 
 
 def _half_day(language: LanguageData | None) -> regex.Pattern[str]:
