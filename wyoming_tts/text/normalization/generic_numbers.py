@@ -47,9 +47,10 @@ class GenericSpeller:
         self._decimals_as_number = numbers.get("decimals") in (_NUMBER, _PARTS)
         self._parts = (numbers.get("parts") or []) if numbers.get("decimals") == _PARTS else []
         spelling = numbers.get("spelling") or {}
-        self._spelling: Mapping[str, list[list[str]]] = (
-            spelling if isinstance(spelling, Mapping) else {"": spelling}
-        )
+        self._spelling = {
+            gender: [(regex.compile(pattern), words) for pattern, words in corrections or ()]
+            for gender, corrections in (spelling if isinstance(spelling, Mapping) else {"": spelling}).items()
+        }
         self._spells = numbers.get("integers") == _WORDS
         self._cardinals: Mapping[str, str] = numbers.get("cardinals") or {}
         self._ordinals: Mapping[str, str] = numbers.get("ordinal_rules") or {}
@@ -88,7 +89,7 @@ class GenericSpeller:
     def _corrected(self, spelled: str, gender: str) -> str:
         """What the rules of the CLDR write, as people say it."""
         for pattern, words in (*(self._spelling.get("") or ()), *(self._spelling.get(gender) or ())):
-            spelled = regex.sub(pattern, words, spelled)
+            spelled = pattern.sub(words, spelled)
         return spelled
 
     def _ruleset(self, gender: str) -> str:
