@@ -22,6 +22,13 @@ _ACCOUNT = r"[A-Z]{2}\d{2}(?:\ ?[A-Z\d]{4}){2,7}(?:\ ?[A-Z\d]{1,3})?"
 _GROUPED_RE = regex.compile(r"[^\W\d_]+|\d+")
 
 
+_TELEPHONE = (
+    r"(?:tel|tél|тел|τηλ)\p{L}{0,9}|phone|fono|fone|fon|ffôn|puh|puhelin|sími|simu|tlf|tlfn|điện\ thoại"
+    "|هاتف|تلفن|فون|फ़ोन|फोन|ফোন|ఫోన్|ഫോൺ|טל|טלפון|ტელ|ტელეფონი|հեռ|հեռախոս|전화|电话|電話|โทร"
+)
+"""Words for a telephone in the languages of the catalogues, and their abbreviations."""
+
+
 class IdentifierRules:
     """The rules for identifiers in one language."""
 
@@ -71,6 +78,18 @@ class IdentifierRules:
             self._language.numbers.digits(group) if group.isdecimal() else " ".join(group)
             for group in _GROUPED_RE.findall(match.group())
         )
+
+    def named_telephone_rules(self) -> list[Rule]:
+        """The rule for any digits behind a word for a telephone."""
+        group = r"(?:\(\d{1,5}\)|\d{1,5})"
+        return [
+            make_rule(
+                rf"(?=[\d(])(?<=(?<!\w)(?i:{_TELEPHONE})\.?:?\ ?)(?=(?:\D{{0,2}}\d){{5}})"
+                rf"(?P<rest>\d{{5,12}}|{group}(?:[\ /-]{group}){{1,6}})"
+                r"(?!\w|[-/.,:]\d|\ \d)",
+                self._verbalize_telephone,
+            )
+        ]
 
     def telephone_rules(self) -> list[Rule]:
         """The rules for telephone numbers in their national and international forms."""

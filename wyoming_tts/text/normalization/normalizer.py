@@ -85,6 +85,7 @@ class LanguageRules:
             *special,
             *times.rules(),
             *dates.rules(),
+            *identifiers.named_telephone_rules(),
             *identifiers.telephone_rules(),
             *addresses.ip_address_rules(),
             *identifiers.version_rules(),
