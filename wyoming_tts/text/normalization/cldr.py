@@ -82,10 +82,10 @@ def territory_entries(language: str, region: str) -> dict[str, Any]:
 
 
 @cache
-def plural_category(language: str) -> Callable[[Decimal], str]:
-    """The rule that names the plural category of a number with its decimals; blocks."""
-    rule = _load(language)["plural_form"]
-    if language in _MANY_MILLIONS:
+def plural_category(locale: str) -> Callable[[Decimal], str]:
+    """The rule that names the plural category of a number with its decimals, for `pt` or `pt_PT`; blocks."""
+    rule = _load(locale)["plural_form"]
+    if locale.partition("_")[0] in _MANY_MILLIONS:
         return lambda number: "many" if (found := str(rule(number))) == "other" else found
     return lambda number: str(rule(number))
 

@@ -41,7 +41,7 @@ class GenericSpeller:
         """Take the sections `numbers` and `words` from the data of the language."""
         self._years: Mapping[str, Any] = data.get("years") or {}
         numbers, words = data.get("numbers") or {}, data.get("words") or {}
-        self._language = language
+        self._language = str(numbers.get("locale") or language)
         self._minus = str(words.get("minus") or "-")
         self._point: str | Mapping[str, str] = numbers.get("point") or ""
         self._decimals_as_number = numbers.get("decimals") in (_NUMBER, _PARTS)

@@ -287,8 +287,8 @@ def _make_language(code: str, data: Mapping[str, Any]) -> LanguageData:
     }
     return LanguageData(
         data=data,
-        numbers=NumberSpeller(code) if NumberSpeller.supports(code) else GenericSpeller(code, data),
-        plural_category=plural_category(code),
+        numbers=_make_speller(code, data),
+        plural_category=plural_category(str(numbers.get("locale") or code)),
         is_spaced=code not in UNSPACED,
         units=_make_powers(units, data.get("powers") or {}) | units,
         unit_words=_unit_words(units.values()),
@@ -309,6 +309,13 @@ def _with_gender(entry: Mapping[str, Any], genders: Mapping[str, str]) -> Mappin
     word = str(entry["one"]).split(" ")[0]
     found = (gender for gender, pattern in genders.items() if regex.fullmatch(pattern, word))
     return {**entry, "gender": next(found, "m")}
+
+
+def _make_speller(code: str, data: Mapping[str, Any]) -> Speller:
+    if not NumberSpeller.supports(code):
+        return GenericSpeller(code, data)
+    numbers = data.get("numbers") or {}
+    return NumberSpeller(code, locale=numbers.get("locale") or "", point=numbers.get("point") or "")
 
 
 def _unit_words(nouns: Iterable[CountedNoun]) -> dict[str, CountedNoun]:

@@ -246,14 +246,23 @@ class NumberSpeller:
         ValueError: the language is not supported.
     """
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, *, locale: str = "", point: str = "") -> None:
+        """Take a language, such as "fr", and what its territories say otherwise.
+
+        Args:
+            language: code of the language.
+            locale: by whose rules numbers are spelled, such as "fr_CH" ("septante"); by default the language.
+            point: word for the decimal mark; by default the language's own.
+        """
         if not self.supports(language):
             raise ValueError(
                 f"There are no number words for {language!r}; expected one of {', '.join(_GRAMMARS)}."
             )
         self._language = language
+        self._locale = locale or language
         self._grammar = _GRAMMARS[language]
-        _rules(language)
+        self._point = point or self._grammar.point
+        _rules(self._locale)
 
     has_ordinals = True
 
@@ -312,7 +321,7 @@ class NumberSpeller:
         if decimals is None:
             return self.cardinal(number)
         minus = f"{self._minus} " if sign else ""
-        return f"{minus}{self.cardinal(whole or '0')} {self._grammar.point} {self._decimals(decimals)}"
+        return f"{minus}{self.cardinal(whole or '0')} {self._point} {self._decimals(decimals)}"
 
     def year(self, number: int) -> str:
         """A year in words, "nineteen eighty-four"; one of more than four digits is a cardinal."""
@@ -367,7 +376,7 @@ class NumberSpeller:
 
     @property
     def _digit_words(self) -> Mapping[str, str]:
-        return _digit_words(self._language)
+        return _digit_words(self._language, self._locale)
 
     @property
     def _minus(self) -> str:
@@ -377,18 +386,18 @@ class NumberSpeller:
         return rulesets.get(gender) or rulesets[""]
 
     def _spelled(self, number: int, ruleset: str) -> str:
-        return self._grammar.correct(spell_by_rules(self._language, ruleset, number))
+        return self._grammar.correct(spell_by_rules(self._locale, ruleset, number))
 
 
 @lru_cache(maxsize=8192)
-def spell_by_rules(language: str, ruleset: str, number: int) -> str:
+def spell_by_rules(locale: str, ruleset: str, number: int) -> str:
     """The words of a rule set for a number; cached, as the same numbers recur."""
-    return _rules(language).format_number(number, ruleset_names=[ruleset]).text
+    return _rules(locale).format_number(number, ruleset_names=[ruleset]).text
 
 
 @cache
-def _digit_words(language: str) -> Mapping[str, str]:
-    numbers = NumberSpeller(language)
+def _digit_words(language: str, locale: str) -> Mapping[str, str]:
+    numbers = NumberSpeller(language, locale=locale)
     words = {str(digit): numbers.cardinal(digit) for digit in range(10)}
     return words | {"-": numbers.cardinal(-1).split()[0]}
 

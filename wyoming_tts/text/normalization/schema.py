@@ -114,6 +114,7 @@ class NumbersSection(YamlModel):
     phones: str | None = None
     lakhs: bool | None = None
     attached: bool | None = None
+    locale: str | None = None
     decades: DecadesSection | None = None
 
 
@@ -197,6 +198,7 @@ class DatesSection(YamlModel):
     year_suffix: str | None = None
     between: str | None = None
     year_first: Words | None = None
+    contractions: Words | None = None
     numeric: str | None = None
     numeric_short: str | None = None
     short_after: Texts | None = None

@@ -196,6 +196,15 @@ def test_fractions(language: str) -> None:
     assert {case: numbers.fraction(*case) for case in expected} == expected
 
 
+def test_numbers_are_spelled_as_their_territory_does() -> None:
+    swiss, belgian = NumberSpeller("fr", locale="fr_CH"), NumberSpeller("fr", locale="fr_BE")
+    assert [swiss.cardinal(number) for number in (71, 80)] == ["septante et un", "huitante"]
+    assert belgian.cardinal(80) == "quatre-vingts"
+    assert belgian.cardinal(71) == "septante et un"
+    assert NumberSpeller("de", locale="de_CH").cardinal(30) == "dreissig"
+    assert NumberSpeller("es", point="punto").decimal("-3.5") == "menos tres punto cinco"
+
+
 def test_digits_are_read_one_by_one() -> None:
     assert NumberSpeller("en").digits("0800 12") == "zero eight zero zero one two"
     assert NumberSpeller("de").digits("-01") == "minus null eins"
