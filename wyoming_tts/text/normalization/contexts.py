@@ -6,12 +6,15 @@ import unicodedata
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
 from wyoming_tts.text.normalization.numerals import Numeral, Numerals
 from wyoming_tts.text.normalization.rules import APART, NOT_MORE, Rule, make_rule
 
 _SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _QUOTE = '"'
+_GROUPS = r"(?=(?:[ .-]?\d){6})\d{2,5}(?:[ .-]\d{2,8}){1,5}"
+"""Digits of a telephone number in groups."""
 _QUOTE_OPENS_RE = regex.compile(r'(?<![^\s(\[])"')
 _QUOTE_CLOSES_RE = regex.compile(r'(?<=[^\s\d(\[])"')
 
@@ -43,10 +46,9 @@ class ContextRules:
         if after := self._data.get("digits_after"):
             found.append(
                 make_rule(
-                    rf"(?=\d)(?<=(?<![\w-])(?i:{after}){gap})"
-                    r"(?P<code>\d{2,4}(?:[\ -]\d{2,4}){2,5}|\d{3,10})"
-                    rf"(?![\w/%°²³-]|[.,:]\d|\ {counted})",
-                    lambda match: ", ".join(digits(run) for run in regex.split(r"[ -]", match["code"])),
+                    rf"(?=\d)(?<=(?<![\w-])(?i:{after}){gap})(?:{_GROUPS}|\d{{3,10}})"
+                    rf"(?![\w/%°²³-]|[.,:]\d|\ {counted}|\ \d{{3}})",
+                    lambda match: telephone_number(match.group(), plus="+", digits=digits),
                 )
             )
         if after := self._data.get("postal_after"):

@@ -20,6 +20,7 @@ _BOOK_10 = r"\d{1,5}(?P<mark>[ -])\d{1,7}(?P=mark)\d{1,7}(?P=mark)[\dX]|\d{9}[\d
 _SERIAL = r"\d{4}-\d{3}[\dX]"
 _ACCOUNT = r"[A-Z]{2}\d{2}(?:\ ?[A-Z\d]{4}){2,7}(?:\ ?[A-Z\d]{1,3})?"
 _GROUPED_RE = regex.compile(r"[^\W\d_]+|\d+")
+_PAIR = 2
 
 
 _TELEPHONE = (
@@ -94,31 +95,44 @@ class IdentifierRules:
     def telephone_rules(self) -> list[Rule]:
         """The rules for telephone numbers in their national and international forms."""
         apart, end = r"(?<![\w.,:/-])(?<!\d\ )", r"(?!\w|[-/.,:]\d)"
+        group = r"(?:[ -]?(?:\(\d{1,4}\)|\d{2,10})|[ ]\d(?=[ ]\d\d))"
         own = self._language.section("numbers").get("phones") or "(?!)"
-        return [
-            make_rule(rf"{apart}(?P<rest>{own}){end}", self._verbalize_telephone),
-            make_rule(
-                rf"{apart}(?P<plus>\+)(?P<rest>\d{{1,3}}(?:[ -]?(?:\(\d{{1,4}}\)|\d{{2,10}})){{1,5}}){end}",
-                self._verbalize_telephone,
-            ),
-            make_rule(
-                rf"{apart}(?P<rest>\(\d{{3,5}}\)\ ?\d{{3,9}}(?:[ -]\d{{2,8}}){{0,3}}){end}",
-                self._verbalize_telephone,
-            ),
-            make_rule(
-                rf"{apart}(?P<rest>(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{4}}|\d{{3}}-\d{{4}}){end}",
-                self._verbalize_telephone,
-            ),
-            make_rule(
-                rf"{apart}(?P<rest>0\d{{1,4}}[ -/]\d{{3,9}}(?:[ -]\d{{2,6}}){{0,3}}){end}",
-                self._verbalize_telephone,
-            ),
+        patterns = [
+            rf"{apart}(?:{own}){end}",
+            *self._in_pairs(apart, end),
+            rf"{apart}\+\d{{1,3}}{group}{{1,6}}{end}",
+            rf"{apart}\(\d{{3,5}}\)\ ?\d{{3,9}}(?:[ -]\d{{2,8}}){{0,3}}{end}",
+            rf"{apart}\(\d{{2}}\)\ ?\d{{4,5}}[ -]\d{{4}}{end}",
+            rf"{apart}(?:(?:1-)?\d{{3}}-\d{{3}}-\d{{4}}|\d{{3}}\.\d{{3}}\.\d{{4}}|\d{{3}}-\d{{4}}){end}",
+            rf"{apart}0\d{{1,4}}[ /-]\d{{3,9}}(?:[ -]\d{{2,6}}){{0,3}}{end}",
+            rf"{apart}(?=0(?:\ ?\d){{7}})0\d{{1,4}}(?:\ \d{{2,4}}){{2,5}}{end}",
         ]
+        return [make_rule(pattern, self._verbalize_telephone) for pattern in patterns]
+
+    def _in_pairs(self, apart: str, end: str) -> list[str]:
+        """National numbers such as 06.12.34.56.78, which else are versions, and their international form."""
+        if not self._says_pairs:
+            return []
+        return [rf"{apart}(?:0|\+\d{{1,3}}[ .]?)\d(?P<mark>[ .])\d\d(?:(?P=mark)\d\d){{3}}{end}"]
+
+    @property
+    def _says_pairs(self) -> bool:
+        return self._language.section("numbers").get("phone") == "pairs"
 
     def _verbalize_telephone(self, match: regex.Match[str]) -> str:
-        return telephone_number(
-            match.group(), plus=self._language.word("plus") or "+", digits=self._language.numbers.digits
-        )
+        plus, digits = self._language.word("plus") or "+", self._language.numbers.digits
+        if not self._says_pairs:
+            return telephone_number(match.group(), plus=plus, digits=digits)
+        return telephone_number(match.group(), plus=plus, digits=self._pair).replace(",", "")
+
+    def _pair(self, group: str) -> str:
+        """A group of a telephone number: 06 zero six, 12 twelve; digit by digit where it is long."""
+        numbers = self._language.numbers
+        rest = group.lstrip("0")
+        zeros = len(group) - len(rest)
+        if not rest or len(rest) > _PAIR + bool(zeros):
+            return numbers.digits(group)
+        return f"{numbers.digits(group[:zeros])} {numbers.cardinal(rest)}".lstrip()
 
     def version_rules(self) -> list[Rule]:
         """The rules for versions, which come after those for IP addresses."""
