@@ -23,12 +23,16 @@ from wyoming_tts.text.normalization.rules import APART, DASH, NOT_MORE, Rule, at
 _BEHIND = r"(?![\w²³°]|/\w)"
 _NOT_ELIDED = r"(?!['’]\w)"
 """Behind a letter that may be an elided word, as in French, and no unit."""
+_SIGNS_OF_MONEY = r"(?:[±~≈<>≤≥]\ ?)?[-−–+]?"
+"""Signs before the sign of a currency, which its number may follow after a space: "-€ 5"."""
 _CENTS = 2
 _NO_CENTS = r"(?:[,.][-–—]{1,2})?"
 _DENOMINATORS = frozenset([*range(2, 11), 12, 16, 20, 32, 64, 100, 1000])
 _CLOCK_RE = regex.compile(r"\d{1,2}\.[0-5]\d")
 _YEAR_RE = regex.compile(r"1\d{3}|20\d\d")
 _LETTER_NEXT_RE = regex.compile(r"\ \p{L}")
+_CODE_RE = regex.compile("[A-Z]{3}")
+_NUMBER_BEFORE_RE = regex.compile(r"\d\ ?$")
 _WORD_NEXT_RE = regex.compile(r"\ \p{Ll}")
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 
@@ -76,6 +80,7 @@ class MeasureRules:
         scale = rf"(?:\ ?(?P<scale>{any_of(self._language.scales)})(?!\w))?"
         per = rf"(?:/(?P<per>{self._denominator})(?!\w))?"
         from_scale = any_of(self._from_scales)
+        codes = any_of([sign for sign in self._currencies if _CODE_RE.fullmatch(sign)])
         range_in_front = (
             rf"(?P<from>{number})(?:\ ?(?P<from_scale>{from_scale})(?!\w))?(?:{DASH})(?:{sign}\ ?)?"
         )
@@ -83,8 +88,10 @@ class MeasureRules:
         range_behind = rf"(?P<from>{number})(?:\ ?{sign})?(?:{DASH})"
         return [
             make_rule(
-                rf"(?P<signs>{APART}{SIGNS})(?<!\w)(?P<unit>{sign})\ ?(?:{range_in_front})?"
-                rf"(?P<number>{number}|{less_than_one}){_NO_CENTS}(?:{tight}{scale}){per}(?!\w)",
+                rf"(?P<signs>{APART}{_SIGNS_OF_MONEY})(?<!\w)(?P<unit>{sign})\ ?"
+                rf"(?:(?P<minus>[-−–](?=\d))|{range_in_front})?"
+                rf"(?P<number>{number}|{less_than_one}){_NO_CENTS}(?:{tight}{scale})(?:\ (?P<code>{codes}))?"
+                rf"{per}(?!\w)",
                 self._verbalize_money,
             ),
             make_rule(
@@ -94,11 +101,14 @@ class MeasureRules:
             ),
         ]
 
-    def _verbalize_money(self, match: regex.Match[str]) -> str:
-        noun = self._currencies[match["unit"]]
+    def _verbalize_money(self, match: regex.Match[str]) -> str | None:
+        minus = match.groupdict().get("minus") or ""
+        if minus and _NUMBER_BEFORE_RE.search(match.string, max(0, match.start() - 2), match.start()):
+            return None  # "5 €-10 €"
+        noun = self._currencies[match.groupdict().get("code") or match["unit"]]
         numeral = self._numerals.parse(match["number"])
         scale = self._scale(match)
-        parts = [self._numerals.verbalize_signs(match["signs"])]
+        parts = [self._numerals.verbalize_signs(match["signs"] + minus)]
         if match["from"]:
             parts.append(self._from(match["from"], noun, match.groupdict().get("from_scale")))
         describes, genitive = self._describes(match), self._takes_genitive(match)
