@@ -209,11 +209,18 @@ class DateRules:
             return None
         if day not in (None, *range(1, _DAYS + 1)):
             return None
-        return _unless_said(str(pattern), before).format(
+        date = _unless_said(str(pattern), before).format(
             month=self._language.months[month - 1][0] if month else "",
             day=self._day(day, before) if day else "",
             year=self._year_of_date(year) if year is not None else "",
         )
+        return self._contracted(date)
+
+    def _contracted(self, date: str) -> str:
+        """The date as it is said where words meet: Catalan "d'abril"."""
+        for apart, together in (self._data.get("contractions") or {}).items():
+            date = date.replace(apart, together)
+        return date
 
     def _year_of_date(self, year: int) -> str:
         """The year behind a day, which is an ordinal in some languages."""
@@ -251,7 +258,7 @@ class DateRules:
         if found["until"]:
             until = self._day(int(found["until"]), before, nominative=nominative)
             day += f" {self._language.word('range')} {until}"
-        date = _without_repeat(match, str(self._data[name])).format(month=month, day=day)
+        date = self._contracted(_without_repeat(match, str(self._data[name])).format(month=month, day=day))
         if found.get("article"):
             date = f"{self._data['day_articles'][found['article']]} {date}"
         if found["year"]:
@@ -304,10 +311,11 @@ class DateRules:
         }
         sure = [name for name in names if name not in self._ambiguous]
 
-        def say(match: regex.Match[str]) -> str:
-            return names[match["name"]] + (
-                "." if match.group().endswith(".") and at_sentence_end(match) else ""
-            )
+        def say(match: regex.Match[str]) -> str | None:
+            name, ends = match["name"], match.group().endswith(".") and at_sentence_end(match)
+            if ends and name in self._ambiguous and name.islower():
+                return None  # a word, and the full stop is that of the sentence: "J'en ai sept."
+            return names[name] + ("." if ends else "")
 
         to = self._language.word("range")
         weekday = any_of(self._weekdays) if to else _NEVER

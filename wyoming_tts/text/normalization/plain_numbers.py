@@ -75,8 +75,8 @@ class PlainNumberRules:
             return []
         return [
             make_rule(
-                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._numerals.pattern})\ ?°"
-                rf"(?![\w°])(?:(?!\ \p{{L}})|(?=\ (?:{words})\b))",
+                rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{self._numerals.pattern})\ ?[°º]"
+                rf"(?![\w°º])(?:(?!\ \p{{L}})|(?=\ (?:{words})\b))",
                 lambda match: (
                     self._numerals.verbalize_signs(match["signs"])
                     + self._verbalize(match["number"])
@@ -206,6 +206,7 @@ class PlainNumberRules:
                     self._numerals.verbalize_signs(match["signs"]) + self._verbalize(match["number"])
                 ),
             ),
+            *self._points(),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
                 lambda match: (
@@ -235,6 +236,18 @@ class PlainNumberRules:
             spoken = f"{low} {self._language.word('range')} {spoken}"
         more = f" {self._language.word('plus')}" if match["more"] else ""
         return self._numerals.verbalize_signs(match["signs"]) + spoken + more
+
+    def _points(self) -> list[Rule]:
+        """A point that separates no groups, as in a chapter 3.2, which some engines do not say."""
+        point = self._language.word("point")
+        if not point or self._numerals.decimal_sign == ".":
+            return []
+        return [
+            make_rule(
+                rf"{APART}(?P<whole>\d{{1,4}})\.(?P<part>\d{{1,4}}){NOT_MORE}",
+                lambda match: f" {point} ".join(self._all(match, "whole", "part")),
+            )
+        ]
 
     def _alone(self) -> list[Rule]:
         words = {sign: self._language.word(name) for sign, name in _BETWEEN.items()}
