@@ -124,8 +124,9 @@ class DateRules:
         suffix = rf"(?:{self._data.get('day_suffix') or '(?!)'})?"
         day = rf"(?P<day>{_DAY}){suffix}(?:(?:{DASH})(?P<until>{_DAY}){suffix})?"
         month = rf"(?P<month>{any_of(self._months)})\b\.?"
-        between = rf"(?:(?:{self._data.get('between') or '(?!)'})\ )?"
-        year = rf"(?:,?\ {between}(?P<year>{_YEAR}){self._year_end})?"
+        words = self._data.get("between") or "(?!)"
+        between = rf"(?:(?:{words})\ )?"
+        year = rf"(?:,?\ (?:(?P<of>{words})\ )?(?P<year>{_YEAR}){self._year_end})?"
         patterns = {
             "month_first": rf"{month}\ {day}{year}{_ENDS}(?!°|\ ?%)",
             "day_first": rf"{self._article()}{day}\ {between}{month}{year}(?!\w)",
@@ -263,7 +264,10 @@ class DateRules:
             date = f"{self._data['day_articles'][found['article']]} {date}"
         if found["year"]:
             year = self._year_of_date(_whole_year(found["year"]))
-            date = str(self._data.get("with_year", "{date} {year}")).format(date=date, year=year)
+            pattern = self._data.get("with_year", "{date} {year}")
+            if found["of"]:
+                pattern = f"{{date}} {found['of']} {{year}}"
+            date = str(pattern).format(date=date, year=year)
         spoken = self._with_weekday(match, date)
         return spoken + ("." if match.group().endswith(".") and at_sentence_end(match) else "")
 

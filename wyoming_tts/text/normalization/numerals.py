@@ -30,6 +30,7 @@ _SIGN_WORDS = {
 
 _ANY_GROUPS = " '’"
 """Separators between groups of three digits where the text is known to be one number."""
+_MILLIONS = "000000"
 _FOREIGN_DECIMAL = {
     ",": r"\d{1,12}\.(?!\d{3}(?!\d))\d{1,30}(?!\d|[.,]\d)|",
     ".": r"\d{1,12},\d{1,2}(?!\d|[.,]\d)|",
@@ -130,7 +131,10 @@ class Numerals:
         return "".join(f"{words[sign]} " if words[sign] else sign for sign in signs if sign in words)
 
     def noun_form(self, noun: CountedNoun, numeral: Numeral) -> str:
-        """The singular or plural of the noun that this number takes."""
+        """The singular or plural of the noun that this number takes, or its form behind whole millions."""
+        whole_millions = numeral.whole.endswith(_MILLIONS) and not numeral.decimals
+        if noun.of and whole_millions and numeral.whole.strip("0"):
+            return noun.of
         if self._singular_below:
             return noun.one if numeral.value < self._singular_below else noun.many
         return noun.form(self._language.plural_category(numeral.exact))
