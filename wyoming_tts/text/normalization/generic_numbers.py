@@ -18,6 +18,7 @@ from unicode_rbnf import RbnfEngine
 from wyoming_tts.text.normalization.cldr import plural_category
 from wyoming_tts.text.normalization.number_words import SPELLED_BELOW, spell_by_rules
 from wyoming_tts.text.normalization.ordinal_words import OrdinalWords
+from wyoming_tts.text.normalization.spellout_rules import load_rules
 
 _INTEGER_RE = re.compile(r"(-?)([0-9]+)")
 _DECIMAL_RE = re.compile(r"(-?)([0-9]*)\.([0-9]+)")
@@ -164,7 +165,7 @@ class GenericSpeller:
 
 @cache
 def _standard_ruleset(language: str) -> str:
-    rulesets = RbnfEngine.for_language(language).rulesets
+    rulesets = load_rules(language).rulesets
     return next((name for name in _STANDARD if name in rulesets), "")
 
 

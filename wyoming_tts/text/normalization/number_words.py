@@ -25,6 +25,8 @@ from typing import Protocol
 from unicode_rbnf import RbnfEngine
 from unicode_rbnf.engine import DEFAULT_TOLERANCE
 
+from wyoming_tts.text.normalization.spellout_rules import load_rules
+
 SPELLED_BELOW = 10**15
 """Larger numbers are spoken digit by digit: few know their names, and a hostile one must stay cheap."""
 _SPELLED_DIGITS = 15
@@ -211,7 +213,7 @@ class _CachingEngine(RbnfEngine):
 
     def __init__(self, language: str) -> None:
         super().__init__(language)
-        self.rulesets = RbnfEngine.for_language(language).rulesets
+        self.rulesets = load_rules(language).rulesets
         self._spelled: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def iter_format_number(

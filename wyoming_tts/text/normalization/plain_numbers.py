@@ -244,7 +244,7 @@ class PlainNumberRules:
             return []
         return [
             make_rule(
-                rf"{APART}(?P<whole>\d{{1,4}})\.(?P<part>\d{{1,4}}){NOT_MORE}",
+                rf"{APART}(?!{self._numerals.grouped})(?P<whole>\d{{1,4}})\.(?P<part>\d{{1,4}}){NOT_MORE}",
                 lambda match: f" {point} ".join(self._all(match, "whole", "part")),
             )
         ]

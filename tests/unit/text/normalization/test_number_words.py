@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.line_counting import measure_growth
-from wyoming_tts.text.normalization.number_words import SPELLED_BELOW, NumberSpeller
+from wyoming_tts.text.normalization.number_words import SPELLED_BELOW, NumberSpeller, spell_by_rules
 
 LANGUAGES = ["en", "de", "fr", "es", "it", "nl"]
 
@@ -203,6 +203,19 @@ def test_numbers_are_spelled_as_their_territory_does() -> None:
     assert belgian.cardinal(71) == "septante et un"
     assert NumberSpeller("de", locale="de_CH").cardinal(30) == "dreissig"
     assert NumberSpeller("es", point="punto").decimal("-3.5") == "menos tres punto cinco"
+
+
+def test_languages_that_the_cldr_has_no_rules_for_are_spelled_by_ours() -> None:
+    expected = {
+        39: "hogeita hemeretzi",
+        101: "ehun eta bat",
+        1013: "mila eta hamahiru",
+        1101: "mila ehun eta bat",
+        1200: "mila eta berrehun",
+        2_026: "bi mila eta hogeita sei",
+        1_500_000: "milioi bat bostehun mila",
+    }
+    assert {number: spell_by_rules("eu", "spellout-cardinal", number) for number in expected} == expected
 
 
 def test_digits_are_read_one_by_one() -> None:
