@@ -171,8 +171,10 @@ class PlainNumberRules:
         number = self._numerals.pattern
         scales = self._language.scales
         bare = self._language.bare_scales
-        # Digits that no rule matches are said by the engine, whose point is not that of the other numbers.
-        spells = self._language.section("numbers").get("integers") == "words"
+        # Digits that no rule matches are said by the engine, whose point is another than ours, or none.
+        spells = (
+            self._numerals.decimal_sign == "," or self._language.section("numbers").get("integers") == "words"
+        )
         ahead = rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})" if spells else rf"(?=[-−])(?P<signs>{APART}[-−])"
         point = self._language.word("point") if self._numerals.decimal_mark else ""
         bare_range = rf"(?:(?P<from>{number})(?P<from_scale>{any_of(bare)})?(?:{DASH}))?"
@@ -206,7 +208,6 @@ class PlainNumberRules:
                     self._numerals.verbalize_signs(match["signs"]) + self._verbalize(match["number"])
                 ),
             ),
-            *self._points(),
             make_rule(
                 rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})(?P<number>{number})(?P<more>\+?){NOT_MORE}",
                 lambda match: (
@@ -236,18 +237,6 @@ class PlainNumberRules:
             spoken = f"{low} {self._language.word('range')} {spoken}"
         more = f" {self._language.word('plus')}" if match["more"] else ""
         return self._numerals.verbalize_signs(match["signs"]) + spoken + more
-
-    def _points(self) -> list[Rule]:
-        """A point that separates no groups, as in a chapter 3.2, which some engines do not say."""
-        point = self._language.word("point")
-        if not point or self._numerals.decimal_sign == ".":
-            return []
-        return [
-            make_rule(
-                rf"{APART}(?!{self._numerals.grouped})(?P<whole>\d{{1,4}})\.(?P<part>\d{{1,4}}){NOT_MORE}",
-                lambda match: f" {point} ".join(self._all(match, "whole", "part")),
-            )
-        ]
 
     def _alone(self) -> list[Rule]:
         words = {sign: self._language.word(name) for sign, name in _BETWEEN.items()}
