@@ -40,7 +40,7 @@ def test_a_territory_has_what_it_writes_otherwise() -> None:
     for tag in ("es_MX", "es_ES"):
         languages.load(tag)
     assert languages.normalizer("es_MX").normalize("son 1,234.5") == (
-        "son mil doscientos treinta y cuatro coma cinco"
+        "son mil doscientos treinta y cuatro punto cinco"
     )
     assert languages.normalizer("es_ES").normalize("son 1.234,5") == (
         "son mil doscientos treinta y cuatro coma cinco"
