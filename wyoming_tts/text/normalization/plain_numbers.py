@@ -172,9 +172,8 @@ class PlainNumberRules:
         scales = self._language.scales
         bare = self._language.bare_scales
         # Digits that no rule matches are said by the engine, whose point is another than ours, or none.
-        spells = (
-            self._numerals.decimal_sign == "," or self._language.section("numbers").get("integers") == "words"
-        )
+        numbers = self._language.section("numbers")
+        spells = numbers.get("decimal") == "," or numbers.get("integers") == "words"
         ahead = rf"{NUMBER_AHEAD}(?P<signs>{APART}{SIGNS})" if spells else rf"(?=[-−])(?P<signs>{APART}[-−])"
         point = self._language.word("point") if self._numerals.decimal_mark else ""
         bare_range = rf"(?:(?P<from>{number})(?P<from_scale>{any_of(bare)})?(?:{DASH}))?"
