@@ -6,9 +6,8 @@ import unicodedata
 
 import regex  # type: ignore[import-untyped]
 
-from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
-from wyoming_tts.text.normalization.numerals import Numeral, Numerals
+from wyoming_tts.text.normalization.numerals import Numeral, Numerals, telephone_number
 from wyoming_tts.text.normalization.rules import APART, NOT_MORE, Rule, make_rule
 
 _SUPERSCRIPT = "⁰¹²³⁴⁵⁶⁷⁸⁹"

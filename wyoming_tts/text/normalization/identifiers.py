@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.text.normalization.language_data import THIN_SPACES, LanguageData
-from wyoming_tts.text.normalization.numerals import Numeral, Numerals
+from wyoming_tts.text.normalization.numerals import Numeral, Numerals, telephone_number
 from wyoming_tts.text.normalization.rules import Rule, make_rule
 
 _YEARS = range(1900, 2100)
@@ -166,13 +164,6 @@ class IdentifierRules:
         year = len(first) == len("2026") and int(first) in _YEARS
         spoken = self._language.numbers.year(int(first)) if year else self._numerals.verbalize(Numeral(first))
         return point.join([spoken, *(self._numerals.verbalize(Numeral(part)) for part in rest)])
-
-
-def telephone_number(text: str, *, plus: str, digits: Callable[[str], str]) -> str:
-    """Digit by digit, with a rest between groups; letters, as in `1-800-FLOWERS`, stay."""
-    parts = regex.findall(r"\+|\d+|[^\W\d_]+", text)
-    spoken = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
-    return ", ".join(spoken).replace(f"{plus}, ", f"{plus} ")
 
 
 def _split_hashtag(tag: str) -> str:

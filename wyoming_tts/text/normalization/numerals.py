@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -179,3 +180,10 @@ def join_count(number: str, form: str, *, sign: str = "") -> str:
 def name_alone(form: str) -> str:
     """A noun without its number."""
     return " ".join(form.removeprefix(ALONE).replace("{sign}", "").replace("{number}", "").split())
+
+
+def telephone_number(text: str, *, plus: str, digits: Callable[[str], str]) -> str:
+    """Digit by digit, with a rest between groups; letters, as in `1-800-FLOWERS`, stay."""
+    parts = regex.findall(r"\+|\d+|[^\W\d_]+", text)
+    spoken = [plus if part == "+" else digits(part) if part.isdecimal() else part for part in parts]
+    return ", ".join(spoken).replace(f"{plus}, ", f"{plus} ")

@@ -14,8 +14,8 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no gr
 
 from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
-from wyoming_tts.text.normalization.identifiers import telephone_number
 from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
+from wyoming_tts.text.normalization.numerals import telephone_number
 
 _BLEEP = "bleep"
 """Used where the language has no word for it."""
