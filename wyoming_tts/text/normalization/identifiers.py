@@ -80,7 +80,7 @@ class IdentifierRules:
 
     def named_telephone_rules(self) -> list[Rule]:
         """The rule for any digits behind a word for a telephone."""
-        group = r"(?:\(\d{1,5}\)|\d{1,5})"
+        group = r"(?:\(\d{1,5}\)|\d{1,8})"
         return [
             make_rule(
                 rf"(?=[\d(])(?<=(?<!\w)(?i:{_TELEPHONE})\.?:?\ ?)(?=(?:\D{{0,2}}\d){{5}})"
