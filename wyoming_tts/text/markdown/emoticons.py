@@ -1,8 +1,8 @@
 """Emoticons: `:)`, `;-D` and `<3` become the emoji that they stand for, and are treated like those.
 
 Only those count that stand alone: behind white space or the end of a sentence, and before white space or a
-mark. `<3` may also mean "less than three", so it is a heart only at the end of a line or sentence, and "love"
-behind an English pronoun.
+mark. `<3` may also mean "less than three", so it is a heart only at the end of a line or sentence or beside
+another picture, and "love" behind an English pronoun.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ _FACE_RE = regex.compile(
 )
 _HEART_RE = regex.compile(r"(?P<heart><[/\\]?3++)(?P<marks>[ \t.,!?…]{0,8}+)(?P<next>[\s\S])")
 _BEFORE_HEART_RE = regex.compile(
-    r"(?:[\p{L}\p{M}]{2}[.,!?…]?|^)\s$(?<!\s(?i:is|are|was|be|if|at|and|or|of|to|than|ist|sind|bei|und|est|et|es|y|e|è)\s)"
+    r"(?:[\p{L}\p{M}]{2}|[^\p{L}\p{N}\s=<>+*/×-]|^)\s$(?<!\s(?i:is|are|was|be|if|at|and|or|of|to|than|ist|sind|bei|und|est|et|es|y|e|è)\s)"
 )
+_AFTER_HEART_RE = regex.compile(r"[^\p{L}\p{N}°%$€£(~±/]")
 _LOVING_RE = regex.compile(r"(?:^|\s)(?i:I|we|you|they|u)\s$")
 _MOUTHS = {
     **dict.fromkeys(")]", "\U0001f642"),
@@ -66,7 +67,7 @@ class EmoticonReader:
         found = self._scanner.match(_HEART_RE)
         if not found:
             return False
-        is_last = found["next"] == "\n" or found["marks"].strip(" \t,") != ""
+        is_last = _AFTER_HEART_RE.match(found["next"]) is not None or found["marks"].strip(" \t,") != ""
         if not (is_last or is_loving):
             return False
         heart = _HEART if is_last else "love"
