@@ -27,6 +27,8 @@ _KEY_RE = regex.compile(r"[\p{L}\p{N}]{1,3}")
 _ITEM_RE = regex.compile(r"\p{L}|\p{N}{1,3}|[ivxIVX]{1,4}")
 """Stands before the bracket of a list's item, as `a)`."""
 
+_SPOKEN_RE = regex.compile(r"[\p{L}\p{N}\ufdd0%€$£]")
+
 
 def mark_pauses(text: str) -> str:
     """Return a sentence, or part of one, with commas in place of the ellipses and brackets within it."""
@@ -79,6 +81,8 @@ def _pairs(text: str) -> Iterator[tuple[int | None, int | None]]:
 def _is_kept(text: str, start: int | None, end: int | None) -> bool:
     """Whether brackets belong to a word, or are something other than a parenthesis."""
     bracket = text[start if start is not None else end or 0]
+    if start is not None and not _SPOKEN_RE.search(text, start + 1, len(text) if end is None else end):
+        return True
     if bracket in "（）":
         return False
     if start is None:

@@ -43,7 +43,16 @@ BRACKETS = [
 KEPT = [
     *["Wait…", "Wait...", "... and so", "“Wait…”", "cd ../x", "1.5 a. b. c", "走吧……"],
     *["file(s) here", "f(x) is", "(un)likely", "a[0] is", "H(2)O", "call foo() now", "+49 (0)30 5"],
-    *["choose [1] or [2].", "press [F5] or [a]", "a) eggs b) milk", "1) eggs", "iv) eggs", "list] on"],
+    *[
+        "choose [1] or [2].",
+        "press [F5] or [a]",
+        "a) eggs b) milk",
+        "1) eggs",
+        "iv) eggs",
+        "list] on",
+        "no (!) way (?)",
+        "(:",
+    ],
 ]
 
 
