@@ -116,7 +116,9 @@ class LetterRules:
             return True
         if after.key in self.before_end:
             return before.key in self.keys or _closes(tokens, at + 2)
-        return not first and _run(tokens, at) > 1
+        small = before.written.islower() or (before.is_word and tokens[at - 2].key == START)
+        in_small_letters = small and not after.written[:1].isupper()
+        return not first and (in_small_letters or _run(tokens, at) > 1)
 
 
 def _is_letter(token: Token) -> bool:
