@@ -80,11 +80,11 @@ class IdentifierRules:
 
     def named_telephone_rules(self) -> list[Rule]:
         """The rule for any digits behind a word for a telephone."""
-        group = r"(?:\(\d{1,5}\)|\d{1,8})"
+        group = r"(?:\(\d{1,5}\)|\d{2,8})"
         return [
             make_rule(
                 rf"(?=[\d(])(?<=(?<!\w)(?i:{_TELEPHONE})\.?:?\ ?)(?=(?:\D{{0,2}}\d){{5}})"
-                rf"(?P<rest>\d{{5,12}}|{group}(?:[\ /-]{group}){{1,6}})"
+                rf"(?P<rest>\d{{5,12}}|(?:{group}|\d)(?:[\ /-]{group}){{1,6}})"
                 r"(?!\w|[-/.,:]\d|\ \d)",
                 self._verbalize_telephone,
             )
