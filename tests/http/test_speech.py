@@ -126,6 +126,7 @@ async def test_request_fields_reach_the_utterance() -> None:
     assert utterance.sample_rate == 16_000
     assert utterance.text_format is TextFormat.SSML
     assert utterance.transport == "http"
+    assert utterance.pause_tags
 
 
 async def test_kokoro_fastapis_own_fields_are_mapped_or_ignored(served: Served) -> None:

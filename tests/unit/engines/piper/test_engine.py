@@ -486,6 +486,13 @@ class TestRender:
 
         assert LOW.said(_speak_edited(tmp_path, text, language)) == said
 
+    @pytest.mark.parametrize("text", ["Hello…", "Hello...", "Hello…”", "“Hello..."])
+    def test_an_ellipsis_at_the_end_is_a_pause_that_the_voice_knows(
+        self, engine: PiperEngine, loaded: dict[str, LoadedPiper], text: str
+    ) -> None:
+        spec = VoiceSpec(_found(engine)[LOW.name])
+        assert loaded[LOW.name].phonemes(Segment(text), spec) == "həlˈoʊ."
+
     def test_the_returned_phonemes_cover_all_sentences_and_raw_blocks(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
