@@ -14,15 +14,19 @@ import threading
 import unicodedata
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
+from itertools import chain
 from pathlib import Path
 from types import FunctionType, MappingProxyType, MethodType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, FirstCut
 from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
 from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
+from wyoming_tts.engines.piper.espeak_names import has_espeak_voice
 from wyoming_tts.engines.piper.model import PiperModel, model_feeds, open_piper_model
 from wyoming_tts.engines.piper.voice_json import (
     Language,
@@ -140,7 +144,9 @@ class PiperEngine:
         )
         shared = config.phoneme_type.value in _GLOBAL_STATE
         lock = self._global_lock if shared else threading.Lock()
-        loaded = LoadedPiper(voice.name, model, phonemizer, lock, process)
+        loaded = LoadedPiper(
+            voice.name, model, phonemizer, lock, process, silences=config.inference.phoneme_silence
+        )
         loaded.prepare()
         return loaded
 
@@ -181,9 +187,12 @@ class LoadedPiper:
         phonemizer: Any,
         phonemizer_lock: threading.Lock,
         process: PiperPhonemizerProcess | None,
+        *,
+        silences: Mapping[str, float],
     ) -> None:
         self._name = name
         self._model = model
+        self._silences = silences
         self._phonemizer = phonemizer
         self._config = phonemizer.config
         self._phonemizer_lock = phonemizer_lock
@@ -225,22 +234,20 @@ class LoadedPiper:
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
         """Phonemize in the first step, then speak each sentence in the steps its model allows.
 
+        The silence that the voice's json asks for after a phoneme is a step of its own.
+
         Raises:
             UnknownVoice: the voice has no such speaker.
             EngineFailed: the phonemizer or the model failed.
         """
         scales, speaker = self._scales(prosody), self._speaker(spec)
-        sentences = self._phonemize(clean_text(segment), self._phonemizer.phonemes_to_ids)
+        sentences = self._phonemize(clean_text(segment), self._phrases)
         yield NO_SAMPLES
         own_speed = min(max(prosody.speed, _SLOWEST), _FASTEST)
         spoken = (
             samples
-            for ids in sentences
-            for samples in self._model.speak(
-                model_feeds(self._model.inputs, ids, scales, speaker),
-                speed=own_speed,
-                low_latency=segment.is_first,
-            )
+            for phrase in chain.from_iterable(sentences)
+            for samples in self._speak(phrase, scales, speaker, speed=own_speed, low_latency=segment.is_first)
         )
         yield from stretch_steps(spoken, spec.voice.sample_rate, prosody.speed / own_speed)
 
@@ -280,6 +287,31 @@ class LoadedPiper:
             )
         return speaker
 
+    def _speak(
+        self,
+        phrase: _Phrase,
+        scales: tuple[float, float, float],
+        speaker: int,
+        *,
+        speed: float,
+        low_latency: bool,
+    ) -> Iterator[Samples]:
+        if phrase.ids:
+            feeds = model_feeds(self._model.inputs, phrase.ids, scales, speaker)
+            yield from self._model.speak(feeds, speed=speed, low_latency=low_latency)
+        if phrase.silence:
+            yield np.zeros(round(phrase.silence * self._config.sample_rate), dtype=np.float32)
+
+    def _phrases(self, phonemes: list[str]) -> list[_Phrase]:
+        to_ids = self._phonemizer.phonemes_to_ids
+        if not self._silences:
+            return [_Phrase(to_ids(phonemes))]
+        return [
+            # A model speaks a lone mark as noise.
+            _Phrase(to_ids(part) if any(map(str.isalpha, part)) else [], silence)
+            for part, silence in split_at_silences(phonemes, self._silences)
+        ]
+
     def _phonemize(self, text: str, convert: Callable[[list[str]], T]) -> list[T]:
         """The phonemes of each sentence that has any, converted."""
         if not text:
@@ -303,6 +335,27 @@ class LoadedPiper:
             _LOGGER.warning("The voice %s has no sound for %r: left out", self._name, symbol)
         kept = [phoneme for phoneme in phonemes if phoneme in known]
         return kept if any(not phoneme.isspace() for phoneme in kept) else []
+
+
+class _Phrase(NamedTuple):
+    """Phonemes that are spoken in one go, as ids."""
+
+    ids: list[int]
+    silence: float = 0.0
+    """Seconds of silence after it."""
+
+
+def split_at_silences(
+    phonemes: list[str], silences: Mapping[str, float]
+) -> Iterator[tuple[list[str], float]]:
+    """Split a sentence after each phoneme that a silence follows; each part with its seconds of silence."""
+    start = 0
+    for index, phoneme in enumerate(phonemes, start=1):
+        if phoneme in silences:
+            yield phonemes[start:index], silences[phoneme]
+            start = index
+    if start < len(phonemes):
+        yield phonemes[start:], 0.0
 
 
 def cut_phonemes(phonemes: list[str]) -> Iterator[list[str]]:
@@ -337,6 +390,8 @@ def _replace_espeak(phonemizer: Any, process: PiperPhonemizerProcess) -> None:
 
 def _read_voice(json: Path) -> Voice:
     path, config = json.with_suffix(""), read_voice_json(json)
+    if config.phoneme_type is PhonemeKind.ESPEAK and not has_espeak_voice(config.espeak.voice):
+        raise ValueError(f"its json has espeak.voice {config.espeak.voice!r}, a voice that espeak-ng lacks")
     speakers = config.speakers()
     return Voice(
         name=path.stem,

@@ -7,7 +7,9 @@ all voices of the catalogue and those that people train; fields that the server 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -27,6 +29,8 @@ _MAX_IDS = 16
 """Ids of one phoneme: a long list for each would make millions of a sentence. Voices have one or two."""
 _MAX_ID = 1_000_000
 _MAX_NAME = 100
+_MAX_SILENCE = 2.0
+"""Seconds after a phoneme; longer ones are shortened to this."""
 _SHOWN_CHARACTERS = 40
 
 
@@ -35,7 +39,10 @@ class InvalidVoiceJson(ValueError):
 
 
 class PhonemeKind(StrEnum):
-    """What a voice was trained on: the piper package's `PhonemeType`, which imports onnxruntime."""
+    """What a voice was trained on: the piper package's `PhonemeType`, which imports onnxruntime.
+
+    Exporters have written the member's name in place of its value: `PhonemeType.ESPEAK`.
+    """
 
     ESPEAK = "espeak"
     TEXT = "text"
@@ -43,6 +50,11 @@ class PhonemeKind(StrEnum):
     HEBREW = "hebrew"
     JAPANESE = "japanese"
     THAI = "thai"
+
+    @classmethod
+    def _missing_(cls, value: object) -> PhonemeKind | None:
+        name = str(value).casefold().removeprefix("phonemetype.")
+        return next((kind for kind in cls if kind == name), None)
 
 
 def _text_or_nothing(value: object) -> str | None:
@@ -55,6 +67,16 @@ def _language_by_fields(value: object) -> object:
     if isinstance(value, str):
         return {"code": value}
     return value if isinstance(value, dict) else {}
+
+
+def _silences(value: object) -> dict[str, float]:
+    """Seconds by phoneme; what is no such thing is ignored, as a voice speaks well without."""
+    given = value.items() if isinstance(value, Mapping) else ()
+    return {
+        str(phoneme): min(float(seconds), _MAX_SILENCE)
+        for phoneme, seconds in given
+        if type(seconds) in (int, float) and isfinite(seconds) and seconds > 0
+    }
 
 
 def _has_framing(symbols: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -109,6 +131,8 @@ class Inference(_Part):
     noise_scale: Noise = 0.667
     length_scale: Length = 1.0
     noise_w: Noise = 0.8
+    phoneme_silence: Annotated[dict[str, float], BeforeValidator(_silences)] = Field(default_factory=dict)
+    """Seconds of silence after each of these phonemes; the phonemes up to it are spoken by themselves."""
 
 
 class VoiceJson(_Part):

@@ -13,12 +13,20 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.voices.make_vits import SPEAKERS, VITS
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.onnx import OnnxModel
-from wyoming_tts.engines.piper.engine import MAX_PHONEMES, LoadedPiper, PiperEngine, cut_phonemes
+from wyoming_tts.engines.piper.engine import (
+    MAX_PHONEMES,
+    LoadedPiper,
+    PiperEngine,
+    cut_phonemes,
+    split_at_silences,
+)
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -54,6 +62,10 @@ def _copy(directory: Path, name: str, *, of: str = LOW.name, edit: Edit | None =
 
 def _set_rate(rate: int, document: dict[str, Any]) -> None:
     document["audio"]["sample_rate"] = rate
+
+
+def _with_silences(silences: dict[str, Any]) -> Edit:
+    return lambda document: document["inference"].update(phoneme_silence=silences)
 
 
 def _one(directory: Path) -> Voice:
@@ -200,6 +212,27 @@ class TestInstalled:
         assert len(engine.installed()) == 4
         assert not engine.broken
 
+    def test_a_voice_of_a_phonemizer_that_does_not_exist_is_left_out_with_the_reason(
+        self, tmp_path: Path
+    ) -> None:
+        _copy(tmp_path, "a", edit=lambda json_: json_.update(espeak={"voice": "elvish"}))
+        _copy(tmp_path, "b", edit=lambda json_: json_.update(espeak={"voice": "Elvish"}, phoneme_type="text"))
+        engine = PiperEngine(EngineOptions(data_dirs=(tmp_path,)))
+        assert [voice.name for voice in engine.installed()] == ["b"]
+        ((path, reason),) = engine.broken
+        assert path == tmp_path / "a.onnx"
+        assert reason == "its json has espeak.voice 'elvish', a voice that espeak-ng lacks"
+
+    def test_a_voice_with_the_name_of_a_phoneme_type_in_place_of_its_value_speaks(
+        self, tmp_path: Path
+    ) -> None:
+        audio = _speak_edited(
+            tmp_path,
+            "The front door is open.",
+            lambda json_: json_.update(phoneme_type="PhonemeType.ESPEAK"),
+        )
+        assert LOW.said(audio) == [FRONT_DOOR]
+
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
@@ -309,9 +342,11 @@ class TestLoad:
             PiperEngine(EngineOptions()).load(_one(tmp_path))
 
     def test_loading_fails_for_a_language_unknown_to_espeak(self, tmp_path: Path) -> None:
+        _copy(tmp_path, "a")
+        voice = _one(tmp_path)
         _copy(tmp_path, "a", edit=lambda json_: json_.update(espeak={"voice": "elvish"}))
         with pytest.raises(VoiceUnavailable, match="elvish"):
-            PiperEngine(EngineOptions()).load(_one(tmp_path))
+            PiperEngine(EngineOptions()).load(voice)
 
     def test_resources_are_stored_in_the_download_directory_else_in_the_first_data_directory(
         self, tmp_path: Path, engine: PiperEngine
@@ -320,6 +355,42 @@ class TestLoad:
         options = EngineOptions(data_dirs=(VOICES, tmp_path), download_dir=tmp_path)
         assert PiperEngine(options).load(voice)._phonemizer.download_dir == tmp_path
         assert engine.load(voice)._phonemizer.download_dir == VOICES
+
+
+class TestPhonemeSilence:
+    def test_each_part_is_spoken_by_itself_and_followed_by_its_silence(self, tmp_path: Path) -> None:
+        _copy(tmp_path, "a", edit=_with_silences({",": 0.5, ".": 0.25}))
+        voice = _one(tmp_path)
+        loaded = PiperEngine(EngineOptions()).load(voice)
+        _, one, pause, two, end = loaded.render(Segment("One, two."), VoiceSpec(voice), Prosody())
+        assert [*LOW.said(one), *LOW.said(two)] == ["wˈʌn,", "tˈuː."]
+        assert (len(pause), len(end)) == (voice.sample_rate // 2, voice.sample_rate // 4 + 1)
+        assert not pause.any()
+        assert pause.dtype == np.float32
+
+    def test_a_mark_by_itself_is_not_spoken(self, tmp_path: Path) -> None:
+        _copy(tmp_path, "a", edit=_with_silences({" ": 0.1, ",": 0.1}))
+        voice = _one(tmp_path)
+        steps = (
+            PiperEngine(EngineOptions()).load(voice).render(Segment("One, two"), VoiceSpec(voice), Prosody())
+        )
+        spoken = [LOW.said(step) for step in steps if step.any()]
+        assert spoken == [["wˈʌn,"], ["tˈuː"]]
+
+    def test_the_phonemes_are_those_of_the_whole_sentence(self, tmp_path: Path) -> None:
+        _copy(tmp_path, "a", edit=_with_silences({" ": 0.1}))
+        voice = _one(tmp_path)
+        loaded = PiperEngine(EngineOptions()).load(voice)
+        assert loaded.phonemes(Segment("One, two."), VoiceSpec(voice)) == "wˈʌn, tˈuː."
+
+    @given(
+        st.lists(st.sampled_from("ab, ."), max_size=20),
+        st.dictionaries(st.sampled_from(", .x"), st.just(0.5)),
+    )
+    def test_no_phoneme_is_lost(self, phonemes: list[str], silences: dict[str, float]) -> None:
+        parts = list(split_at_silences(phonemes, silences))
+        assert [phoneme for part, _ in parts for phoneme in part] == phonemes
+        assert all(part and not {*part[:-1]} & silences.keys() for part, _ in parts)
 
 
 class TestRender:

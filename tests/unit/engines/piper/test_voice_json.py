@@ -140,6 +140,30 @@ def test_the_kinds_of_phonemes_are_those_of_the_package() -> None:
     assert {kind.value for kind in PhonemeKind} == {kind.value for kind in PhonemeType}
 
 
+@pytest.mark.parametrize("kind", PhonemeType)
+def test_a_kind_may_be_written_by_its_name_in_python(tmp_path: Path, kind: PhonemeType) -> None:
+    voice = _read(tmp_path, lambda json_: json_.update(phoneme_type=f"PhonemeType.{kind.name}"))
+    assert voice.phoneme_type == kind.value
+    assert voice.piper_config().phoneme_type is kind
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({",": 0.3, " ": 0.05}, {",": 0.3, " ": 0.05}),
+        ({",": 1e9, ".": 2}, {",": 2.0, ".": 2.0}),
+        ({",": "long", ".": None, "!": -1, "?": True, ";": 0.1}, {";": 0.1}),
+        (None, {}),
+        ([0.1], {}),
+    ],
+)
+def test_silences_are_bounded_and_what_is_none_is_ignored(
+    tmp_path: Path, given: object, kept: dict[str, float]
+) -> None:
+    voice = _read(tmp_path, lambda json_: json_["inference"].update(phoneme_silence=given))
+    assert voice.inference.phoneme_silence == kept
+
+
 def test_the_package_receives_the_same_values(tmp_path: Path) -> None:
     config = _read(tmp_path, lambda json_: json_.update(vowel_clusters=[["a", "ɪ"]])).piper_config()
     assert (config.num_speakers, config.sample_rate, config.espeak_voice) == (3, 16_000, "de")
