@@ -79,7 +79,7 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
     context = _open_context(settings)
     blend = Blend(
         arguments.name,
-        parse_recipe(arguments.recipe),
+        parse_recipe(arguments.recipe, (*context.store.load().blends, *context.languages)),
         language=arguments.language,
         description=arguments.description,
         spherical=arguments.spherical,

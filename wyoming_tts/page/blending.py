@@ -186,13 +186,13 @@ class BlendService:
             BadRequest: it is malformed, or has more than MAX_VOICES voices.
             UnknownVoice: it names a voice that is not installed.
         """
-        parsed = parse_recipe(recipe)
+        languages = {voice.name: voice.language for voice in self._kokoro_voices()}
+        parsed = parse_recipe(recipe, languages)
         if len(parsed.parts) > MAX_VOICES:
             raise TooLong(
                 f"The recipe has {len(parsed.parts)} voices, expected at most {MAX_VOICES}.",
                 hint="Save some of them as a blend, and mix that.",
             )
-        languages = {voice.name: voice.language for voice in self._kokoro_voices()}
         spoken = BlendSet().language(Blend.unnamed(parsed), languages)
         return ParsedRecipe(
             str(parsed),

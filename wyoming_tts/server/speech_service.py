@@ -63,8 +63,10 @@ class ServerSpeechService:
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         """As for `SpeechService.blend`."""
         parts = self._parts
-        canonical = str(parse_recipe(recipe))
-        if not self._can_blend():
+        blendable = self._blendable()
+        parsed = parse_recipe(recipe, blendable)
+        canonical = str(parsed)
+        if not blendable:
             raise Unsupported(
                 "No Kokoro voice is installed, so there is nothing to blend.",
                 hint="Download one first: `wyoming-tts voices download af_heart`.",
@@ -75,13 +77,13 @@ class ServerSpeechService:
         if name is None:
             return _offered(mixed)
         check_name(name)
-        blend = Blend(name, parse_recipe(recipe))
+        blend = Blend(name, parsed)
         await parts.workers.run_blocking(partial(parts.blends.store.add, blend))
         await parts.refresh_voices()
         return _offered(parts.library.installed(name))
 
-    def _can_blend(self) -> bool:
-        return any(voice.engine == BLENDING_ENGINE for voice in self._parts.library.voices)
+    def _blendable(self) -> list[str]:
+        return [voice.name for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE]
 
     def health(self) -> ServiceHealth:
         """As for `SpeechService.health`."""
@@ -122,7 +124,7 @@ class ServerSpeechService:
             "version": __version__,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "engines": sorted(parts.engines),
-            "blending": self._can_blend(),
+            "blending": bool(self._blendable()),
             "default_voice": parts.settings.voice,
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},

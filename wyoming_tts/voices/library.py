@@ -18,7 +18,7 @@ from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold_name, shorten_name
+from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold_case, shorten_name
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -242,13 +242,13 @@ class VoiceLibrary:
         return VoiceSpec(voice)
 
     def _resolve_name(self, request: VoiceRequest) -> ResolvedName:
-        if request.name is None or fold_name(request.name) == fold_name(self._default.name):
+        if request.name is None or fold_case(request.name) == fold_case(self._default.name):
             return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
         return self.names.resolve(request.name)
 
     def _is_default(self, name: str) -> bool:
         """Whether a voice that is not installed is the default one."""
-        return fold_name(name) == fold_name(self.names.default().name)
+        return fold_case(name) == fold_case(self.names.default().name)
 
     def _default_speaker(self, voice: Voice) -> str | None:
         default = self.names.default()

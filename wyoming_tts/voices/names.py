@@ -8,9 +8,11 @@ A name is, in this order:
    were made for another server and cannot be configured;
 3. a voice's name or alias, with or without a `#speaker` suffix;
 4. a blend's name or recipe;
-5. a unique prefix of a voice's name, of the installed ones before those of the catalogue.
+5. an engine and a language, `espeak-fr`: the engine's voice of that language's likely region;
+6. a unique prefix of a voice's name, of the installed ones before those of the catalogue.
 
-Names that differ only in case or in Unicode composition are equal. Nothing here touches a file.
+Names that differ only in case, in Unicode composition, or in `-` and `_` are equal, unless another voice has
+the name as it is written. Nothing here touches a file.
 """
 
 from __future__ import annotations
@@ -18,14 +20,18 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from wyoming_tts.errors import BadRequest, UnknownVoice
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import SPEAKER_MARK, Voice
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
+
+T = TypeVar("T")
 
 _NEAREST = 3
 _MOST_NAMED = 10
@@ -33,6 +39,7 @@ _MAX_NAME_LENGTH = 80
 """Characters of an unknown name that are compared and shown; real names are shorter, attackers' longer."""
 _FALLBACK_LANGUAGE = "en_US"
 _NAMED_LANGUAGE = re.compile(r"[a-z]{2,3}_[A-Z]{2}(?=-)")
+_ENGINE_AND_LANGUAGE = re.compile(r"(?P<engine>[a-z][a-z0-9]*)[-_](?P<tag>[a-z]{2,3}(?:[-_][a-z]{2})?)")
 
 _FEMALE = ("af_heart", "af_bella", "af_nicole", "bf_emma", "af_aoede", "af_kore", "af_sarah")
 _MALE = ("am_michael", "am_fenrir", "am_puck", "bm_fable", "bm_george", "bm_lewis", "am_echo")
@@ -56,6 +63,32 @@ WELL_KNOWN = MappingProxyType(
     }
 )
 """OpenAI's names, and `female` and `male`, each with the Kokoro voices for it, the most similar first."""
+
+
+class NameIndex(Generic[T]):
+    """Values by name, found by the name as written, else in another case, else with other separators."""
+
+    def __init__(self, named: Iterable[tuple[str, T]]) -> None:
+        """Index the values; of names that differ only in case the first is found by any other case."""
+        pairs = [*named][::-1]
+        self._exact = dict(pairs)
+        self._by_case = {fold_case(name): value for name, value in pairs}
+        count = Counter(fold_name(key) for key in self._by_case)
+        self._similar = {key: value for name, value in pairs if count[key := fold_name(name)] == 1}
+
+    def same(self, name: str) -> T | None:
+        """The value of the name, whatever its case."""
+        found = self._exact.get(name)
+        return self._by_case.get(fold_case(name)) if found is None else found
+
+    def similar(self, name: str) -> T | None:
+        """The value of the only name that differs in nothing but case and separators."""
+        return self._similar.get(fold_name(name))
+
+    def find(self, name: str) -> T | None:
+        """The value of the same name, else of a similar one."""
+        found = self.same(name)
+        return self.similar(name) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +145,10 @@ class NameResolver:
         self.voices = voices
         self.catalogue = catalogue
         self._rules = rules or NameRules()
-        self._mapped = {fold_name(name): target for name, target in self._rules.voice_map.items()}
-        self._installed = {voice.name: voice for voice in voices}
-        self._folded = {fold_name(voice.name): voice for voice in reversed(voices)}
-        self._by_name = {fold_name(voice.name): voice for voice in catalogue}
-        self._aliases = {fold_name(alias): voice for voice in catalogue for alias in voice.aliases}
+        self._mapped = NameIndex(self._rules.voice_map.items())
+        self._installed = NameIndex((voice.name, voice) for voice in voices)
+        self._listed = NameIndex((voice.name, voice) for voice in catalogue)
+        self._aliases = NameIndex((alias, voice) for voice in catalogue for alias in voice.aliases)
 
     def __repr__(self) -> str:
         return f"<NameResolver {len(self.voices)} installed, {len(self.catalogue)} in the catalogue>"
@@ -128,19 +160,14 @@ class NameResolver:
             UnknownVoice: no voice has the name, or several begin with it.
             SpeechError: it is a recipe, and malformed or of voices that are not installed.
         """
-        name = self._mapped.get(fold_name(name), name)
+        name = self._without_mapping(name)
         return self._substitute(fold_name(name)) if self._is_well_known(name) else self._resolve_own(name)
 
     def find_exact(self, name: str) -> ResolvedName | None:
         """Find the voice with exactly this name or alias, whatever else the name may mean."""
-        key = fold_name(name)
-        listed = self._by_name.get(key) or self._aliases.get(key)
-        voice = self._installed.get(name) or self._folded.get(key)
-        if voice is None and listed is not None:
-            voice = self._folded.get(fold_name(listed.name))
-        if voice is not None:
-            return self._of_installed(voice)
-        return ResolvedName(listed.name, None, listed) if listed is not None else None
+        return self._find_same(name) or self._find(
+            self._installed.similar(name), self._listed.similar(name) or self._aliases.similar(name)
+        )
 
     def find_in_catalogue(self, name: str) -> CatalogueVoice | None:
         """Find the catalogue's voice with exactly this name or alias, installed or not."""
@@ -161,8 +188,26 @@ class NameResolver:
         well_known = WELL_KNOWN if self._rules.default is not None else ()
         return unknown_voice_error(name, [*installed, *listed, *self._rules.voice_map, *well_known])
 
+    def _without_mapping(self, name: str) -> str:
+        """The name that a mapped one stands for; a voice's own name is not taken for a similar mapped one."""
+        target = self._mapped.same(name)
+        if target is None and self._find_same(name) is None:
+            target = self._mapped.similar(name)
+        return name if target is None else target
+
+    def _find_same(self, name: str) -> ResolvedName | None:
+        """Find the voice with this name or alias, in whatever case."""
+        return self._find(self._installed.same(name), self._listed.same(name) or self._aliases.same(name))
+
+    def _find(self, voice: Voice | None, listed: CatalogueVoice | None) -> ResolvedName | None:
+        if voice is None and listed is not None:
+            voice = self._installed.same(listed.name)
+        if voice is not None:
+            return self._of_installed(voice)
+        return ResolvedName(listed.name, None, listed) if listed is not None else None
+
     def _of_installed(self, voice: Voice) -> ResolvedName:
-        return ResolvedName(voice.name, voice, self._by_name.get(fold_name(voice.name)))
+        return ResolvedName(voice.name, voice, self._listed.same(voice.name))
 
     def _resolve_own(self, name: str) -> ResolvedName:
         """Resolve by the names of voices and blends alone."""
@@ -173,9 +218,24 @@ class NameResolver:
             return replace(found, speaker=speaker or None)
         if (blend := self._rules.blend(name)) is not None:
             return ResolvedName(blend.name, blend)
-        if base and (found := self._find_by_prefix(base)) is not None:
+        if base and (found := self._find_by_language(base) or self._find_by_prefix(base)) is not None:
             return replace(found, speaker=speaker or None)
         raise self.unknown_error(name)
+
+    def _find_by_language(self, name: str) -> ResolvedName | None:
+        """The voice for an engine and a language, `espeak-fr`, where the engine's names are made of those."""
+        match = _ENGINE_AND_LANGUAGE.fullmatch(fold_name(name))
+        if match is None:
+            return None
+        wanted, beginning = LanguageTag.parse(match["tag"]), f"{match['engine']}-"
+        speaking = [
+            (not tag.is_likely_region, voice.name, voice)
+            for voice in self.voices
+            if voice.engine == match["engine"] and fold_name(voice.name).startswith(beginning)
+            if (tag := LanguageTag.parse(voice.language)).is_same_language(wanted)
+            and not tag.differs_in_region(wanted)
+        ]
+        return self._of_installed(min(speaking)[-1]) if speaking else None
 
     def _find_by_prefix(self, prefix: str) -> ResolvedName | None:
         """The only voice whose name begins with the prefix, among the installed ones, else the catalogue."""
@@ -198,7 +258,7 @@ class NameResolver:
     def _literal_default(self) -> ResolvedName:
         """The default voice without substitution: not installed where its name is a well-known one itself."""
         default = self._rules.default or ""
-        name = self._mapped.get(fold_name(default), default)
+        name = self._without_mapping(default)
         if self._is_well_known(name):
             return ResolvedName(default)
         try:
@@ -220,26 +280,30 @@ def find_catalogue_voice(catalogue: Sequence[CatalogueVoice], name: str) -> Cata
     return found
 
 
-def fold_name(name: str) -> str:
+def fold_case(name: str) -> str:
     """Normalize a name for comparison: case-folded, in Unicode's composed form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+def fold_name(name: str) -> str:
+    """Normalize a name for comparison: as `fold_case`, and with `-` for `_`."""
+    return fold_case(name).replace("_", "-")
+
+
 def find_name(name: str, names: Collection[str]) -> str | None:
-    """Find the name among others: as it is written, or else in another case."""
-    if name in names:
-        return name
-    key = fold_name(name)
-    return next((each for each in names if fold_name(each) == key), None)
+    """Find the name among others: as it is written, else in another case, else with other separators."""
+    return name if name in names else NameIndex((each, each) for each in names).find(name)
 
 
 def check_name_is_free(name: str, names: Collection[str]) -> None:
-    """Refuse a name that is taken, in whatever case.
+    """Refuse a name that is taken, in whatever case and with whatever separators.
 
     Raises:
         BadRequest: one of the names is the same.
     """
-    if (other := find_name(name, names)) is not None:
+    key = fold_name(name)
+    other = find_name(name, names) or next((each for each in names if fold_name(each) == key), None)
+    if other is not None:
         raise BadRequest(f"The name {name} is taken by the voice {other}.", hint="Choose another one.")
 
 
@@ -263,8 +327,8 @@ def shorten_name(name: str) -> str:
 
 
 def _unique_match(prefix: str, names: Iterable[str]) -> str | None:
-    key = fold_name(prefix)
-    found = sorted(name for name in names if fold_name(name).startswith(key))
+    names = [*names]
+    found = _beginning_with(prefix, names, fold_case) or _beginning_with(prefix, names, fold_name)
     if len(found) > 1:
         more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
         raise UnknownVoice(
@@ -272,6 +336,11 @@ def _unique_match(prefix: str, names: Iterable[str]) -> str | None:
             hint=f"Choose one of {', '.join(found[:_MOST_NAMED])}{more}.",
         )
     return next(iter(found), None)
+
+
+def _beginning_with(prefix: str, names: Iterable[str], fold: Callable[[str], str]) -> list[str]:
+    key = fold(prefix)
+    return sorted(name for name in names if fold(name).startswith(key))
 
 
 def _most_similar(name: str, voices: Iterable[Voice], language: LanguageTag) -> Voice | None:

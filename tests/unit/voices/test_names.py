@@ -25,6 +25,7 @@ from wyoming_tts.voices.names import (
     did_you_mean,
     find_catalogue_voice,
     find_name,
+    fold_case,
     fold_name,
 )
 
@@ -136,9 +137,95 @@ def test_case_and_unicode_composition_do_not_change_a_name(names: list[str], dat
     name = data.draw(st.sampled_from(names))
     assume("İ" not in name)  # its lower case is two characters, which have no single upper case
     resolver = NameResolver(sorted_voices(names))
-    for written in (name.upper(), name.lower(), unicodedata.normalize("NFD", name)):
+    similar = (name.replace("-", "_"), name.replace("_", "-").upper())
+    for written in (name.upper(), name.lower(), unicodedata.normalize("NFD", name), *similar):
         assert resolver.resolve(written).name == name
         assert find_name(written, names) is not None
+
+
+@pytest.mark.parametrize("name", ["en-us-lessac_medium", "EN-US_LESSAC-MEDIUM", "en_US_lessac_medium"])
+def test_hyphens_and_underscores_are_equal(name: str) -> None:
+    voice = SHIPPED.find_in_catalogue(name)
+    assert voice is not None
+    assert voice.name == "en_US-lessac-medium"
+
+
+def test_a_name_as_written_wins_over_one_with_other_separators() -> None:
+    resolver = NameResolver(sorted_voices(["my-ann", "my_ann"]), (make_catalogue_voice("my-bob"),))
+    assert [resolver.resolve(name).name for name in ("my-ann", "my_ann", "MY_ANN")] == [
+        "my-ann",
+        "my_ann",
+        "my_ann",
+    ]
+    assert NameResolver((make_voice("my_bob"),), resolver.catalogue).resolve("my-bob").voice is None
+
+
+def test_a_name_that_differs_in_separators_from_several_voices_means_none_of_them() -> None:
+    resolver = NameResolver(sorted_voices(["my-old_ann", "my_old-ann"]))
+    with pytest.raises(UnknownVoice, match="2 voices begin with 'my-old-ann'") as error:
+        resolver.resolve("my-old-ann")
+    assert error.value.hint == "Choose one of my-old_ann, my_old-ann."
+
+
+def test_a_mapped_name_may_be_written_alike_unless_it_is_that_of_a_voice() -> None:
+    rules = NameRules(voice_map={"the_butler": "ann"})
+    assert NameResolver(sorted_voices(["ann"]), rules=rules).resolve("The-Butler").name == "ann"
+    assert (
+        NameResolver(sorted_voices(["ann", "the-butler"]), rules=rules).resolve("The-Butler").name
+        == "the-butler"
+    )
+
+
+def test_a_prefix_as_written_wins_over_one_with_other_separators() -> None:
+    assert NameResolver(sorted_voices(["my-ann", "my_bob"])).resolve("my_").name == "my_bob"
+
+
+# By engine and language
+
+ESPEAK = [
+    make_voice(f"espeak-{name}", "espeak", tag)
+    for name, tag in {
+        "cmn": "zh_CN",
+        "en-029": "en_029",
+        "en-gb": "en_GB",
+        "en-gb-x-rp": "en_GB",
+        "en-us": "en_US",
+        "en-us-nyc": "en_US",
+        "fr-be": "fr_BE",
+        "fr-ch": "fr_CH",
+        "fr-fr": "fr_FR",
+        "nb": "no_NO",
+        "pt": "pt_PT",
+        "pt-br": "pt_BR",
+    }.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "voice"),
+    [
+        ("espeak-fr", "espeak-fr-fr"),
+        ("espeak_FR", "espeak-fr-fr"),
+        ("espeak-fr-BE", "espeak-fr-be"),
+        ("espeak-en", "espeak-en-us"),
+        ("espeak-en_GB", "espeak-en-gb"),
+        ("espeak-pt", "espeak-pt"),
+        ("espeak-pt_PT", "espeak-pt"),
+        ("espeak-zh", "espeak-cmn"),
+        ("espeak-no", "espeak-nb"),
+    ],
+)
+def test_an_engine_and_a_language_mean_its_voice_of_the_likely_region(name: str, voice: str) -> None:
+    resolver = NameResolver([*ESPEAK, make_voice("fr_FR-siwis-low", language="fr_FR")])
+    assert resolver.resolve(name).name == voice
+
+
+@pytest.mark.parametrize(
+    "name", ["espeak-fr-ca", "espeak-xx", "espeak-en-g", "piper-fr", "espeak-", "espeak"]
+)
+def test_other_beginnings_of_an_engines_voices_mean_none_of_them(name: str) -> None:
+    with pytest.raises(UnknownVoice):
+        NameResolver(ESPEAK).resolve(name)
 
 
 # By prefix
@@ -150,8 +237,16 @@ def test_every_unique_prefix_resolves_to_its_voice(names: list[str], data: st.Da
     beginning = name[: data.draw(st.integers(1, len(name)))]
     installed = data.draw(st.sampled_from([(), sorted_voices(names)]))
     resolver = NameResolver(installed, tuple(map(make_catalogue_voice, names)))
-    same = [other for other in names if fold_name(other) == fold_name(beginning)]
-    found = same or [other for other in names if fold_name(other).startswith(fold_name(beginning))]
+    found = next(
+        filter(
+            None,
+            (
+                [other for other in names if is_match(fold(other), fold(beginning))]
+                for is_match in (str.__eq__, str.startswith)
+                for fold in (fold_case, fold_name)
+            ),
+        )
+    )
     if len(found) == 1:
         assert resolver.resolve(beginning).name == found[0]
     else:
@@ -246,6 +341,11 @@ def test_a_name_that_differs_from_another_only_in_case_is_rejected() -> None:
     check_name_is_free("ann", ["bob"])
     with pytest.raises(BadRequest, match="The name ANN is taken by the voice ann"):
         check_name_is_free("ANN", ["ann", "bob"])
+
+
+def test_a_name_that_differs_from_others_only_in_separators_is_rejected() -> None:
+    with pytest.raises(BadRequest, match="The name my_old_ann is taken by the voice my-old_ann"):
+        check_name_is_free("my_old_ann", ["my-old_ann", "my_old-ann"])
 
 
 def test_suggested_names_keep_their_original_spelling() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.voices.names import NameIndex
 
 MAX_LENGTH = 1000
 """Most characters of a recipe."""
@@ -28,6 +29,9 @@ _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z][A-Za-z0-9_]*)|(?P<number>\d+\.?\d*|\.\d+)|(?P<mark>[-+,*:()]))", re.ASCII
 )
+_NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
+_MAX_NAME_PARTS = 4
+"""Parts between hyphens of a known name: those of Kokoro's voices have two."""
 _EXAMPLE = "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af_bella:60,af_sky:40."
 
 
@@ -88,8 +92,13 @@ class Recipe:
         return written.removeprefix("+")
 
 
-def parse_recipe(text: str) -> Recipe:
+def parse_recipe(text: str, known: Iterable[str] = ()) -> Recipe:
     """Parse a recipe in any accepted notation; `parse_recipe(str(recipe)) == recipe`.
+
+    Args:
+        text: The recipe.
+        known: Names of voices, which may be written in another case and with `-` for `_`; a hyphen that is
+            part of none of them is a minus.
 
     Raises:
         TooLong: it has more than MAX_LENGTH characters or MAX_PARTS voices.
@@ -97,7 +106,24 @@ def parse_recipe(text: str) -> Recipe:
     """
     if len(text) > MAX_LENGTH:
         raise TooLong(f"The recipe has {len(text)} characters, expected at most {MAX_LENGTH}.")
-    return Recipe.of(_Parser(text).parts())
+    return Recipe.of(_Parser(_with_known_names(text, known)).parts())
+
+
+def _with_known_names(text: str, known: Iterable[str]) -> str:
+    """The recipe with each known name as it is known."""
+    index = NameIndex((name, name) for name in known)
+    return _NAMES.sub(lambda names: "-".join(_known_names(names[0].split("-"), index)), text)
+
+
+def _known_names(parts: list[str], known: NameIndex[str]) -> Iterator[str]:
+    """The names between the hyphens of `af-bella-af_sky`, the shortest that is known before longer ones."""
+    at = 0
+    while at < len(parts):
+        counts = range(1, min(_MAX_NAME_PARTS, len(parts) - at) + 1)
+        found = ((count, known.find("-".join(parts[at : at + count]))) for count in counts)
+        count, name = next(((count, name) for count, name in found if name is not None), (1, parts[at]))
+        yield name
+        at += count
 
 
 def looks_like_recipe(name: str) -> bool:

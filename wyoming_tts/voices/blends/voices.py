@@ -79,7 +79,7 @@ class BlendResolver:
             return self._voice(kept, book.blends[kept], book)
         if not looks_like_recipe(name):
             return None
-        recipe = parse_recipe(name)
+        recipe = parse_recipe(name, (*book.blends, *self._voices()))
         return self._voice(str(recipe), Blend.unnamed(recipe), book)
 
     def _voice(self, name: str, blend: Blend, book: BlendSet) -> BlendedVoice:

@@ -112,6 +112,24 @@ def test_any_text_parses_as_a_recipe_or_is_a_bad_request(text: str) -> None:
     assert parse_recipe(str(recipe)) == recipe
 
 
+@pytest.mark.parametrize(
+    ("recipe_text", "canonical"),
+    [
+        ("AF_Bella(2)+af-sky", "af_bella(2)+af_sky"),
+        ("af-bella-af_sky", "af_bella-af_sky"),
+        ("af_bella-af-sky", "af_bella-af_sky"),
+        ("af-bella-0.5*AF-SKY", "af_bella-af_sky(0.5)"),
+        ("bella-af_sky", "-af_sky+bella"),
+        ("af_bella-af-nobody", "-af+af_bella-nobody"),
+    ],
+)
+def test_known_voices_may_be_written_in_another_case_and_with_hyphens(
+    recipe_text: str, canonical: str
+) -> None:
+    known = ["af_bella", "af_sky", "bella"]
+    assert str(parse_recipe(recipe_text, known)) == canonical
+
+
 def test_renaming_a_voice_in_a_recipe_merges_it_with_an_existing_part() -> None:
     assert str(parse_recipe("a(2)+b").renamed("a", "c")) == "b+c(2)"
     assert Recipe.of([("a", Decimal(1)), ("b", Decimal(1))]).renamed("a", "b") == parse_recipe("b(2)")
