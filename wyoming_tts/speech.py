@@ -25,6 +25,8 @@ VOLUME_RANGE: Final = (0.0, 4.0)
 PITCH_RANGE: Final = (0.5, 2.0)
 SAMPLE_RATE_RANGE: Final = (8_000, 48_000)
 """Bounds of the sample rate that a client may request and that a voice file may declare, in Hz."""
+LEADING_SILENCE_RANGE: Final = (0.0, 10.0)
+"""Bounds of the silence before an utterance, in seconds."""
 LENGTH_SCALE_RANGE: Final = (0.25, 4.0)
 """Bounds of Piper's phoneme length, which `speed` divides: as wide as those of `speed`."""
 NOISE_SCALE_RANGE: Final = (0.0, 2.0)
@@ -229,6 +231,9 @@ class Utterance:
         cls,
         text: str,
         *,
+    leading_silence: float | None = None
+    """Seconds of silence before its first audio, within LEADING_SILENCE_RANGE; None takes the server's
+    setting."""
         voice: VoiceRequest | None = None,
         prosody: Prosody = Prosody(),
         text_format: TextFormat = TextFormat.PLAIN,

@@ -115,6 +115,7 @@ async def test_request_fields_reach_the_utterance() -> None:
             language="en_GB",
             speaker=3,
             sample_rate=16_000,
+            leading_silence=0.1,
             input_type="ssml",
             input="<speak>hi</speak>",
         )
@@ -124,6 +125,7 @@ async def test_request_fields_reach_the_utterance() -> None:
     assert utterance.voice == VoiceRequest("af_bella(2)+af_sky(1)", "en_GB", "3")
     assert utterance.prosody == Prosody(speed=2.0, volume=3.0)
     assert utterance.sample_rate == 16_000
+    assert utterance.leading_silence == 0.1
     assert utterance.text_format is TextFormat.SSML
     assert utterance.transport == "http"
     assert utterance.pause_tags
@@ -274,6 +276,8 @@ async def test_a_failure_in_the_first_chunk_still_has_its_own_status(served: Ser
         ({"voice": []}, "voice"),
         ({"voice": {"name": "x"}}, "voice"),
         ({"sample_rate": 1}, "sample_rate"),
+        ({"leading_silence": -1}, "leading_silence"),
+        ({"leading_silence": 11}, "leading_silence"),
         ({"stream_format": "xml"}, "stream_format"),
         ({"input_type": "html"}, "input_type"),
     ],

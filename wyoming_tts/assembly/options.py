@@ -106,6 +106,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
         flush_idle=settings.flush_idle_ms / 1000 or None,
         trailing_silence=settings.trailing_silence,
         start=Start(settings.start),
+        leading_silence=settings.leading_silence,
         loudness=settings.loudness,
         renderer=__version__,
     )

@@ -408,6 +408,14 @@ class Settings(BaseModel):
         ge=0.0,
         le=10.0,
     )
+    leading_silence: Number = _setting(
+        Group.SPEECH,
+        0.0,
+        "Silence added before the first word, for speakers that swallow the beginning.",
+        unit="seconds",
+        ge=0.0,
+        le=10.0,
+    )
     trailing_silence: Number = _setting(
         Group.SPEECH,
         0.0,

@@ -26,6 +26,9 @@ class SynthesisOptions:
     flush_idle: float | None = None
     """Seconds without new text after which the text received so far is spoken; None waits for the end of the
     sentence."""
+    leading_silence: float = 0.0
+    """Seconds of silence before the first word, for speakers that swallow the beginning; handed over with the
+    first audio, not before it."""
     trailing_silence: float = 0.0
     """Seconds of silence after the last word, for players that cut off the end."""
     start: Start = Start.STEADY

@@ -273,14 +273,22 @@ class Synthesizer:
                 while (piece := await playout.take()) is not None:
                     job.held_seconds = playout.held_seconds
                     yield job.make_chunk(piece.pcm)
+                    if not job.has_audio:
+                        for chunk in _silence(job, self._leading_silence(job.utterance)):
+                            yield chunk
+                            job.on_chunk_requested()
                     job.on_chunk_requested()
-            if self._options.trailing_silence and job.has_audio:
+            if job.has_audio:
                 for chunk in _silence(job, self._options.trailing_silence):
                     yield chunk
                     job.on_chunk_requested()
             job.on_done()
 
     def _playout_policy(self, job: Job, place: Place) -> PlayoutPolicy:
+    def _leading_silence(self, utterance: Utterance) -> float:
+        own = utterance.leading_silence
+        return self._options.leading_silence if own is None else own
+
         start = job.utterance.start or self._options.start
         return PlayoutPolicy(
             starts_at_once=start is Start.AT_ONCE or job.clock.in_background,

@@ -117,6 +117,14 @@ async def test_trailing_silence_follows_only_the_last_word() -> None:
     assert not len(nothing)
 
 
+async def test_leading_silence_precedes_only_the_first_word() -> None:
+    async with running_parts(leading_silence=0.25) as parts:
+        audio = await speak(parts, "One. Two.")
+        nothing = await speak(parts, " ... ")
+    assert silences(audio) == pytest.approx([round(0.25 * LETTERS.rate), 0], abs=2)
+    assert not len(nothing)
+
+
 # -- other voices -------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Generator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -318,6 +319,32 @@ async def test_pauses_and_the_record_use_the_requested_sample_rate() -> None:
         assert seconds[0] == pytest.approx(seconds[1], abs=0.001)
         chunks = await speak(synthesizer, Utterance.of("First. Second.", sample_rate=8_000))
     assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in chunks))
+
+
+async def test_a_request_may_have_its_own_leading_silence() -> None:
+    async with running_parts(leading_silence=0.5) as parts:
+        usual = await speak(parts.synthesizer, Utterance.of("One."))
+        seconds = {}
+        for own in (0.0, 0.125, 2.0):
+            utterance = replace(Utterance.of("One.", sample_rate=8_000), leading_silence=own)
+            seconds[own] = sum(chunk.seconds for chunk in await speak(parts.synthesizer, utterance))
+    spoken = sum(chunk.seconds for chunk in usual) - 0.5
+    assert seconds == {own: pytest.approx(spoken + own, abs=0.001) for own in seconds}
+
+
+async def test_leading_silence_is_handed_over_with_the_first_audio_and_not_before_it() -> None:
+    """It is no audio by which the time to the first one is measured, and none after which nothing follows."""
+    async with running_parts(leading_silence=2.0) as parts:
+        records: list[UtteranceRecord] = []
+        synthesizer = make_synthesizer(parts, records)
+        with pytest.raises(UnknownVoice):
+            await speak(synthesizer, Utterance.of("One.", voice=VoiceRequest("nobody")))
+        assert records[0].ttfa is None
+        await speak(synthesizer, Utterance.of("One."))
+    spoken = records[1]
+    assert spoken.ttfa is not None
+    assert spoken.compute_seconds <= spoken.ttfa
+    assert (spoken.underruns, spoken.held_seconds) == (0, 0.0)
 
 
 async def test_equal_effective_speeds_share_a_cached_segment() -> None:

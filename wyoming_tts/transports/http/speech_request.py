@@ -16,6 +16,7 @@ from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
+    LEADING_SILENCE_RANGE,
     LENGTH_SCALE_RANGE,
     NOISE_SCALE_RANGE,
     PITCH_RANGE,
@@ -45,6 +46,9 @@ LengthScale: TypeAlias = Annotated[
 ]
 NoiseScale: TypeAlias = Annotated[
     float, Field(ge=NOISE_SCALE_RANGE[0], le=NOISE_SCALE_RANGE[1], allow_inf_nan=False)
+]
+LeadingSilence: TypeAlias = Annotated[
+    float, Field(ge=LEADING_SILENCE_RANGE[0], le=LEADING_SILENCE_RANGE[1], allow_inf_nan=False)
 ]
 SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATE_RANGE[0], le=SAMPLE_RATE_RANGE[1])]
 
@@ -97,6 +101,9 @@ class BaseSpeechBody(BaseModel):
         None,
         description="`steady`, or `at_once` for a player with its own buffer; "
         "the server's setting where it is left out.",
+    )
+    leading_silence: LeadingSilence | None = Field(
+        None, description="Seconds of silence before the speech; the server's setting where it is left out."
     )
     input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
     volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
@@ -187,7 +194,14 @@ def make_speech_request(
         sample_rate=body.sample_rate or default_rate,
     )
     return SpeechRequest(
-        replace(utterance, id=request_id, hops=hops, start=body.start, pause_tags=True),
+        replace(
+            utterance,
+            id=request_id,
+            hops=hops,
+            start=body.start,
+            pause_tags=True,
+            leading_silence=body.leading_silence,
+        ),
         characters=len(body.input),
         encoding=encoding,
         as_events=body.stream_format == "sse",

@@ -420,6 +420,7 @@ def _make_utterance(
         transport=TRANSPORT,
         sample_rate=session.sample_rate,
         start=session.start,
+        leading_silence=session.leading_silence,
     )
     if text is None:
         return replace(utterance, flush_idle=options.flush_idle)

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
-from wyoming_tts.speech import SAMPLE_RATE_RANGE, SPEED_RANGE, Start
+from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
 
 Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
@@ -63,6 +63,8 @@ class RealtimeSession:
     """Relative to the server's setting; None is 1."""
     start: Start | None = None
     """When the first audio is sent; None takes the server's setting."""
+    leading_silence: float | None = None
+    """Seconds of silence before each response; None takes the server's setting."""
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio goes out as binary messages instead of base64 in events."""
@@ -75,6 +77,7 @@ class RealtimeSession:
             "language": self.language,
             "speed": self.speed,
             "start": self.start,
+            "leading_silence": self.leading_silence,
             "audio": self.audio,
         }
 
@@ -98,7 +101,7 @@ class SpeakText:
     id: str | None
     text: str
     session: RealtimeSession
-    """The session with the response's own voice, language, speed and start."""
+    """The session with the response's own voice, language, speed, start and leading silence."""
     short: bool = False
     """The request came in the short dialect, so the reply uses it too."""
 
@@ -288,15 +291,18 @@ def _get_id_or_none(message: Message, key: str | None) -> str | None:
 
 
 def _with_overrides(session: RealtimeSession, fields: Mapping[str, Any]) -> RealtimeSession:
-    """Apply a message's own voice, language, speed and start; null resets to the server's default."""
+    """Apply what a message sets itself, such as its own voice; null resets to the server's default."""
     if "voice" in fields:
         session = replace(session, voice=_get_string(fields, "voice") or None)
     if "language" in fields:
         session = replace(session, language=_get_string(fields, "language") or None)
     if "speed" in fields:
-        session = replace(session, speed=None if fields["speed"] is None else _parse_speed(fields["speed"]))
+        session = replace(session, speed=_parse_number(fields, "speed", SPEED_RANGE))
     if "start" in fields:
         session = replace(session, start=None if fields["start"] is None else _parse_start(fields["start"]))
+    if "leading_silence" in fields:
+        silence = _parse_number(fields, "leading_silence", LEADING_SILENCE_RANGE)
+        session = replace(session, leading_silence=silence)
     return session
 
 
@@ -315,11 +321,13 @@ def _parse_rate(value: object) -> int:
     return value
 
 
-def _parse_speed(value: object) -> float:
-    low, high = SPEED_RANGE
+def _parse_number(fields: Mapping[str, Any], key: str, bounds: tuple[float, float]) -> float | None:
+    value, (low, high) = fields[key], bounds
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise BadRequest(
-            f"Got {describe_value(value)} as 'speed', expected a number from {low:g} to {high:g}."
+            f"Got {describe_value(value)} as {key!r}, expected a number from {low:g} to {high:g}."
         )
     return float(value)
 

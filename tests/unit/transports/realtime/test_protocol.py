@@ -85,6 +85,15 @@ def test_an_update_changes_only_the_settings_it_names() -> None:
     assert protocol.session.voice is None
 
 
+def test_the_leading_silence_is_that_of_the_session_unless_a_response_has_its_own() -> None:
+    protocol = RealtimeProtocol(SESSION, LIMITS)
+    received({"type": "session.update", "session": {"leading_silence": 0.5}}, protocol)
+    for own, expected in (({}, 0.5), ({"leading_silence": 0}, 0.0), ({"leading_silence": None}, None)):
+        (speak,) = received({"type": "response.create", "input": "a", **own}, protocol)
+        assert isinstance(speak, SpeakText)
+        assert speak.session.leading_silence == expected
+
+
 def test_a_refused_update_changes_nothing() -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
     with pytest.raises(RefusedMessage):
@@ -109,6 +118,10 @@ def test_a_refused_update_changes_nothing() -> None:
         ({"type": "response.create", "input": 7}, "Got 7 as 'input'"),
         ({"type": "response.create", "input": "", "speed": 5}, "Got 5 as 'speed'"),
         ({"type": "response.create", "input": "", "speed": True}, "Got true as 'speed'"),
+        (
+            {"type": "response.create", "input": "", "leading_silence": 11},
+            "Got 11 as 'leading_silence', expected a",
+        ),
         ({"type": "response.create", "input": "", "response_id": ""}, "1 to 128"),
         ({"type": "response.create", "input": "", "response_id": "a" * 129}, "Got 129 characters"),
         ({"type": "input.append"}, "without 'text'"),
