@@ -13,6 +13,7 @@ from wyoming_tts.speech import Prosody, Start
 from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
+from wyoming_tts.text.scripts import ScriptMode
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.guard import GuardOptions
@@ -93,6 +94,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
                 code_block_notice=settings.code_block_notice,
                 emoji=settings.emoji,
             ),
+            scripts=ScriptMode(settings.scripts),
             voice_tags=settings.voice_tags,
             max_segment_chars=settings.max_segment_chars,
             max_text_chars=settings.max_text_chars,
@@ -104,9 +106,9 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
         always_cuts_first="first_segment_boundaries" in settings.model_fields_set
         or bool(settings.first_segment_max_words),
         flush_idle=settings.flush_idle_ms / 1000 or None,
+        leading_silence=settings.leading_silence,
         trailing_silence=settings.trailing_silence,
         start=Start(settings.start),
-        leading_silence=settings.leading_silence,
         loudness=settings.loudness,
         renderer=__version__,
     )

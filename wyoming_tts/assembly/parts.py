@@ -25,7 +25,7 @@ from wyoming_tts.assembly.options import (
     voice_map,
 )
 from wyoming_tts.cache import SegmentCache
-from wyoming_tts.engines.base import ENTRY_POINT_GROUP, Engine, EngineOptions
+from wyoming_tts.engines.base import ENTRY_POINT_GROUP, REMOTE_ENGINE, Engine, EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.engines.remote.engine import RemoteEngine
@@ -52,7 +52,6 @@ from wyoming_tts.workers import Workers
 _LOGGER = logging.getLogger(__name__)
 
 EMBEDDED_ENGINE = "espeak"
-REMOTE_ENGINE = "remote"
 _DEFAULT_VOICES = {BLENDING_ENGINE: "af_heart", EMBEDDED_ENGINE: "espeak-en-us"}
 """The default voice when only the engine was chosen."""
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
@@ -22,6 +22,8 @@ from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 Interruptible: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 ENTRY_POINT_GROUP = "wyoming_tts.engines"
+REMOTE_ENGINE: Final = "remote"
+"""Name of the engine whose voices speak on other servers, which read texts by themselves."""
 
 
 def always() -> bool:

@@ -498,6 +498,13 @@ class Settings(BaseModel):
         "Say units, times, dates, amounts, addresses and the like in words, in every language of the "
         "catalogues.",
     )
+    scripts: Literal["switch", "skip", "spell"] = _setting(
+        Group.TEXT,
+        "switch",
+        "Words in a script that the voice's language is not written in, such as `Привет` in an English text: "
+        "`switch` to a voice of their language, the embedded one if no other is installed, `skip` them, or "
+        "`spell` their letters.",
+    )
     voice_tags: bool = _setting(
         Group.TEXT,
         False,

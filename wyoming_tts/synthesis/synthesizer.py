@@ -17,7 +17,7 @@ from math import inf
 from wyoming_tts import audio
 from wyoming_tts.admission import Admission, Place
 from wyoming_tts.cache import SegmentCache
-from wyoming_tts.engines.base import FirstCut, RemoteVoice
+from wyoming_tts.engines.base import REMOTE_ENGINE, FirstCut, RemoteVoice
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import (
@@ -47,6 +47,7 @@ from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
 from wyoming_tts.text.first_segment import NEVER_CUT
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
+from wyoming_tts.text.scripts import ScriptMode, languages_in
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
 from wyoming_tts.voices.library import VoiceLibrary
 from wyoming_tts.workers import Workers
@@ -272,11 +273,11 @@ class Synthesizer:
             async with PlayoutBuffer(self._pieces(job, place), job.clock, policy, self._clock) as playout:
                 while (piece := await playout.take()) is not None:
                     job.held_seconds = playout.held_seconds
-                    yield job.make_chunk(piece.pcm)
                     if not job.has_audio:
                         for chunk in _silence(job, self._leading_silence(job.utterance)):
                             yield chunk
                             job.on_chunk_requested()
+                    yield job.make_chunk(piece.pcm)
                     job.on_chunk_requested()
             if job.has_audio:
                 for chunk in _silence(job, self._options.trailing_silence):
@@ -284,11 +285,11 @@ class Synthesizer:
                     job.on_chunk_requested()
             job.on_done()
 
-    def _playout_policy(self, job: Job, place: Place) -> PlayoutPolicy:
     def _leading_silence(self, utterance: Utterance) -> float:
         own = utterance.leading_silence
         return self._options.leading_silence if own is None else own
 
+    def _playout_policy(self, job: Job, place: Place) -> PlayoutPolicy:
         start = job.utterance.start or self._options.start
         return PlayoutPolicy(
             starts_at_once=start is Start.AT_ONCE or job.clock.in_background,
@@ -348,7 +349,9 @@ class Synthesizer:
                     for segment in segmenter.flush():
                         yield segment
                 for start in range(0, len(text), _PIECE_CHARS):
-                    for segment in segmenter.feed(text[start : start + _PIECE_CHARS]):
+                    piece = text[start : start + _PIECE_CHARS]
+                    await self._load_languages_in(piece)
+                    for segment in segmenter.feed(piece):
                         yield segment
                     await asyncio.sleep(0)  # a long text must not hold up the event loop
         while rest := segmenter.finish():  # what is left is spoken before an error is raised
@@ -360,6 +363,14 @@ class Synthesizer:
             await self._workers.run_blocking(partial(self._languages.load, voice.language))
             if self._pronunciations is not None:
                 await self._workers.run_blocking(partial(self._pronunciations, voice))
+
+    async def _load_languages_in(self, text: str) -> None:
+        """Load what words in another script may need; the event loop would have to wait for it later."""
+        if self._languages is None or self._options.segments.scripts is not ScriptMode.SWITCH:
+            return
+        for language in languages_in(text):
+            if not self._languages.is_loaded(language):
+                await self._workers.run_blocking(partial(self._languages.load, language))
 
     def _segmenter(self, job: Job, trace: TextTrace | None) -> Segmenter:
         voice, lexicon, languages = job.spec.voice, self._lexicon(), self._languages
@@ -377,6 +388,8 @@ class Synthesizer:
             text_format=job.utterance.text_format,
             language=voice.language,
             normalizers=normalizer,
+            speaks=self._library.speaks,
+            protected=is_in_lexicon if len(lexicon) else protect_nothing,
             trace=trace,
         )
 
@@ -390,7 +403,8 @@ class Synthesizer:
         is_cut = cut is not FirstCut.WHILE_ARRIVING or is_arriving or self._options.always_cuts_first
         segments = self._options.segments
         first = replace(segments.first_segment, max_words=max_words) if is_cut else NEVER_CUT
-        return replace(segments, first_segment=first, pause_tags=job.utterance.pause_tags)
+        scripts = None if job.spec.voice.engine == REMOTE_ENGINE else segments.scripts
+        return replace(segments, first_segment=first, pause_tags=job.utterance.pause_tags, scripts=scripts)
 
 
 def _silence(job: Job, seconds: float) -> Iterator[AudioChunk]:

@@ -1,9 +1,10 @@
 """Text segmentation pipeline: arriving text becomes segments as soon as each is certain.
 
-    text -> markup (SSML, voice tags) -> cleaning -> normalization -> sentences -> segments
+    text -> markup (SSML, voice tags) -> cleaning -> scripts -> normalization -> sentences -> segments
 
 Each stage takes pieces of any size and yields what they complete; no result depends on how the text
-was divided. A segment is spoken in one style, so a change of style in the markup ends the segment.
+was divided. A segment is spoken in one style, so a change of style in the markup ends the segment, and so do
+words in another script.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeAlias
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
@@ -30,12 +32,15 @@ from wyoming_tts.text.markup import (
     SpeakingStyle,
     StyledText,
 )
-from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, say_as
+from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, protect_nothing, say_as
 from wyoming_tts.text.pauses import Pauses
 from wyoming_tts.text.plain_text import TextPiece
+from wyoming_tts.text.scripts import ScriptedPiece, ScriptMode, ScriptSplitter
 from wyoming_tts.text.sentences import SentencePart, SentenceSplitter
 from wyoming_tts.text.ssml.parser import SsmlParser
 from wyoming_tts.text.voice_tags import VoiceTagParser
+
+_StyledPart: TypeAlias = tuple[SpeakingStyle, SentencePart]
 
 _GAP_BEGUN_RE = regex.compile(r"[\s\p{Emoji_Presentation}\ufe0f]$")
 """The end of a text whose last word is complete."""
@@ -67,6 +72,9 @@ class SegmentOptions:
     """How the first sentence is split for a short time to first audio."""
     cleanup: CleanupOptions = field(default_factory=CleanupOptions)
     """What to do with Markdown, code and emoji. Its language is replaced by that of the text."""
+    scripts: ScriptMode | None = ScriptMode.SWITCH
+    """What to do with words in a script that the text's language is not written in; None leaves them to its
+    voice."""
     voice_tags: bool = False
     """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` are tags in plain text."""
     pause_tags: bool = False
@@ -107,6 +115,8 @@ class Segmenter:
         text_format: TextFormat = TextFormat.PLAIN,
         language: str = "",
         normalizers: Callable[[str], TextNormalizer] = TextNormalizer,
+        speaks: Callable[[str], bool] = lambda _: True,
+        protected: Callable[[str], bool] = protect_nothing,
         trace: TextTrace | None = None,
     ) -> None:
         """Set up the pipeline.
@@ -116,11 +126,15 @@ class Segmenter:
             text_format: plain, or SSML.
             language: the voice's, such as `en_US`; empty: not known, and the text is not normalized.
             normalizers: returns the text normalizer of a language.
+            speaks: whether there is a voice for a language.
+            protected: whether a word in another script is read by the text's own voice all the same.
             trace: collects the intermediate results.
         """
         self._options = options
         self._language = language
         self._normalizers = normalizers
+        self._speaks = speaks
+        self._protected = protected
         self._trace = trace or TextTrace()
         self._parser = _parser(options, text_format)
         self._is_plain = text_format is TextFormat.PLAIN
@@ -159,7 +173,7 @@ class Segmenter:
         The last word is held back unless it is complete. More text may follow. Only a part that ends
         with a sentence's mark is followed by a sentence's silence, and no mark is added.
         """
-        return [*self._to_segments(self._run, self._run.flush(word_over=self._word_over))]
+        return [*self._to_segments(self._run.flush(word_over=self._word_over))]
 
     def finish(self) -> list[Segment]:
         """End the text; return the remaining segments.
@@ -172,7 +186,7 @@ class Segmenter:
         """
         self._raise_failure()
         left = self._segments(self._parts(None))
-        left += self._to_segments(self._run, self._run.finish())
+        left += self._to_segments(self._run.finish())
         if self._pauses.has_break:
             left.append(self._segment(NEUTRAL, ""))
         if not left:
@@ -202,10 +216,10 @@ class Segmenter:
         match part:
             case StyledText(text, style):
                 yield from self._switch_style(style)
-                yield from self._to_segments(self._run, self._run.feed(self._apply_say_as(text, style)))
+                yield from self._to_segments(self._run.feed(self._apply_say_as(text, style)))
             case PhonemeBlock(block, style):
                 yield from self._switch_style(style)
-                yield from self._to_segments(self._run, self._run.feed_block(block))
+                yield from self._to_segments(self._run.feed_block(block))
             case Break(seconds):
                 yield from self._end_run(ends_sentence=False)
                 self._pauses.add_break(seconds)
@@ -233,7 +247,7 @@ class Segmenter:
     def _end_run(self, *, ends_sentence: bool, then: SpeakingStyle | None = None) -> Iterator[Segment]:
         """Yield what is left of the run and begin the next one, in the style `then` if given."""
         run = self._run
-        yield from self._to_segments(run, run.finish(ends_sentence=ends_sentence))
+        yield from self._to_segments(run.finish(ends_sentence=ends_sentence))
         self._run = self._new_run(then or run.style)
 
     def _new_run(self, style: SpeakingStyle) -> _StyledRun:
@@ -242,21 +256,35 @@ class Segmenter:
         if not self._is_plain:
             cleanup = replace(cleanup, markdown=False, line_breaks=False)
         normalizer = self._normalizers(language)
-        first = NEVER_CUT if self._has_segment else self._options.first_segment
         return _StyledRun(
             style,
             TextCleaner(
                 cleanup, max_block_chars=self._options.max_segment_chars, tex_words=_tex_words(normalizer)
             ),
-            StreamingNormalizer(normalizer),
-            SentenceSplitter(self._options.max_segment_chars, first),
-            self._trace,
+            self._scripts(style, language),
+            self._new_splitter,
+            lambda own: StreamingNormalizer(normalizer if own is None else self._normalizers(own)),
+            trace=self._trace,
         )
 
-    def _to_segments(self, run: _StyledRun, cuts: Iterable[SentencePart]) -> Iterator[Segment]:
-        for cut in cuts:
+    def _scripts(self, style: SpeakingStyle, language: str) -> ScriptSplitter:
+        if self._options.scripts is None or style.voice is not None:
+            language = ""  # what the markup's own voice speaks is not known here
+        return ScriptSplitter(
+            language,
+            self._options.scripts or ScriptMode.SWITCH,
+            speaks=self._speaks,
+            protected=self._protected,
+        )
+
+    def _new_splitter(self) -> SentenceSplitter:
+        first = NEVER_CUT if self._has_segment else self._options.first_segment
+        return SentenceSplitter(self._options.max_segment_chars, first)
+
+    def _to_segments(self, cuts: Iterable[_StyledPart]) -> Iterator[Segment]:
+        for style, cut in cuts:
             if cut.is_speakable:
-                yield self._segment(run.style, cut.render(self._options.auto_punctuation))
+                yield self._segment(style, cut.render(self._options.auto_punctuation))
             if cut.ends_sentence:
                 self._pauses.end_sentence()
             if cut.ends_line:
@@ -305,50 +333,92 @@ def _tex_words(normalizer: TextNormalizer) -> TexWords:
 
 
 class _StyledRun:
-    """The stages behind the markup, for consecutive text of one style."""
+    """The stages behind the markup, for consecutive text of one style.
+
+    Words in another script are read as text of their language, in the same style otherwise.
+    """
 
     def __init__(
         self,
         style: SpeakingStyle,
         cleaner: TextCleaner,
-        normalizer: StreamingNormalizer,
-        splitter: SentenceSplitter,
+        scripts: ScriptSplitter,
+        new_splitter: Callable[[], SentenceSplitter],
+        new_normalizer: Callable[[str | None], StreamingNormalizer],
+        *,
         trace: TextTrace,
     ) -> None:
         self.style = style
         self._cleaner = cleaner
-        self._normalizer = normalizer
-        self._splitter = splitter
+        self._scripts = scripts
+        self._new_splitter = new_splitter
+        self._normalizers = _Normalizers(new_normalizer)
         self._trace = trace
+        self._language: str | None = None
+        """That of the words read last, if they are in another script than the text."""
+        self._normalizer = self._normalizers[None]
+        self._splitter = new_splitter()
         self.before = ""
         """The end of the text so far, as it was written."""
 
-    def feed(self, text: str) -> Iterator[SentencePart]:
+    def feed(self, text: str) -> Iterator[_StyledPart]:
         self.before = (self.before + text)[-_BEFORE_CHARS:]
-        yield from self._normalize(self._cleaner.feed(text))
+        yield from self._clean(self._cleaner.feed(text))
 
-    def feed_block(self, block: str) -> Iterator[SentencePart]:
+    def feed_block(self, block: str) -> Iterator[_StyledPart]:
         self.before = (self.before + block)[-_BEFORE_CHARS:]
-        yield from self._normalize(self._cleaner.feed_block(block))
+        yield from self._clean(self._cleaner.feed_block(block))
 
-    def flush(self, *, word_over: bool) -> Iterator[SentencePart]:
-        yield from self._normalize(self._cleaner.flush())
+    def flush(self, *, word_over: bool) -> Iterator[_StyledPart]:
+        yield from self._clean(self._cleaner.flush())
+        yield from self._read(self._scripts.flush())
         if word_over:
             yield from self._split(self._normalizer.flush())
-        yield from self._splitter.flush(word_over=word_over)
+        yield from self._styled(self._splitter.flush(word_over=word_over))
 
-    def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
-        yield from self._normalize(self._cleaner.finish())
-        yield from self._split(self._normalizer.finish())
-        yield from self._splitter.finish(ends_sentence=ends_sentence)
+    def finish(self, *, ends_sentence: bool = True) -> Iterator[_StyledPart]:
+        yield from self._clean(self._cleaner.finish())
+        yield from self._read(self._scripts.finish())
+        yield from self._finish_language(ends_sentence=ends_sentence)
 
-    def _normalize(self, cleaned: Iterable[TextPiece]) -> Iterator[SentencePart]:
+    def _clean(self, cleaned: Iterable[TextPiece]) -> Iterator[_StyledPart]:
         for piece in cleaned:
             self._trace.cleaned.append(piece.text)
-            yield from self._split(self._normalizer.feed(piece))
-        yield from self._splitter.lookahead(self._normalizer.begun)
+            yield from self._read(self._scripts.feed(piece))
+        yield from self._styled(self._splitter.lookahead(self._normalizer.begun))
 
-    def _split(self, normalized: Iterable[TextPiece]) -> Iterator[SentencePart]:
+    def _read(self, pieces: Iterable[ScriptedPiece]) -> Iterator[_StyledPart]:
+        for scripted in pieces:
+            if scripted.language != self._language:
+                yield from self._finish_language(ends_sentence=None)
+                self._language = scripted.language
+                self._normalizer = self._normalizers[scripted.language]
+                self._splitter = self._new_splitter()
+            yield from self._split(self._normalizer.feed(scripted.piece))
+
+    def _finish_language(self, *, ends_sentence: bool | None) -> Iterator[_StyledPart]:
+        """Yield what is left; `ends_sentence` as in `SentenceSplitter.finish`."""
+        yield from self._split(self._normalizer.finish())
+        yield from self._styled(self._splitter.finish(ends_sentence=ends_sentence))
+
+    def _split(self, normalized: Iterable[TextPiece]) -> Iterator[_StyledPart]:
         for piece in normalized:
             self._trace.normalized.append(piece.text)
-            yield from self._splitter.add(piece)
+            yield from self._styled(self._splitter.add(piece))
+
+    def _styled(self, parts: Iterable[SentencePart]) -> Iterator[_StyledPart]:
+        language = self._language
+        style = self.style if language is None else replace(self.style, language=language)
+        return ((style, part) for part in parts)
+
+
+class _Normalizers(dict[str | None, StreamingNormalizer]):
+    """Normalizers by language, each made when it is first needed; None is the language of the text."""
+
+    def __init__(self, make: Callable[[str | None], StreamingNormalizer]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, language: str | None) -> StreamingNormalizer:
+        made = self[language] = self._make(language)
+        return made

@@ -172,14 +172,19 @@ class SentenceSplitter:
         """Yield what can be spoken already; unless `word_over`, the last word may go on and is kept."""
         yield from self._detect()
         end = len(self._pending) if word_over else _finished_words_end(self._pending)
-        ends_sentence = _TERMINAL_RE.match(self._pending[:end].rstrip(_CLOSERS)[-1:]) is not None
+        ends_sentence = _ends_with_stop(self._pending[:end])
         if self._cut_before(end, ends_sentence=ends_sentence).is_speakable:
             yield from self._cut_and_reset(end, ends_sentence=ends_sentence)
 
-    def finish(self, *, ends_sentence: bool = True) -> Iterator[SentencePart]:
-        """Yield the rest; without `ends_sentence` its sentence continues after other markup."""
+    def finish(self, *, ends_sentence: bool | None = True) -> Iterator[SentencePart]:
+        """Yield the rest; without `ends_sentence` its sentence continues after other markup.
+
+        With None for it the last mark tells.
+        """
         yield from self._detect()
         if self._pending:
+            if ends_sentence is None:
+                ends_sentence = _ends_with_stop(self._pending)
             yield self._cut(len(self._pending), ends_sentence=ends_sentence)
 
     def _unit_end(self, text: str, start: int) -> int:
@@ -296,6 +301,10 @@ class SentenceSplitter:
     def _gap_at(self, end: int) -> str:
         before, behind = self._pending[:end], self._pending[end:]
         return before[len(before.rstrip()) :] + behind[: len(behind) - len(behind.lstrip())]
+
+
+def _ends_with_stop(text: str) -> bool:
+    return _TERMINAL_RE.match(text.rstrip().rstrip(_CLOSERS)[-1:]) is not None
 
 
 def _for_detector(text: str) -> str:

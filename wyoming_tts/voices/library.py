@@ -184,6 +184,10 @@ class VoiceLibrary:
             return VoiceSpec(self.fallback_voice())
         raise _unavailable(found.name)
 
+    def speaks(self, language: str) -> bool:
+        """Whether an installed voice speaks the language."""
+        return self._best(self._sorted, language) is not None
+
     def installed(self, name: str) -> Voice:
         """Return the installed voice that a name means; there is no fallback.
 

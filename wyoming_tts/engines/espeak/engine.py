@@ -56,6 +56,11 @@ _REGION = re.compile(r"[A-Z]{2}|[0-9]{3}")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 _UNCODED = "mis"
 
+# Chinese characters, of which the library knows only Chinese readings: in Japanese and Korean texts it would
+# say "Chinese letter" for each.
+_HAN = re.compile("[々〆\u2e80-\u2fdf\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]+")
+_CHINESE = frozenset({"cmn", "hak", "yue"})
+
 # The library's mark for a word that is read in another language: `(en)`.
 _LANGUAGE_MARK = re.compile(r"\([a-z][a-z0-9-]*\)")
 
@@ -242,9 +247,12 @@ def _pitch(prosody: Prosody) -> int:
 
 def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], int]:
     """The text in pieces for the library, and the flags by which it reads them."""
-    if has_phoneme_blocks(segment.text):
-        return cut_text_with_phonemes(segment.text, _inventory(identifier)), espeak_process.PHONEMES
-    return cut_text(segment.text), 0
+    text = segment.text
+    if _subtags(identifier)[0] not in _CHINESE:
+        text = _HAN.sub(" ", text)
+    if has_phoneme_blocks(text):
+        return cut_text_with_phonemes(text, _inventory(identifier)), espeak_process.PHONEMES
+    return cut_text(text), 0
 
 
 @lru_cache(maxsize=256)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import EngineOptions, FirstCut, RemoteOptions
+from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions
 from wyoming_tts.engines.remote.lists import (
     ATTRIBUTION_PREFIX,
     ListedVoice,
@@ -50,7 +50,7 @@ _PROBE_TIMEOUT = 10.0
 class RemoteEngine:
     """The voices of other servers, over HTTP or Wyoming; `aclose` closes the connections."""
 
-    name = "remote"
+    name = REMOTE_ENGINE
 
     def __init__(self, options: EngineOptions) -> None:
         """Take the addresses; nothing is connected. It reads certificates: construct it on a worker."""
