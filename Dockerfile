@@ -8,10 +8,12 @@
 #   MIRROR   a Debian mirror in place of the base's own package sources
 #   INDEX    a Python package index in place of PyPI
 #   PAGE     false leaves out the web page and what it alone needs
+#   MISAKI   false leaves out what Kokoro's Japanese and Mandarin voices need, most of it a Japanese dictionary
 # A certificate bundle for an index behind a proxy of your own is given as the build secret `ca`. None of these is
 # in the image's files in the end; its history names the mirror.
 ARG BASE=debian:trixie-slim
 ARG PAGE=true
+ARG MISAKI=true
 
 
 FROM ${BASE} AS python
@@ -30,7 +32,10 @@ RUN --mount=type=bind,source=script/debian-packages,target=/mnt/debian-packages 
 WORKDIR /build
 ARG INDEX=""
 ARG PAGE
-COPY pyproject.toml script/image_packages.py deploy/image/server.txt deploy/image/page.txt deploy/image/build.txt ./
+ARG MISAKI
+COPY pyproject.toml script/image_packages.py deploy/image/server.txt deploy/image/page.txt deploy/image/misaki.txt deploy/image/build.txt ./
+# Of what misaki.txt names some is published as sources alone, and misaki declares that it is for older Pythons,
+# because of what it needs for English.
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     set -eu; \
     export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_REQUIRE_HASHES=1; \
@@ -39,7 +44,9 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     python3 -m venv --without-pip /opt/wyoming-tts; \
     [ "$PAGE" = true ] || : > page.txt; \
     pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-deps --no-compile --requirement server.txt --requirement page.txt; \
-    pip install --break-system-packages --only-binary :all: --no-deps --no-compile --target /build/backend --requirement build.txt
+    pip install --break-system-packages --only-binary :all: --no-deps --no-compile --target /build/backend --requirement build.txt; \
+    [ "$MISAKI" != true ] || PYTHONPATH=/build/backend pip --python /opt/wyoming-tts/bin/python install \
+        --no-build-isolation --ignore-requires-python --no-deps --no-compile --requirement misaki.txt
 COPY docs/licences.md LICENSE /opt/wyoming-tts/
 COPY README.md LICENSE ./
 COPY voices voices

@@ -37,6 +37,17 @@ NEVER_LOADED = (
     "pygments/lexers/_*_builtins.py",
 )
 """Paths below `site-packages`, found by running the server, its page and its tests without them."""
+NEVER_LOADED_OF_MISAKI = (
+    "jieba/analyse",
+    "jieba/lac_small",  # needs PaddlePaddle
+    "misaki/data/gb_*.json",  # for English, as are the next
+    "misaki/data/us_*.json",
+    "misaki/data/vi_*",  # for Vietnamese
+    "misaki/g2pkc",  # for Korean
+    "misaki/vi_cleaner",
+    "unidic_lite/dicdir/unidic-mecab.pdf",
+)
+"""The same, of what Kokoro's Japanese and Mandarin need."""
 LEAST_SHARED = 8192
 """Bytes; links to smaller files would save nothing."""
 
@@ -70,7 +81,7 @@ def share(packages: Path) -> int:
 
 
 def _unloaded(packages: Path) -> list[Path]:
-    found = [path for pattern in NEVER_LOADED for path in packages.glob(pattern)]
+    found = [path for pattern in (*NEVER_LOADED, *NEVER_LOADED_OF_MISAKI) for path in packages.glob(pattern)]
     return [*found, *_of_every_package(packages)]
 
 

@@ -10,34 +10,44 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
 
 from script import lock
 
 DOCUMENT = lock.ROOT / "docs" / "licences.md"
 READ_FROM_FILES: Mapping[str, str] = {
+    "addict": "MIT",
     "audioop-lts": "PSF-2.0",
     "brotli": "MIT",
     "certifi": "MPL-2.0",
     "cloudpickle": "BSD-3-Clause",
+    "cn2an": "MIT",
     "dlinfo": "MIT",
     "emoji": "BSD-3-Clause",
     "espeakng-loader": "MIT AND GPL-3.0-or-later",  # with espeak-ng itself
     "flatbuffers": "Apache-2.0",
+    "fugashi": "MIT AND BSD-3-Clause",  # with MeCab itself
     "groovy": "MIT",
     "h11": "MIT",
     "httpx": "BSD-3-Clause",
     "huggingface-hub": "Apache-2.0",
     "ifaddr": "MIT",
+    "jaconv": "MIT",
+    "jieba": "MIT",
     "jinja2": "BSD-3-Clause",
     "kokoro-onnx": "MIT",
     "markdown-it-py": "MIT",
     "mdurl": "MIT",
+    "misaki": "Apache-2.0",
     "onnxruntime": "MIT",
+    "ordered-set": "MIT",
     "pathvalidate": "MIT",
     "phonemizer": "GPL-3.0-or-later",
     "piper-tts": "GPL-3.0-or-later",
+    "proces": "MIT",
     "protobuf": "BSD-3-Clause",
     "pydub": "MIT",
+    "pypinyin": "MIT",
     "pytz": "MIT",
     "pyyaml": "MIT",
     "rich": "MIT",
@@ -52,10 +62,18 @@ READ_FROM_FILES: Mapping[str, str] = {
     "tqdm": "MPL-2.0 AND MIT",
     "tzdata": "Apache-2.0",
     "unicode-rbnf": "MIT",
+    "unidic-lite": "MIT AND BSD-3-Clause",  # with UniDic itself, which is also under GPL and LGPL
     "watchfiles": "MIT",
     "wyoming": "MIT",
 }
 """SPDX expression by normalized package name."""
+
+PARTS: Mapping[str, Path] = {
+    "the server": lock.SERVER,
+    "the page": lock.PAGE,
+    "Kokoro's Japanese and Mandarin": lock.MISAKI,
+}
+"""The lock files, by what their packages are for."""
 
 _HEADING = """# Licences of what the image brings
 
@@ -75,7 +93,7 @@ def main() -> int:
     """Write the document."""
     rows = [
         f"| {name} | {licence_of(name)} | {part} |"
-        for part, path in (("the server", lock.SERVER), ("the page", lock.PAGE))
+        for part, path in PARTS.items()
         for name in lock.locked_names(path)
     ]
     DOCUMENT.write_text(_HEADING + "\n".join(rows) + "\n", "utf-8")

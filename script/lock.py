@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "deploy" / "image"
 SERVER = LOCKS / "server.txt"
 PAGE = LOCKS / "page.txt"
+MISAKI = LOCKS / "misaki.txt"
 BUILD = LOCKS / "build.txt"
 PAGE_ALONE = frozenset(["gradio"])
 """Requirements that only the page imports; without them, their own requirements are left out too."""
@@ -29,16 +30,20 @@ _PYTHONS = (
     {"python_version": "3.12", "python_full_version": "3.12.0"},
     {"python_version": "3.13", "python_full_version": "3.13.0"},
 )
+_OF_WHEELS = ("--universal", "--only-binary", ":all:")
+_OF_SOURCES = ("--python-platform", "linux")  # some are published as sources alone
 _HEADER = "# {what}. Written by script/lock.py.\n"
 
 
 def main() -> int:
-    """Write the three files."""
+    """Write the files."""
     server = _lock(requirements(page=False))
     page = _lock(requirements(page=True))
     _write(SERVER, "What the server needs", server)
     _write(PAGE, "What the page needs besides", {row: page[row] for row in page if row not in server})
-    _write(BUILD, "What the wheel is built with", _lock(build_requirements()))
+    misaki = _lock(misaki_requirements(), options=_OF_SOURCES)
+    _write(MISAKI, "What Kokoro's Japanese and Mandarin need", _without(server, misaki))
+    _write(BUILD, "What the wheels are built with", _lock(build_requirements()))
     return 0
 
 
@@ -48,10 +53,19 @@ def requirements(*, page: bool) -> list[str]:
     return [each for each in dependencies if page or package_name(each) not in PAGE_ALONE]
 
 
+def misaki_requirements() -> list[str]:
+    """Return what the extra `misaki` requires, for every Python.
+
+    misaki declares itself unfit for Python 3.13, because of what it needs for English, which is not used.
+    """
+    extras: dict[str, list[str]] = _pyproject()["project"]["optional-dependencies"]  # type: ignore[index]
+    return [each.partition(";")[0] for each in extras["misaki"]]
+
+
 def build_requirements() -> list[str]:
-    """Return what builds the wheel."""
+    """Return what builds the wheel, and the packages for misaki that are published as sources alone."""
     build: list[str] = _pyproject()["build-system"]["requires"]  # type: ignore[index]
-    return build
+    return [*build, "setuptools"]
 
 
 def package_name(requirement: str) -> str:
@@ -68,12 +82,18 @@ def _pyproject() -> dict[str, object]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-def _lock(wanted: Sequence[str]) -> dict[str, str]:
+def _without(rows: Mapping[str, str], of: Mapping[str, str]) -> dict[str, str]:
+    """Return the rows of packages that none of the others is of."""
+    names = set(map(package_name, rows))
+    return {row: hashes for row, hashes in of.items() if package_name(row) not in names}
+
+
+def _lock(wanted: Sequence[str], *, options: Sequence[str] = _OF_WHEELS) -> dict[str, str]:
     """Return each pinned requirement, with its environment marker, and its digests' lines."""
     command = (
         *(shutil.which("uv", path=Path(sys.executable).parent) or "uv", "pip", "compile", "-", "--quiet"),
         *("--constraint", str(ROOT / "constraints.txt"), "--no-config", "--no-header", "--no-annotate"),
-        *("--universal", "--python-version", "3.12", "--only-binary", ":all:", "--generate-hashes"),
+        *("--python-version", "3.12", "--generate-hashes", *options),
     )
     run = subprocess.run(command, input="\n".join(wanted), text=True, check=True, stdout=subprocess.PIPE)  # noqa: S603
     compiled = run.stdout

@@ -134,6 +134,17 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusableVoice:
+    """A voice whose files are installed, but which cannot speak, as something else is missing."""
+
+    voice: Voice
+    reason: str
+    """As a clause about the voice: `it needs the package misaki`."""
+    hint: str
+    """What to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceSpec:
     """A request resolved to one installed voice and one speaker of it."""
 
@@ -218,6 +229,9 @@ class Utterance:
     """Sample rate of the audio in Hz, within SAMPLE_RATE_RANGE; None takes the voice's own."""
     start: Start | None = None
     """When its first audio is handed over; None takes the server's setting."""
+    leading_silence: float | None = None
+    """Seconds of silence before its first audio, within LEADING_SILENCE_RANGE; None takes the server's
+    setting."""
     peer: str = ""
     """Address of the client. Places among the streams are shared fairly between addresses; empty for this
     process."""
@@ -231,9 +245,6 @@ class Utterance:
         cls,
         text: str,
         *,
-    leading_silence: float | None = None
-    """Seconds of silence before its first audio, within LEADING_SILENCE_RANGE; None takes the server's
-    setting."""
         voice: VoiceRequest | None = None,
         prosody: Prosody = Prosody(),
         text_format: TextFormat = TextFormat.PLAIN,

@@ -12,9 +12,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from script import licences, lock
+from wyoming_tts.engines.kokoro.misaki import needed_parts
+from wyoming_tts.engines.kokoro.names import BY_TAG, KokoroLanguage
 
 _CONSTRAINTS = (lock.ROOT / "constraints.txt").read_text("utf-8")
-_LOCKS = (lock.SERVER, lock.PAGE, lock.BUILD)
+_LOCKS = (lock.SERVER, lock.PAGE, lock.MISAKI, lock.BUILD)
 
 
 def packages(path: Path) -> dict[str, list[str]]:
@@ -60,16 +62,29 @@ def test_the_page_adds_gradio_and_what_it_requires_and_nothing_twice() -> None:
     assert not names(lock.SERVER) & names(lock.PAGE)
 
 
+def test_japanese_and_mandarin_are_locked_for_every_python_with_all_that_they_require() -> None:
+    """misaki itself declares that it is not for Python 3.13, which the image has."""
+    rows = lock.MISAKI.read_text("utf-8")
+    needed = {lock.package_name(each) for each in lock.misaki_requirements()}
+    assert needed <= names(lock.MISAKI) | names(lock.SERVER)
+    assert not names(lock.MISAKI) & (names(lock.SERVER) | names(lock.PAGE))
+    assert ";" not in rows
+    assert {part for language in BY_TAG.values() for part in module_packages(language)} <= names(lock.MISAKI)
+
+
+def module_packages(language: KokoroLanguage) -> set[str]:
+    return {str(canonicalize_name(part)) for part in needed_parts(language)}
+
+
 def test_the_build_is_locked_with_its_backend() -> None:
     assert {lock.package_name(each) for each in lock.build_requirements()} <= names(lock.BUILD)
 
 
 def test_the_licence_list_names_every_package_of_the_image_with_its_licence() -> None:
     document = licences.DOCUMENT.read_text("utf-8")
-    rows = re.findall(r"^\| ([\w.-]+) \| (.+) \| the (server|page) \|$", document, re.MULTILINE)
+    rows = re.findall(r"^\| ([\w.-]+) \| (.+) \| (\S.*) \|$", document, re.MULTILINE)[1:]
     assert [(name, part) for name, _, part in rows] == [
-        *((name, "server") for name in lock.locked_names(lock.SERVER)),
-        *((name, "page") for name in lock.locked_names(lock.PAGE)),
+        (name, part) for part, path in licences.PARTS.items() for name in lock.locked_names(path)
     ]
     for name, licence, _ in rows:
         assert licence == licences.licence_of(name)

@@ -16,6 +16,7 @@ import { player } from "./player.js";
  * @property {string} quality
  * @property {string} gender
  * @property {string} description
+ * @property {string} problem why it cannot speak although its files are here; empty for any other voice
  * @property {string} licence
  * @property {string} sample
  * @property {number} speakers
@@ -316,6 +317,7 @@ class VoiceList {
   #factsOf(voice) {
     const size = voice.size ? this.#size(voice.size) : "";
     const facts = [this.#languageName(voice.language), voice.engine, voice.quality, size];
+    if (voice.problem) facts.push(voice.problem);
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
     if (voice.licence) facts.push(voice.licence);
@@ -325,6 +327,7 @@ class VoiceList {
   /** @param {Voice} voice */
   #actionsOf(voice) {
     const { name } = voice;
+    if (voice.problem) return []; // its files are here
     if (!voice.is_installed) {
       const disabled = downloadingIn(this.#latest).has(name);
       return [

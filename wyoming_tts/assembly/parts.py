@@ -44,7 +44,7 @@ from wyoming_tts.voices.blends.voices import BlendedVoice, BlendResolver, Cached
 from wyoming_tts.voices.blends.yaml_format import load_presets
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, CurrentCatalogue, data_directory
 from wyoming_tts.voices.download.service import DownloadService
-from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary, list_installed_voices
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary, list_installed_voices, list_unusable_voices
 from wyoming_tts.voices.names import NameRules
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 from wyoming_tts.workers import Workers
@@ -106,11 +106,15 @@ class Parts:
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
             look = partial(list_installed_voices, engines, known=self.known, before=self.library.voices)
             voices = await self.workers.run_blocking(look)
-            enabled = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
+            unusable = await self.workers.run_blocking(partial(list_unusable_voices, engines, self.known))
             self.library.replace(
-                voice for voice in voices if self.settings.engine == "auto" or voice.engine in enabled
+                filter(self._is_enabled, voices), (each for each in unusable if self._is_enabled(each.voice))
             )
             self.loaded.evict_outdated(voices)
+
+    def _is_enabled(self, voice: Voice) -> bool:
+        enabled = {EMBEDDED_ENGINE, REMOTE_ENGINE, self.settings.engine}
+        return self.settings.engine == "auto" or voice.engine in enabled
 
 
 def make_workers(settings: Settings, lookahead: Lookahead | None = None) -> Workers:
@@ -243,7 +247,9 @@ def _make_library(settings: Settings, catalogue: CurrentCatalogue, blends: Cache
         default=DefaultVoice(settings.voice, settings.speaker),
         embedded_engine=EMBEDDED_ENGINE,
         catalogue=lambda: catalogue.current.voices,
-        rules=NameRules(voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.voices)),
+        rules=NameRules(
+            voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.blendable)
+        ),
     )
     return library
 

@@ -63,7 +63,10 @@ def detail_fields(entry: InventoryEntry, inventory: Inventory) -> dict[str, Any]
             "attribution": f"{voice.attribution.name}, {voice.attribution.url}",
             "files": [_file_facts(path) for path in voice.files],
         }
-    fields["problems"] = [reason for path, reason in inventory.broken if path.stem == entry.name]
+    fields["problems"] = [
+        *(reason for path, reason in inventory.broken if path.stem == entry.name),
+        *(f"{each.reason}. {each.hint}" for each in inventory.unusable if each.voice.name == entry.name),
+    ]
     return fields
 
 

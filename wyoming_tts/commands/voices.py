@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -79,7 +80,8 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     if not shown:
         raise UnknownVoice(_no_match_message(arguments), hint="Leave out the filters to see all voices.")
     if arguments.json:
-        print_json({"voices": [summary_fields(entry) for entry in shown], "broken": _broken(inventory)})
+        voices = [summary_fields(entry) for entry in shown]
+        print_json({"voices": voices, "broken": _broken(inventory), "unusable": _unusable(inventory)})
         return 0
     print_table(
         ("Name", "Language", "Engine", "Here", "Speakers", "Size"),
@@ -87,6 +89,8 @@ def _list(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     for path, reason in inventory.broken:
         print_note(f"Left out: {path}: {reason}")
+    for reason, group in groupby(inventory.unusable, key=lambda each: f"{each.reason}. {each.hint}"):
+        print_note(f"Left out: {', '.join(each.voice.name for each in group)}: {reason}")
     return 0
 
 
@@ -108,6 +112,12 @@ def _no_match_message(arguments: argparse.Namespace) -> str:
 
 def _broken(inventory: Inventory) -> list[dict[str, str]]:
     return [{"path": str(path), "reason": reason} for path, reason in inventory.broken]
+
+
+def _unusable(inventory: Inventory) -> list[dict[str, str]]:
+    return [
+        {"name": each.voice.name, "reason": each.reason, "hint": each.hint} for each in inventory.unusable
+    ]
 
 
 # -- download -----------------------------------------------------------------------------------
@@ -355,7 +365,9 @@ async def _load_inventory(settings: Settings) -> Inventory:
     settings = settings.model_copy(update={"engine": "auto"})
     async with open_workers(settings) as workers, assemble(settings, workers) as parts:
         broken = [each for engine in parts.engines.values() for each in getattr(engine, "broken", ())]
-        return Inventory(parts.library.names, tuple(broken), _directories(parts.settings))
+        return Inventory(
+            parts.library.names, tuple(broken), _directories(parts.settings), parts.library.unusable
+        )
 
 
 def _directories(settings: Settings) -> tuple[Path, ...]:

@@ -285,7 +285,8 @@ class Engine(Protocol):
     def installed(self) -> Sequence[Voice]:
         """The voices that can speak now. Reads files: called on a worker.
 
-        A broken voice is left out, with one warning in the log that names the file and the reason.
+        A broken voice is left out, with one warning in the log that names the file and the reason. An engine
+        may list those in `broken`, and in `unusable` voices whose files are sound but lack something else.
         """
         ...
 

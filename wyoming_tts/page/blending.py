@@ -328,7 +328,7 @@ class BlendService:
         return next((each.received for each in downloads.status() if each.voice == MODEL_VOICE), None)
 
     def _kokoro_voices(self) -> Iterable[Voice]:
-        return (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
+        return (voice for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE)
 
     def _mixable(self, voice: Voice, imported: Iterable[str]) -> MixableVoice:
         if voice.version is None:

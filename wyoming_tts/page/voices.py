@@ -60,6 +60,8 @@ class VoiceRow:
     is_default: bool
     is_removable: bool
     description: str
+    problem: str
+    """Why it cannot speak although its files are here, and what to do about it; empty for any other voice."""
     gender: str
     licence: str
     sample: str
@@ -229,12 +231,13 @@ class VoiceService:
         parts = self._parts
         broken = (each for engine in parts.engines.values() for each in getattr(engine, "broken", ()))
         directories = dict.fromkeys([*parts.settings.data_dir, parts.settings.download_dir])
-        return Inventory(parts.library.names, tuple(broken), tuple(directories))
+        return Inventory(parts.library.names, tuple(broken), tuple(directories), parts.library.unusable)
 
     def _read_view(self, inventory: Inventory, default: str, revision: int) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
-        rows = (_row(entry, sizes, users, default) for entry in inventory.entries())
+        problems = {each.voice.name: f"{each.reason}. {each.hint}" for each in inventory.unusable}
+        rows = (_row(entry, sizes, users, default, problems) for entry in inventory.entries())
         directory = self._parts.settings.download_dir
         return VoicesView(
             revision,
@@ -263,7 +266,11 @@ class VoiceService:
 
 
 def _row(
-    entry: InventoryEntry, sizes: Mapping[Path, int], users: Counter[tuple[Path, ...]], default: str
+    entry: InventoryEntry,
+    sizes: Mapping[Path, int],
+    users: Counter[tuple[Path, ...]],
+    default: str,
+    problems: Mapping[str, str],
 ) -> VoiceRow:
     voice, known = entry.voice, entry.catalogue_voice
     in_name = _QUALITY.search(entry.name)
@@ -281,6 +288,7 @@ def _row(
         is_default=entry.name == default,
         is_removable=voice is not None and bool(voice.files) and not derived,
         description=voice.description if voice else "",
+        problem=problems.get(entry.name, ""),
         gender=(known.gender or "") if known else "",
         licence=(known.licence or "") if known else "",
         sample=sample_sentence(entry.language),

@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from wyoming_tts import __version__
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
-from wyoming_tts.speech import Utterance, Voice
+from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
 from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
 from wyoming_tts.voices.blends.mixing import Blend
@@ -54,7 +55,8 @@ class ServerSpeechService:
         library = self._parts.library
         if self._offered_for is not library.voices:
             self._offered_for = library.voices
-            self._offered = tuple(map(_offered, library.voices))
+            unusable = map(_offered_as_unusable, library.unusable)
+            self._offered = (*map(_offered, library.voices), *unusable)
         if self._parts.settings.offline:
             return self._offered
         downloadable = map(_offered_from_catalogue, library.downloadable)
@@ -71,7 +73,7 @@ class ServerSpeechService:
                 "No Kokoro voice is installed, so there is nothing to blend.",
                 hint="Download one first: `wyoming-tts voices download af_heart`.",
             )
-        mixed = parts.blends.voice(canonical, parts.library.voices)
+        mixed = parts.blends.voice(canonical, parts.library.blendable)
         if mixed is None:
             raise parts.library.names.unknown_error(canonical)
         if name is None:
@@ -83,7 +85,7 @@ class ServerSpeechService:
         return _offered(parts.library.installed(name))
 
     def _blendable(self) -> list[str]:
-        return [voice.name for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE]
+        return [voice.name for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE]
 
     def health(self) -> ServiceHealth:
         """As for `SpeechService.health`."""
@@ -184,6 +186,11 @@ def _offered(voice: Voice) -> AvailableVoice:
         speakers=tuple(voice.speakers),
         sample_rate=voice.sample_rate,
     )
+
+
+def _offered_as_unusable(unusable: UnusableVoice) -> AvailableVoice:
+    problem = f"{unusable.reason}. {unusable.hint}"
+    return replace(_offered(unusable.voice), is_installed=False, problem=problem)
 
 
 def _offered_from_catalogue(voice: CatalogueVoice) -> AvailableVoice:

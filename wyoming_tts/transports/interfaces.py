@@ -50,7 +50,9 @@ class AvailableVoice:
     sample_rate: int | None = None
     """Hz; None where it is unknown until the voice is installed."""
     is_installed: bool = True
-    """False: it is downloaded when a client requests it."""
+    """False: it is downloaded when a client requests it, unless there is a problem."""
+    problem: str = ""
+    """Why it cannot speak although its files are there, and what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)

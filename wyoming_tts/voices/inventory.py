@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from wyoming_tts.languages import LanguageTag
-from wyoming_tts.speech import Voice
+from wyoming_tts.speech import UnusableVoice, Voice
 from wyoming_tts.voices.catalogue import (
     BLENDING_ENGINE,
     CatalogueVoice,
@@ -68,6 +68,8 @@ class Inventory:
     """Files that look like a voice but cannot be used, each with the reason."""
     directories: tuple[Path, ...]
     """The directories that are searched for voices."""
+    unusable: tuple[UnusableVoice, ...] = ()
+    """Installed voices that cannot speak."""
 
     @property
     def voices(self) -> Sequence[Voice]:

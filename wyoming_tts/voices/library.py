@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
-from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.names import NameResolver, NameRules, ResolvedName, fold_case, shorten_name
+from wyoming_tts.voices.names import NameIndex, NameResolver, NameRules, ResolvedName, fold_case, shorten_name
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ class VoiceLibrary:
         self._rules = rules or NameRules()
         self._missing_voice_hook: MissingVoiceHook = self._refuse_missing
         self._sorted: tuple[Voice, ...] = ()
+        self._unusable: tuple[UnusableVoice, ...] = ()
+        self._unusable_names = NameIndex[UnusableVoice](())
         self._resolver = self._resolver_for(self._default)
         self._warned_of: set[str] = set()
 
@@ -105,7 +108,7 @@ class VoiceLibrary:
     @property
     def downloadable(self) -> tuple[CatalogueVoice, ...]:
         """The voices of the catalogue that are not installed, sorted by name."""
-        here = {voice.name for voice in self._sorted}
+        here = {voice.name for voice in self.blendable}
         absent = (voice for voice in self._catalogue() if voice.name not in here)
         return tuple(sorted(absent, key=lambda voice: voice.name))
 
@@ -131,8 +134,20 @@ class VoiceLibrary:
         found = self.names.find_exact(name)
         return found is not None and found.voice is not None
 
-    def replace(self, voices: Iterable[Voice]) -> None:
+    @property
+    def blendable(self) -> tuple[Voice, ...]:
+        """The voices that blends can be made of: those that cannot speak by themselves included."""
+        return (*self._sorted, *(each.voice for each in self._unusable))
+
+    @property
+    def unusable(self) -> tuple[UnusableVoice, ...]:
+        """The voices that are installed but cannot speak."""
+        return self._unusable
+
+    def replace(self, voices: Iterable[Voice], unusable: Iterable[UnusableVoice] = ()) -> None:
         """Replace all voices; of two with one name the first stays."""
+        self._unusable = tuple(unusable)
+        self._unusable_names = NameIndex((each.voice.name, each) for each in self._unusable)
         installed: dict[str, Voice] = {}
         for voice in voices:
             installed.setdefault(voice.name, voice)
@@ -155,10 +170,11 @@ class VoiceLibrary:
         Raises:
             UnknownVoice: no voice has the name or several begin with it, none speaks the language, or
                 the voice lacks the speaker.
-            VoiceUnavailable: the voice is in the catalogue but not installed, and no fallback is allowed.
+            VoiceUnavailable: the voice is in the catalogue but not installed, and no fallback is allowed, or
+                it cannot speak.
         """
         missing = self._find_missing(request)
-        if missing is None:
+        if missing is None or self.why_unusable(missing.name):
             return self.resolve_now(request)
         await self._missing_voice_hook(missing.name, may_download=request.may_download)
         if self.is_installed(missing.name):
@@ -178,11 +194,12 @@ class VoiceLibrary:
             return _with_speaker(voice, request.speaker or self._default_speaker(voice))
         found = self._resolve_name(request)
         if found.voice is not None:
+            self._refuse_unusable(found.voice)
             speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
             return _with_speaker(found.voice, speaker)
         if self._is_default(found.name):
             return VoiceSpec(self.fallback_voice())
-        raise _unavailable(found.name)
+        raise self._unavailable(found.name)
 
     def speaks(self, language: str) -> bool:
         """Whether an installed voice speaks the language."""
@@ -194,7 +211,12 @@ class VoiceLibrary:
         Raises:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
-        return _require_installed(self.names.resolve(name))
+        return self._require_usable(self._resolve_known(name))
+
+    def why_unusable(self, name: str) -> str:
+        """Why the voice of that name cannot speak although it is installed; empty for any other voice."""
+        found = self._unusable_names.find(name)
+        return found.reason if found is not None else ""
 
     def resolve_default(self, default: DefaultVoice) -> VoiceSpec:
         """Return the voice and speaker of another default; there is no fallback.
@@ -203,7 +225,7 @@ class VoiceLibrary:
             UnknownVoice, VoiceUnavailable: as for `resolve`.
         """
         found = self._resolver_for(default).resolve(default.name)
-        return _with_speaker(_require_installed(found), found.speaker or default.speaker)
+        return _with_speaker(self._require_usable(found), found.speaker or default.speaker)
 
     def fallback_voice(self, language: str | None = None) -> Voice:
         """Return the embedded voice of a language (None: the default voice's), else the English one.
@@ -222,7 +244,23 @@ class VoiceLibrary:
 
     async def _refuse_missing(self, name: str, *, may_download: bool) -> None:  # noqa: ARG002 - the hook's
         if not self._is_default(name):
-            raise _unavailable(name)
+            raise self._unavailable(name)
+
+    def _unavailable(self, name: str) -> VoiceUnavailable:
+        unusable = self._unusable_names.find(name)
+        return _unavailable(name) if unusable is None else _cannot_speak(name, unusable)
+
+    def _refuse_unusable(self, voice: Voice) -> None:
+        """Refuse a recipe in a language that no voice of its engine can speak."""
+        for unusable in self._unusable:
+            if (unusable.voice.engine, unusable.voice.language) == (voice.engine, voice.language):
+                raise _cannot_speak(voice.name, unusable)
+
+    def _require_usable(self, found: ResolvedName) -> Voice:
+        if found.voice is None:
+            raise self._unavailable(found.name)
+        self._refuse_unusable(found.voice)
+        return found.voice
 
     def _resolver_for(self, default: DefaultVoice) -> NameResolver:
         return NameResolver(self._sorted, self._catalogue(), replace(self._rules, default=default.name))
@@ -248,7 +286,16 @@ class VoiceLibrary:
     def _resolve_name(self, request: VoiceRequest) -> ResolvedName:
         if request.name is None or fold_case(request.name) == fold_case(self._default.name):
             return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
-        return self.names.resolve(request.name)
+        return self._resolve_known(request.name)
+
+    def _resolve_known(self, name: str) -> ResolvedName:
+        """Resolve a name as `names` does, also that of a voice that cannot speak and is in no catalogue."""
+        try:
+            return self.names.resolve(name)
+        except UnknownVoice:
+            if (unusable := self._unusable_names.find(name)) is not None:
+                raise _cannot_speak(name, unusable) from None
+            raise
 
     def _is_default(self, name: str) -> bool:
         """Whether a voice that is not installed is the default one."""
@@ -301,6 +348,15 @@ def list_installed_voices(
     return voices
 
 
+def list_unusable_voices(engines: Iterable[VoiceProvider], known: KnownFiles) -> list[UnusableVoice]:
+    """List what the engines found installed but unable to speak when they were last listed. Blocks."""
+    unusable: Iterable[UnusableVoice] = chain.from_iterable(
+        getattr(engine, "unusable", ()) for engine in engines
+    )
+    stamped = ((each, _with_fingerprint(each.voice, known)) for each in unusable)
+    return [replace(each, voice=voice) for each, voice in stamped if voice is not None]
+
+
 def _with_fingerprint(voice: Voice, known: KnownFiles) -> Voice | None:
     """The voice with its fingerprint; None if a file was deleted meanwhile."""
     stamps = [stamp for path in voice.files if (stamp := known.stamp(path)) is not None]
@@ -310,10 +366,8 @@ def _with_fingerprint(voice: Voice, known: KnownFiles) -> Voice | None:
     return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
 
 
-def _require_installed(found: ResolvedName) -> Voice:
-    if found.voice is None:
-        raise _unavailable(found.name)
-    return found.voice
+def _cannot_speak(name: str, unusable: UnusableVoice) -> VoiceUnavailable:
+    return VoiceUnavailable(f"The voice {name!r} cannot speak: {unusable.reason}.", hint=unusable.hint)
 
 
 def _unavailable(name: str) -> VoiceUnavailable:

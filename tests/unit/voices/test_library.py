@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.speech import Attribution, UnusableVoice, Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueVoice, load_catalogue
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.names import WELL_KNOWN, NameResolver, NameRules
@@ -387,6 +387,50 @@ async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by
     library.replace([*EMBEDDED, make_voice(FAR.name, "de_DE")])
     assert await resolved_name(library, VoiceRequest(FAR.name)) == FAR.name
     assert len(requested_names) == 3
+
+
+def make_library_with_an_unusable_voice(*, default: str = LESSAC) -> VoiceLibrary:
+    """The voice is in the catalogue, and another one is not."""
+    library = make_library_with_voices(default=DefaultVoice(default), blend=blends.get)
+    unusable = [
+        UnusableVoice(make_voice(name, "ja_JP", "kokoro"), "it needs the package misaki", "Install it.")
+        for name in ("jf_alpha", "jf_own")
+    ]
+    library.replace([*EMBEDDED, *KOKORO], unusable)
+    return library
+
+
+blends = {"jf_alpha+jf_own": make_voice("jf_alpha+jf_own", "ja_JP", "kokoro")}
+
+
+@pytest.mark.parametrize("name", ["jf_alpha", "JF-alpha", "jf_alpha#1", "jf_own", "jf_alpha+jf_own"])
+async def test_a_voice_that_cannot_speak_is_refused_with_the_reason_and_what_to_do(name: str) -> None:
+    library = make_library_with_an_unusable_voice()
+
+    async def hook(name: str, *, may_download: bool) -> None:
+        raise AssertionError(f"{name} is asked for, {may_download}")
+
+    library.set_missing_voice_hook(hook)
+    with pytest.raises(VoiceUnavailable, match=r"cannot speak: it needs the package misaki\.") as error:
+        await library.resolve(VoiceRequest(name))
+    assert error.value.hint == "Install it."
+    with pytest.raises(VoiceUnavailable, match="cannot speak"):
+        library.resolve_now(VoiceRequest(name))
+
+
+async def test_a_default_voice_that_cannot_speak_has_a_fallback() -> None:
+    library = make_library_with_an_unusable_voice(default="jf_alpha")
+    assert (await library.resolve(VoiceRequest())).voice.engine == "espeak"
+    assert library.why_unusable("jf_alpha")
+
+
+def test_voices_that_cannot_speak_are_not_listed_but_can_be_blended() -> None:
+    library = make_library_with_an_unusable_voice()
+    assert "jf_alpha" not in [voice.name for voice in library.voices]
+    assert "jf_alpha" not in [voice.name for voice in library.downloadable]
+    assert {"jf_alpha", "jf_own", "af_alloy"} <= {voice.name for voice in library.blendable}
+    library.replace([*EMBEDDED, *KOKORO])
+    assert not library.why_unusable("jf_alpha")
 
 
 def test_the_downloadable_voices_are_those_not_installed() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import zipfile
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,9 +25,15 @@ from wyoming_tts.engines.kokoro.batches import STOPS, last_mark
 from wyoming_tts.engines.kokoro.calibration import calibration_sentences
 from wyoming_tts.engines.kokoro.duration_probe import check_duration
 from wyoming_tts.engines.kokoro.files import FoundFiles, KokoroFiles
-from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
+from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers, how_to_install, missing_parts
 from wyoming_tts.engines.kokoro.model import CutModel, KokoroModel, Speech, WholeModel, is_predictable
-from wyoming_tts.engines.kokoro.names import BY_TAG, description, named_language, spoken_language
+from wyoming_tts.engines.kokoro.names import (
+    BY_TAG,
+    KokoroLanguage,
+    description,
+    named_language,
+    spoken_language,
+)
 from wyoming_tts.engines.kokoro.opening import open_decoder
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
@@ -37,7 +43,7 @@ from wyoming_tts.engines.model_files import BrokenVoice
 from wyoming_tts.engines.onnx import NO_SAMPLES, open_model, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, UnusableVoice, Voice, VoiceSpec
 from wyoming_tts.style_tables import pack_names, read_packed_table
 from wyoming_tts.time_stretch import stretch_steps
 
@@ -80,11 +86,18 @@ class KokoroEngine:
         """The models in memory, by `Voice.model`."""
         self._files = KokoroFiles(options)
         self._misaki = MisakiPhonemizers()
+        self._unusable: tuple[UnusableVoice, ...] = ()
+        self._logged: set[str] = set()
 
     @property
     def broken(self) -> tuple[BrokenVoice, ...]:
         """What the last call of `installed` left out, and why."""
         return self._files.broken
+
+    @property
+    def unusable(self) -> tuple[UnusableVoice, ...]:
+        """The voices that the last call of `installed` left out because their phonemizer is not installed."""
+        return self._unusable
 
     def first_cut(self, voice: Voice, prosody: Prosody) -> FirstCut:
         """As `Engine.first_cut`: a voice in chunks needs no cut, one that waits for batches an early one."""
@@ -95,10 +108,24 @@ class KokoroEngine:
     def installed(self) -> list[Voice]:
         """The voices of the pack, then imported ones, then blends; none without a model and a pack."""
         found = self._files.find()
+        self._unusable = ()
         if found is None:
             return []
         voices = [_voice(name, found) for name in (*sorted(found.names), *found.imported)]
-        return voices + self._blend_voices(found)
+        voices += self._blend_voices(found)
+        reasons = {language: _why_unusable(language) for language in set(map(spoken_language, voices))}
+        self._unusable = tuple(
+            UnusableVoice(voice, reason, how_to_install())
+            for voice in voices
+            if (reason := reasons[spoken_language(voice)])
+        )
+        self._log_once(reasons.values())
+        return [voice for voice in voices if not reasons[spoken_language(voice)]]
+
+    def _log_once(self, reasons: Iterable[str]) -> None:
+        for reason in filter(None, {*reasons} - self._logged):
+            self._logged.add(reason)
+            _LOGGER.info("Some voices of Kokoro are left out: %s. %s", reason, how_to_install())
 
     def _blend_voices(self, found: FoundFiles) -> list[Voice]:
         blends, tables = self._options.kokoro_blends, found.names | found.imported.keys()
@@ -373,6 +400,14 @@ def _sentence_phonemes(phonemes: str) -> int:
     """Length of the whole sentence, at least that of a typical one if `phonemes` are only its beginning."""
     mark = last_mark(phonemes)
     return len(phonemes) if mark and mark in STOPS else max(len(phonemes), TYPICAL_SENTENCE)
+
+
+def _why_unusable(language: KokoroLanguage) -> str:
+    """Why voices of a language cannot speak; empty if they can."""
+    missing = missing_parts(language)
+    if not missing:
+        return ""
+    return f"{language.tag} needs the package misaki ({', '.join(missing)}: not installed)"
 
 
 def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice:

@@ -1,23 +1,36 @@
 """Japanese and Mandarin phonemes by misaki, the package that Kokoro's model was trained with.
 
-It is an optional extra: without it espeak-ng phonemizes these languages, poorly. Words in other alphabets
-go to espeak-ng in any case, because misaki would pass letters on as if they were phonemes.
+It is an optional extra, without which these languages are not spoken: espeak-ng would call every kanji
+"Chinese letter", and write the tones of Mandarin as digits, which the model does not know. Words in other
+alphabets go to espeak-ng in any case, because misaki would pass letters on as if they were phonemes.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Final
 
 from wyoming_tts.engines.kokoro.names import KokoroLanguage
+from wyoming_tts.errors import VoiceUnavailable
 
 _LOGGER = logging.getLogger(__name__)
 
 EXTRA: Final = "wyoming-tts[misaki]"
+
+_PARTS = {
+    "ja": ("misaki", "fugashi", "jaconv", "unidic_lite"),
+    "zh": ("misaki", "cn2an", "jieba", "ordered_set", "pypinyin"),
+}
+"""What the classes below import, or load their dictionaries from."""
+_TOO_NEW = (3, 13)
+"""The Python version from which on misaki declares itself unfit; what it needs for these languages is not."""
 
 # The classes that upstream uses with this model; importing them alone spares what other languages need.
 _CLASSES = {"ja": ("misaki.cutlet", "Cutlet"), "zh": ("misaki.zh", "ZHG2P")}
@@ -28,6 +41,30 @@ _ONE = "一"
 _LETTER = "A-Za-zÀ-ÖØ-öø-ԯ"
 _FOREIGN = re.compile(rf"([{_LETTER}](?:[{_LETTER}0-9'’ -]*[{_LETTER}])?)")
 _GAP_BEFORE_MARK = re.compile(r" +(?=[,.;:!?…”)])")
+
+
+def needed_parts(language: KokoroLanguage) -> tuple[str, ...]:
+    """Modules that the language's phonemizer needs; none if espeak-ng phonemizes it."""
+    return _PARTS.get(language.misaki or "", ())
+
+
+def missing_parts(language: KokoroLanguage) -> tuple[str, ...]:
+    """Those of `needed_parts` that are not installed. Imports none of them."""
+    return tuple(part for part in needed_parts(language) if not _is_installed(part))
+
+
+def how_to_install(version: tuple[int, ...] = sys.version_info[:2]) -> str:
+    """How to install what is missing, for this version of Python."""
+    command = f"pip install '{EXTRA}'"
+    if version < _TOO_NEW:
+        return f"Install it: {command}."
+    return f"Install it: {command}, then pip install --no-deps --ignore-requires-python misaki."
+
+
+def _is_installed(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None
 
 
 class MisakiPhonemizer:
@@ -42,6 +79,8 @@ class MisakiPhonemizer:
         Raises:
             Exception: of any kind, if a package or a dictionary is missing.
         """
+        if language == "ja" and not _is_installed("mojimoji"):
+            sys.modules["mojimoji"] = _width_converter()
         module, name = _CLASSES[language]
         self._g2p: Callable[[str], Any] = getattr(import_module(module), name)()
         # It adds a handler of its own, which would bypass the server's log format and level.
@@ -88,32 +127,49 @@ class MisakiPhonemizer:
         return str(phonemes)
 
 
+def _width_converter() -> ModuleType:
+    """A stand-in for the package mojimoji, of which there are wheels for few machines, by jaconv.
+
+    misaki converts full-width digits and letters to narrow ones with it, and narrow kana to wide ones.
+    """
+    jaconv = import_module("jaconv")
+    module = ModuleType("mojimoji")
+    vars(module).update(
+        zen_to_han=lambda text, *, kana: jaconv.z2h(text, kana=kana, ascii=True, digit=True),
+        han_to_zen=lambda text, *, digit, ascii: jaconv.h2z(text, kana=True, digit=digit, ascii=ascii),  # noqa: A006  # as it is called
+    )
+    return module
+
+
 class MisakiPhonemizers:
-    """misaki for each language that needs it, if it is installed; if not, one warning says so."""
+    """misaki for each language that needs it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._found: dict[str, MisakiPhonemizer | None] = {}
+        self._found: dict[str, MisakiPhonemizer | str] = {}
+        """By language; what went wrong where it could not be loaded."""
 
     def find(self, language: KokoroLanguage) -> MisakiPhonemizer | None:
-        """The language's phonemizer, loaded at its first use; None if espeak-ng has to do it."""
+        """The language's phonemizer, loaded at its first use; None if espeak-ng phonemizes the language.
+
+        Raises:
+            VoiceUnavailable: it cannot be loaded.
+        """
         if language.misaki is None:
             return None
         with self._lock:
             if language.misaki not in self._found:
-                self._found[language.misaki] = _try_load(language, language.misaki)
-            return self._found[language.misaki]
+                self._found[language.misaki] = _try_load(language.misaki)
+            found = self._found[language.misaki]
+        if isinstance(found, str):
+            raise VoiceUnavailable(
+                f"Kokoro cannot speak {language.tag}: misaki cannot be used: {found}.", hint=how_to_install()
+            )
+        return found
 
 
-def _try_load(language: KokoroLanguage, name: str) -> MisakiPhonemizer | None:
+def _try_load(name: str) -> MisakiPhonemizer | str:
     try:
         return MisakiPhonemizer(name)
     except Exception as error:  # noqa: BLE001  # of a package or its dictionary
-        _LOGGER.warning(
-            "Kokoro's pronunciation of %s is poor: misaki cannot be used (%s), so espeak-ng phonemizes it. "
-            "Install %s for a better one.",
-            language.tag,
-            error,
-            EXTRA,
-        )
-        return None
+        return str(error) or type(error).__name__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Body, Query, Response
@@ -70,10 +70,13 @@ class DetailedVoice(NamedVoice):
     description: str
     speakers: list[str] = Field(description="Empty for a single-speaker voice.")
     sample_rate: int | None = Field(description="Hz; null until it is installed.")
+    problem: str = Field(
+        description="Why it cannot speak although its files are here, and what to do; empty for other voices."
+    )
 
 
 class DetailedVoices(BaseModel):
-    """The voices that can be requested, installed ones first."""
+    """The voices that can be requested, installed ones first, and those that cannot speak and why."""
 
     voices: list[DetailedVoice]
 
@@ -131,7 +134,7 @@ def _add_voices(router: APIRouter, service: SpeechService) -> None:
         legacy: Annotated[bool, Query(description="Names only, as older clients expect.")] = False,  # noqa: FBT002
     ) -> Response:
         """List the voices in Kokoro-FastAPI's format."""
-        voices = _sorted(service.voices())
+        voices = _sorted(voice for voice in service.voices() if not voice.problem)
         if legacy:
             return json_response({"voices": [voice.name for voice in voices]})
         return json_response({"voices": [_voice_fields(voice) for voice in voices]})
@@ -170,7 +173,7 @@ def _model_fields(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": _OWNER}
 
 
-def _sorted(voices: Sequence[AvailableVoice]) -> list[AvailableVoice]:
+def _sorted(voices: Iterable[AvailableVoice]) -> list[AvailableVoice]:
     return sorted(voices, key=lambda voice: (not voice.is_installed, voice.name))
 
 
@@ -190,4 +193,5 @@ def _detailed_fields(voice: AvailableVoice) -> dict[str, Any]:
         "description": voice.description,
         "speakers": voice.speakers,
         "sample_rate": voice.sample_rate,
+        "problem": voice.problem,
     }

@@ -242,6 +242,8 @@ class OnDemandDownloads:
             return "downloads are turned off (offline)"
         if engines is not None and voice.engine not in engines:
             return f"its engine {voice.engine} is not in use"
+        if reason := self._library.why_unusable(name):
+            return reason
         return "no engine can use the downloaded files" if name in self._unusable else ""
 
     def _error(self, name: str, pending: PendingVoice | None) -> VoiceUnavailable:

@@ -91,7 +91,6 @@ class TestInstalled:
             "bf_test": ("en_GB", "Test (Kokoro, female)"),
             "ef_test": ("es_ES", "Test (Kokoro, female)"),
             "ff_test": ("fr_FR", "Test (Kokoro, female)"),
-            "zf_test": ("zh_CN", "Test (Kokoro, female)"),
         }
 
     def test_all_voices_share_one_model_and_sample_rate(self, voices: dict[str, Voice]) -> None:
@@ -117,7 +116,8 @@ class TestInstalled:
     ) -> None:
         np.savez(tmp_path / "pack.npz", allow_pickle=False, **{name: np.zeros((1, 1, 256), np.float32)})
         options = EngineOptions(kokoro_model=MODEL, kokoro_voices=tmp_path / "pack.npz")
-        (voice,) = KokoroEngine(options).installed()
+        engine = KokoroEngine(options)
+        (voice,) = engine.installed() or [each.voice for each in engine.unusable]
         assert (voice.name, voice.language, voice.description) == (name, language, description)
 
     def test_model_files_are_found_in_the_data_directories(self, tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ class TestRender:
     @pytest.mark.parametrize(
         ("name", "text", "phonemes"),
         [
-            ("zf_test", "你好，我们走吧！", "niχˈɑu, wˈo mˈən tsˈou pˈɑ!"),
+            ("ff_test", "Bon，oui！", "bˈɔ̃, wˈi!"),
             ("af_test", "The door - open.", "ðə dˈɔːɹ — ˈoʊpən."),
         ],
     )
@@ -385,7 +385,7 @@ class TestRender:
         with pytest.raises(UnknownVoice, match="af_test has no speaker 3"):
             next(loaded.render(Segment("Hello."), spec, Prosody()))
 
-    @pytest.mark.parametrize("name", ["af_test", "bf_test", "ef_test", "ff_test", "zf_test"])
+    @pytest.mark.parametrize("name", ["af_test", "bf_test", "ef_test", "ff_test"])
     def test_the_calibration_text_counts_in_every_language(
         self, loaded: LoadedKokoro, voices: dict[str, Voice], name: str
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -13,8 +14,14 @@ import pytest
 from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.kokoro.engine import KokoroEngine
-from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizer, MisakiPhonemizers
+from wyoming_tts.engines.kokoro.misaki import (
+    MisakiPhonemizer,
+    MisakiPhonemizers,
+    how_to_install,
+    missing_parts,
+)
 from wyoming_tts.engines.kokoro.names import BY_TAG
+from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
 
 MANDARIN, JAPANESE, ENGLISH = BY_TAG["zh_CN"], BY_TAG["ja_JP"], BY_TAG["en_US"]
@@ -36,6 +43,7 @@ class Spells:
             self.lock.release()
 
 
+PARTS = ("cn2an", "fugashi", "jaconv", "jieba", "ordered_set", "pypinyin", "unidic_lite")
 _SOUNDS = {"你": "ni↓", "好": "xau↓", "一": "i→"}
 
 
@@ -46,11 +54,13 @@ def misaki(monkeypatch: pytest.MonkeyPatch) -> None:
         made = ModuleType(f"misaki{module}")
         setattr(made, name or "__path__", Spells if name else [])
         monkeypatch.setitem(sys.modules, made.__name__, made)
+    for part in PARTS:
+        monkeypatch.setitem(sys.modules, part, ModuleType(part))
 
 
 @pytest.fixture
 def no_misaki(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("misaki", "misaki.zh", "misaki.cutlet"):
+    for module in ("misaki", "misaki.zh", "misaki.cutlet", *PARTS):
         monkeypatch.setitem(sys.modules, module, None)
 
 
@@ -117,21 +127,55 @@ class TestWithMisaki:
 
 @pytest.mark.usefixtures("no_misaki")
 class TestWithoutMisaki:
-    def test_the_use_of_misaki_is_logged_once_per_language(self, caplog: pytest.LogCaptureFixture) -> None:
-        phonemizers = MisakiPhonemizers()
-        for language in (MANDARIN, JAPANESE, MANDARIN, ENGLISH, JAPANESE):
-            assert phonemizers.find(language) is None
-        chinese, japanese = (record.getMessage() for record in caplog.records)
-        assert "pronunciation of zh_CN is poor" in chinese
-        assert "pronunciation of ja_JP is poor" in japanese
-        assert "Install wyoming-tts[misaki]" in chinese
-
-    def test_without_misaki_a_voice_uses_espeak_and_loading_logs_it(
+    def test_voices_that_need_it_are_left_out_with_the_reason_and_what_to_install(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert _spoken_phonemes("zf_test", "你好！") == ["niχˈɑu!"]
-        (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
-        assert "zh_CN is poor" in record.getMessage()
+        caplog.set_level(logging.INFO)
+        engine = _engine()
+        for _ in range(2):
+            assert [voice.name for voice in engine.installed()] == [
+                name for name in KOKORO.speakers if name != "zf_test"
+            ]
+        (unusable,) = engine.unusable
+        assert (unusable.voice.name, unusable.voice.language) == ("zf_test", "zh_CN")
+        assert unusable.reason == (
+            "zh_CN needs the package misaki (misaki, cn2an, jieba, ordered_set, pypinyin: not installed)"
+        )
+        assert "pip install 'wyoming-tts[misaki]'" in unusable.hint
+        assert engine.broken == ()
+        (record,) = caplog.records
+        assert "Some voices of Kokoro are left out: zh_CN needs the package misaki" in record.getMessage()
+
+    def test_they_are_listed_once_it_is_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        engine = _engine()
+        engine.installed()
+        for part in ("misaki", *PARTS):
+            monkeypatch.setitem(sys.modules, part, ModuleType(part))
+        assert "zf_test" in [voice.name for voice in engine.installed()]
+        assert engine.unusable == ()
+
+    def test_a_voice_whose_phonemizer_cannot_be_loaded_says_what_to_install(self) -> None:
+        engine = _engine()
+        voice = replace(engine.installed()[0], name="zf_test", language="zh_CN")
+        for _ in range(2):
+            with pytest.raises(VoiceUnavailable, match="cannot speak zh_CN: misaki cannot be used") as error:
+                engine.load(voice)
+            assert "pip install" in error.value.hint
+
+
+def test_how_to_install_it_depends_on_the_version_of_python() -> None:
+    command = "Install it: pip install 'wyoming-tts[misaki]'"
+    assert how_to_install((3, 12)) == f"{command}."
+    assert how_to_install((3, 13)) == (
+        f"{command}, then pip install --no-deps --ignore-requires-python misaki."
+    )
+
+
+def test_what_is_missing_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "misaki", None)
+    assert missing_parts(ENGLISH) == ()
+    assert missing_parts(JAPANESE)[0] == "misaki"
+    assert not {*PARTS} & sys.modules.keys()
 
 
 @pytest.mark.usefixtures("no_misaki")
@@ -140,14 +184,18 @@ def test_english_voices_load_without_a_log_line_about_misaki(caplog: pytest.LogC
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def _spoken_phonemes(name: str, text: str) -> list[str]:
-    engine = KokoroEngine(
+def _engine() -> KokoroEngine:
+    return KokoroEngine(
         EngineOptions(
             kokoro_model=VOICES / "kokoro-tones.onnx",
             kokoro_voices=VOICES / "voices-tones.bin",
             intra_op_threads=1,
         )
     )
+
+
+def _spoken_phonemes(name: str, text: str) -> list[str]:
+    engine = _engine()
     voice = next(voice for voice in engine.installed() if voice.name == name)
     for _ in range(2):
         loaded = engine.load(voice)
