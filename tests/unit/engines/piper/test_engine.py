@@ -158,7 +158,7 @@ class TestInstalled:
             ("custom", {"code": "EN_us"}, "de", "en_US"),
             ("custom", {"code": "", "family": "de", "region": "AT"}, "en", "de_AT"),
             ("custom", {"family": "sv"}, "en", "sv"),
-            ("custom", {"code": 7}, "fr-fr", "fr_FR"),
+            ("custom", {"code": 7}, "fr-be", "fr_BE"),
             ("custom", "en-GB", "de", "en_GB"),
             ("custom", ["en"], "de", "de"),
             ("en_us-mine", None, "de", "en_US"),
@@ -363,8 +363,8 @@ class TestPhonemeSilence:
         voice = _one(tmp_path)
         loaded = PiperEngine(EngineOptions()).load(voice)
         _, one, pause, two, end = loaded.render(Segment("One, two."), VoiceSpec(voice), Prosody())
-        assert [*LOW.said(one), *LOW.said(two)] == ["wˈʌn,", "tˈuː."]
-        assert (len(pause), len(end)) == (voice.sample_rate // 2, voice.sample_rate // 4 + 1)
+        assert [*LOW.said(one), *LOW.said(two)] == ["wˌʌn,", " tˈuː."]
+        assert (len(pause), len(end)) == (voice.sample_rate // 2, round(voice.sample_rate / 4))
         assert not pause.any()
         assert pause.dtype == np.float32
 
@@ -375,13 +375,13 @@ class TestPhonemeSilence:
             PiperEngine(EngineOptions()).load(voice).render(Segment("One, two"), VoiceSpec(voice), Prosody())
         )
         spoken = [LOW.said(step) for step in steps if step.any()]
-        assert spoken == [["wˈʌn,"], ["tˈuː"]]
+        assert spoken == [["wˌʌn,"], ["tˈuː"]]
 
     def test_the_phonemes_are_those_of_the_whole_sentence(self, tmp_path: Path) -> None:
         _copy(tmp_path, "a", edit=_with_silences({" ": 0.1}))
         voice = _one(tmp_path)
         loaded = PiperEngine(EngineOptions()).load(voice)
-        assert loaded.phonemes(Segment("One, two."), VoiceSpec(voice)) == "wˈʌn, tˈuː."
+        assert loaded.phonemes(Segment("One, two."), VoiceSpec(voice)) == "wˌʌn, tˈuː."
 
     @given(
         st.lists(st.sampled_from("ab, ."), max_size=20),
