@@ -41,7 +41,6 @@ CUT = {
     "ellipsis": "So it would seem...| but it is not",
     "small letter behind a stop": "hello my dear friend.| how are you",
     "quotes": 'He said, "I know that one,"| and left the room',
-    "brackets": "The old door (the blue one,)| is now open",
     "spaced quotes": "« Bonjour à tous, »| dit-il à la foule",
     "spaced mark": "Bonjour à tous les amis !| dit-il à la foule",
     "thousands": "The bill is 1,000 euros today,| or so they say",
@@ -60,7 +59,7 @@ CUT = {
     "approximately": "It is approx. five metres long,| as they say",
     "address": "See https://a.b/c,d?e=f:g for it,| or ask me",
     "e-mail": "Write to a.b@c.org or call,| as you like",
-    "phonemes": "Look at [[ a, b. ]] and more,| or at this",
+    "phonemes": "Look at [[ ɑ, b. ]] and more,| or at this",
     "also known as": "He is the one a.k.a. the boss,| as they say",
     "dash before a closing quote": '"I know it was—"| he said to us',
     "two words around a dash": "I think—so,| but no, not really",
@@ -86,6 +85,11 @@ def test_a_long_first_sentence_is_split_at_its_first_clause_boundary(marked: str
     first, _, rest = marked.removeprefix("... !!! ").partition("|")
 
     assert texts(pieces) == [first.strip(), rest.strip()]
+
+
+def test_a_first_sentence_is_split_behind_brackets_which_are_pauses() -> None:
+    pieces = ["The old door (the blue one,) is now open"]
+    assert texts(pieces) == ["The old door, the blue one,", "is now open"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +168,7 @@ def test_a_number_after_a_full_stop_does_not_belong_to_the_previous_sentence() -
         ("one two three four five 6 seven eight", ["one two three four five 6 seven eight"]),
         ("one two three four five % or nine", ["one two three four five % or nine"]),
         ("one two three um 12 Uhr und acht", ["one two three um 12 Uhr", "und acht"]),
-        ("one two three four [[ a b c ]] six seven", ["one two three four [[ a b c ]]", "six seven"]),
+        ("one two three four [[ ɑ b c ]] six seven", ["one two three four [[ ɑ b c ]]", "six seven"]),
         ("one two three four five [[ a ]] seven", ["one two three four five", "[[ a ]] seven"]),
         ('one two three four five "six seven"', ["one two three four five", '"six seven"']),
         ("今天天气非常好我们去公园玩吧好不好呀", ["今天天气非常好我们去公园玩吧好不好呀"]),
@@ -374,10 +378,10 @@ def segments_with_flushes(*pieces: str, chosen: SegmentOptions | None = None) ->
         ("It costs 3.", "5 euros", [["It costs"], ["3.5"], ["euros"]]),
         ("See www.example.", "com", [["See"], [], ["www.example.com"]]),
         ("Let me see:", " here", [["Let me see:"], [], ["here"]]),
-        ("He said (so)", " now", [["He said (so)"], [], ["now"]]),
+        ("He said (so)", " now", [["He said, so"], [], ["now"]]),
         ('He said "no."', " Then", [['He said "no."'], [], ["Then"]]),
         ("Wait here 😀", "now", [["Wait here"], [], ["now"]]),
-        ("Say [[ a ", "b ]] now", [["Say"], ["[[ a b ]]"], ["now"]]),
+        ("Say [[ ɑ ", "b ]] now", [["Say"], ["[[ ɑ b ]]"], ["now"]]),
         ("Say [[ a ]]", " now", [["Say [[ a ]]"], [], ["now"]]),
         ("今天很好，我们", "走吧", [["今天很好，"], [], ["我们走吧"]]),
         ("今天很好。我们", "走吧", [["今天很好。"], [], ["我们走吧"]]),
