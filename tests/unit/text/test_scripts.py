@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import groupby
-from time import process_time
 
 import pytest
 from babel.core import get_global
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
+from tests.support.line_counting import measure_growth
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.espeak.engine import EspeakEngine
 from wyoming_tts.languages import language_code
@@ -257,15 +257,13 @@ def test_a_phoneme_block_passes_between_the_words() -> None:
     "unit", ["a", "Ж", "Жз ab ", "(", "Ж 1 ", "Ж" + " " * 50, "Ж.", "你。", "aЖ", "αβ. α. ", '"']
 )
 def test_time_grows_linearly(unit: str) -> None:
-    def seconds(count: int) -> float:
-        text, splitter = unit * (count // len(unit)), ScriptSplitter("en")
-        start = process_time()
-        for letter in text:
+    def split(count: int) -> None:
+        splitter = ScriptSplitter("en")
+        for letter in unit * (count // len(unit)):
             splitter.feed(TextPiece(letter))
         splitter.finish()
-        return process_time() - start
 
-    assert seconds(16_000) < 40 * max(seconds(2_000), 0.001)
+    assert measure_growth(split, size=2_000) < 2.2
 
 
 # The table
