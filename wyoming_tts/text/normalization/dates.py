@@ -64,7 +64,7 @@ class DateRules:
         first, second = self._in_order()
         found = [
             make_rule(
-                rf"{APART}{weekday}(?P<year>{_YEAR})[{marks}]\ ?{month}[{marks}]\ ?{day}"
+                rf"{APART}{weekday}{self._no_version()}(?P<year>{_YEAR})[{marks}]\ ?{month}[{marks}]\ ?{day}"
                 rf"{self._stop()}{_ENDS}",
                 self._verbalize_numeric,
             ),
@@ -106,6 +106,10 @@ class DateRules:
         if self._data.get("order") != "ymd" or "." not in self._data.get("marks", ""):
             return ""
         return r"(?:(?<=\.\ ?\d{1,2})\.)?"
+
+    def _no_version(self) -> str:
+        """Not "2026.11.3", a release, where people write the day first."""
+        return "" if self._data.get("order") == "ymd" else r"(?!\d{4}\.\ ?(?!\d\d\.\d\d))"
 
     def _marks(self) -> str:
         return str(regex.escape(self._data.get("marks", "/"), special_only=False))
