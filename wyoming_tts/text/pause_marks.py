@@ -24,6 +24,8 @@ _CLOSING = {"(": ")", "[": "]", "（": "）"}
 _WIDE_COMMA = "，"
 _KEY_RE = regex.compile(r"[\p{L}\p{N}]{1,3}")
 """A key or a footnote in square brackets."""
+_SHORT_WORD_RE = regex.compile(r"(?:^|\s)\p{Ll}$|^\p{Lu}$")
+"""An article or preposition of one letter, which engines read by the letter's name before a comma."""
 _ITEM_RE = regex.compile(r"\p{L}|\p{N}{1,3}|[ivxIVX]{1,4}")
 """Stands before the bracket of a list's item, as `a)`."""
 
@@ -101,7 +103,8 @@ def _open(before: str, bracket: str) -> str:
     stripped = before.rstrip()
     if stripped == before:  # nothing, or a quote or dash that the bracket directly follows
         return before
-    return f"{stripped} " if stripped[-1:] in _MARKS else f"{stripped}, "
+    joined = stripped[-1:] in _MARKS or _SHORT_WORD_RE.search(stripped) is not None
+    return f"{stripped} " if joined else f"{stripped}, "
 
 
 def _close(before: str, bracket: str, after: str) -> str:

@@ -27,6 +27,9 @@ ELLIPSES = [
 BRACKETS = [
     ("He (the old man) left.", "He, the old man, left."),
     ("He left (at last).", "He left, at last."),
+    ("It is a (quick) test", "It is a quick, test"),
+    ("A (quick) test", "A quick, test"),
+    ("Option A (the best) won", "Option A, the best, won"),
     ("He left (at last!), then", "He left, at last!, then"),
     ("(the old man) left", "the old man, left"),
     ("(Go.)", "Go."),
