@@ -58,7 +58,7 @@ class AbbreviationRules:
         if self._abbreviations:
             found.append(
                 make_rule(
-                    rf"(?<![\w.@/-])(?P<short>{any_of(self._abbreviations)})(?![\w/])",
+                    rf"(?<![\w.@/°-])(?P<short>{any_of(self._abbreviations)})(?![\w/])",
                     self._verbalize_abbreviation,
                     needs_digit=False,
                 )
@@ -123,6 +123,8 @@ class AbbreviationRules:
         before = match.string[max(0, match.start() - 40) : match.start()]
         after = match.string[match.end() : match.end() + 40]
         needed_after, needed_before = entry.get("before"), entry.get("after")
+        if needed_before != "number" and self._is_unit(match["short"]) and _NUMBER_BEFORE_RE.search(before):
+            return False
         if needed_after and not self._is_before(needed_after, entry, after):
             return False
         if needed_before and not _BEFORE[needed_before].search(before):
@@ -130,6 +132,10 @@ class AbbreviationRules:
         if entry.get("not_after") and _BEFORE[entry["not_after"]].search(before):
             return False
         return entry.get("not_before") != "name" or not self._is_name(after)
+
+    def _is_unit(self, short: str) -> bool:
+        """Whether it is a unit too, with the full stop of a sentence: "7 см." in Russian."""
+        return short in self._language.units or short.rstrip(".") in self._language.units
 
     def _is_name(self, after: str) -> bool:
         return bool(_NAME_AFTER_RE.match(after)) and not self._numbered_after_re.match(after)

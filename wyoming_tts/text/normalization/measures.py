@@ -118,7 +118,8 @@ class MeasureRules:
             parts.append(self._scaled(numeral, scale, noun, describes=describes, genitive=genitive))
         if match["per"]:
             parts.append(self._per(match["per"], price=True))
-        return _without_repeat("".join(parts), noun, match.string[match.end() : match.end() + 40])
+        stop = "." if match.group().endswith(".") and at_sentence_end(match) else ""
+        return _without_repeat("".join(parts), noun, match.string[match.end() : match.end() + 40]) + stop
 
     def _scale(self, match: regex.Match[str]) -> CountedNoun | None:
         if match["tight"]:

@@ -72,3 +72,15 @@ def test_text_may_arrive_letter_by_letter(table: Path) -> None:
 def test_words_written_out_are_left_as_they_are(table: Path) -> None:
     for _, words in load_rows(table):
         assert normalize(table.stem, [words]) == words
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "words"),
+    [
+        ("sv", "Det kostar 10 kr. Vi går.", "Det kostar tio kronor. Vi går."),
+        ("ru", "Добавьте 500 г. Вымойте.", "Добавьте пятьсот грамм. Вымойте."),
+        ("fi", "Lisää 5 ml. Sekoita.", "Lisää viisi millilitraa. Sekoita."),
+    ],
+)
+def test_a_sentence_may_end_at_the_stop_of_a_unit(language: str, text: str, words: str) -> None:
+    assert normalize(language, [text]) == words
