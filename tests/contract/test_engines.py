@@ -30,7 +30,7 @@ MAKERS: dict[str, Callable[[EngineOptions], Engine]] = {
 }
 SPEAKS_WITH = {
     "piper": ["en_US-tone-low", "de_DE-tones-low", "en_US-letters-low"],
-    "kokoro": ["af_test", "zf_test"],
+    "kokoro": ["af_test"],
     "espeak": ["espeak-en-us"],
 }
 

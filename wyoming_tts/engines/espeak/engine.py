@@ -20,6 +20,7 @@ import numpy as np
 from wyoming_tts.engines.base import EngineOptions, FirstCut
 from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.engines.espeak import process as espeak_process
+from wyoming_tts.engines.espeak.han_numerals import numerals_to_digits
 from wyoming_tts.engines.espeak.mnemonics import read_inventory
 from wyoming_tts.engines.espeak.text import EspeakPiece, cut_text, cut_text_with_phonemes
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
@@ -249,7 +250,7 @@ def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], i
     """The text in pieces for the library, and the flags by which it reads them."""
     text = segment.text
     if _subtags(identifier)[0] not in _CHINESE:
-        text = _HAN.sub(" ", text)
+        text = _HAN.sub(" ", numerals_to_digits(text))
     if has_phoneme_blocks(text):
         return cut_text_with_phonemes(text, _inventory(identifier)), espeak_process.PHONEMES
     return cut_text(text), 0

@@ -275,7 +275,7 @@ def test_control_characters_are_not_interpreted_as_commands(say: Say) -> None:
     assert seconds(say("one\x00two")) > 1.3 * seconds(say("one"))
 
 
-@pytest.mark.parametrize("unit", ["word ", "x", "中", "9", "*", "😀", "s'", "-", "\u0301"])
+@pytest.mark.parametrize("unit", ["word ", "x", "9", "*", "😀", "s'", "-", "\u0301"])
 def test_very_long_text_is_spoken_in_bounded_steps(
     installed: dict[str, Voice], loaded: EspeakVoices, unit: str
 ) -> None:
