@@ -108,7 +108,6 @@ _WRITTEN_TOGETHER: Final = {_KANA: _HAN}
 """Scripts whose letters are in one span with those of another."""
 _SYMBOLS = "Grek"
 """Single letters of this script are symbols in any language: 10 kΩ, α, π/2."""
-_ANY_RE = regex.compile("|".join(f"(?P<{name}>[{script.letters}])" for name, script in _SCRIPTS.items()))
 
 _OPENERS = "\"'“‘„‚«‹»›([{「『（【《〈〔¿¡"
 _HELD_RE = regex.compile(rf"(?r)(?:^|(?<=\s))[{regex.escape(_OPENERS)}]{{1,8}}\Z")
@@ -388,9 +387,15 @@ class _Kinds:
         return _kind(self._own, char)
 
 
+@cache
+def _any_script() -> regex.Pattern[str]:
+    """A letter of any script; compiled when there is a letter, as its classes are large."""
+    return regex.compile("|".join(f"(?P<{name}>[{script.letters}])" for name, script in _SCRIPTS.items()))
+
+
 @lru_cache(maxsize=8192)
 def _kind(own: frozenset[str], char: str) -> str:
-    found = _ANY_RE.match(char)
+    found = _any_script().match(char)
     if found is None or found.lastgroup in own:
         return _OWN if _OWN_LETTER_RE.match(char) else ""
     script: str = found.lastgroup

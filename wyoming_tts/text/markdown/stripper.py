@@ -321,7 +321,7 @@ class MarkdownStripper:
     def _dollar(self) -> bool:
         if self._writer.previous.isalnum() or self._writer.previous in "$\\":
             return False
-        found = self._scanner.match(tex.DOLLAR_RE)
+        found = self._scanner.match(tex.dollar_pattern())
         if not found:
             return False
         end = found.end() if found["next"] is None else found.start("next")
@@ -358,7 +358,7 @@ class MarkdownStripper:
         if code := self._scanner.match(terminal_codes.WRITTEN_SEQUENCE_RE):
             self._scanner.consume(code)
             return True
-        if formula := self._scanner.match(tex.BACKSLASH_RE):
+        if formula := self._scanner.match(tex.backslash_pattern()):
             self._scanner.consume(formula)
             self._writer.write(tex.speak_formula(formula["tex"], self._tex_words))
             return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import regex  # type: ignore[import-untyped]  # partial matches and possessive quantifiers
 
@@ -30,15 +31,30 @@ _TOKEN = (
     rf"|(?<![\p{{L}}\p{{N}})}},;:]\s{{1,3}}){_LETTER}{{2,3}}+(?!{_LETTER}))"
     r"|\d{1,20}+|[-+*/=<>^_{}()|.,:;!'&~%\[\]−±×÷·≤≥≠≈∞→√²³°…])"
 )
-DOLLAR_RE = regex.compile(
-    rf"\$(?:(?P<tex>{_TOKEN}(?:[ \t]{{0,3}}+{_TOKEN}){{0,200}}+)\$(?P<next>[^\p{{L}}\p{{N}}$])"
-    rf"|\$(?!\s?{_LETTER}{{2}})\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)\s{{0,5}}+\$\$(?P<next>[^$]))"
-)
-"""A formula between dollars or pairs of them, with the character that follows."""
-BACKSLASH_RE = regex.compile(
-    rf"\\(?:\(\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)\s{{0,5}}+\\\)"
-    rf"|\[(?!\d{{1,3}}\\)\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)\s{{0,5}}+\\\])"
-)
+
+
+@cache
+def dollar_pattern() -> regex.Pattern[str]:
+    """A formula between dollars or pairs of them, with the character that follows.
+
+    Compiled when the first text needs it: that takes as long as all other patterns of the front end together.
+    """
+    return regex.compile(
+        rf"\$(?:(?P<tex>{_TOKEN}(?:[ \t]{{0,3}}+{_TOKEN}){{0,200}}+)\$(?P<next>[^\p{{L}}\p{{N}}$])"
+        rf"|\$(?!\s?{_LETTER}{{2}})\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)"
+        r"\s{0,5}+\$\$(?P<next>[^$]))"
+    )
+
+
+@cache
+def backslash_pattern() -> regex.Pattern[str]:
+    """A formula between a backslash and a bracket on either side; compiled as `dollar_pattern` is."""
+    return regex.compile(
+        rf"\\(?:\(\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)\s{{0,5}}+\\\)"
+        rf"|\[(?!\d{{1,3}}\\)\s{{0,5}}+(?P<tex>{_TOKEN}(?:\s{{0,5}}+{_TOKEN}){{0,400}}+)\s{{0,5}}+\\\])"
+    )
+
+
 AMOUNT_RE = regex.compile(r"\$\d[\d.,]*[^\S\n]*")
 """What is money unless a formula goes on behind it."""
 
