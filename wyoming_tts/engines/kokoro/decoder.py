@@ -149,11 +149,6 @@ class KokoroDecoder:
         """Of all norms, as `VoiceStatistics` takes them."""
         return sum(layout.channels for _, layout in self._layouts)
 
-    @property
-    def has_exact_speeds(self) -> bool:
-        """Whether the time of a text changes by the speed exactly, whatever it is."""
-        return bool(self._cut.durations)
-
     def encode_text(self, request: Request) -> Encoded:
         """The first step: text and prosody.
 

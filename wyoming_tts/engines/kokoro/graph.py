@@ -57,7 +57,7 @@ class KokoroCut:
     energy: str
     """Shape (1, 1, frames)."""
     durations: str
-    """Of the tokens, in pairs of frames; empty if they cannot be told, and so not be made exact."""
+    """Of the tokens, in pairs of frames; empty if they cannot be told, and so not scaled exactly."""
     harmonics: str
     """Shape (1, bins + 2, rate * frames + 1)."""
     frames: str
