@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from tests.support.silent_voice import SilentVoice
 from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.model_cache import QUARANTINE_SECONDS, ModelCache
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Prosody, Voice
 
 T = TypeVar("T")
 
@@ -33,20 +34,9 @@ def a_voice(
     )
 
 
-class FakeLoaded:
-    shares_cores = True
-
+class FakeLoaded(SilentVoice):
     def __init__(self) -> None:
         self.closed = False
-
-    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        yield from ()
-
-    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
-        return segment.text
-
-    def calibration_segment(self, spec: VoiceSpec) -> Segment:
-        return Segment("1")
 
     def close(self) -> None:
         assert not self.closed

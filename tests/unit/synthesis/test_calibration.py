@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.support.silent_voice import SilentVoice
 from wyoming_tts.admission import Admission, AdmissionOptions, Place
 from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.model_cache import ModelCache
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.scheduler import Scheduler, StreamClock
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Prosody, Voice, VoiceSpec
 from wyoming_tts.synthesis.calibration import QUIET_SECONDS, VoiceCalibration
 from wyoming_tts.workers import Workers
 
@@ -42,10 +43,8 @@ class Clock:
         await asyncio.sleep(0)
 
 
-class LearningModel:
+class LearningModel(SilentVoice):
     """A model in memory that learns a voice from three sentences, a step for each."""
-
-    shares_cores = True
 
     def __init__(self) -> None:
         self.learned: dict[str, int] = {}
@@ -67,15 +66,6 @@ class LearningModel:
                 yield number + 1
         finally:
             self.open -= 1
-
-    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
-        yield from ()
-
-    def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
-        return segment.text
-
-    def calibration_segment(self, spec: VoiceSpec) -> Segment:
-        return Segment("1")
 
     def close(self) -> None:
         self.is_closed = True
