@@ -8,11 +8,16 @@ changes.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from wyoming_tts.engines.onnx_graph.duration_scaling import GraphStep, scaling_steps, scaling_weights
+from wyoming_tts.engines.onnx_graph.duration_scaling import (
+    GraphStep,
+    insert_steps,
+    scaling_steps,
+    scaling_weights,
+)
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.nodes import FLOAT, Node
 
@@ -32,7 +37,10 @@ def scale_durations(graph: OnnxGraph) -> str:
     lengths, limited = found
     used = limited.outputs[0]
     limited.proto.output[0] = f"{used}_as_it_was"
-    _insert(graph, limited, _steps(lengths, used))
+    edited = graph.model.graph
+    outputs = [node.output[:1] for node in edited.node]
+    weights = {_ONE: np.array(1.0, dtype=np.float32), **scaling_weights()}
+    insert_steps(edited, outputs.index(limited.proto.output[:1]), _steps(lengths, used), weights)
     graph.read_nodes()
     return used
 
@@ -70,16 +78,3 @@ def _steps(lengths: str, used: str) -> list[GraphStep]:
         ("Max", ["wyoming_tts_whole_lengths", _ONE], "wyoming_tts_natural_lengths", {}),
         *scaling_steps("wyoming_tts_natural_lengths", used, speed="wyoming_tts_any_speed"),
     ]
-
-
-def _insert(graph: OnnxGraph, before: Node, steps: list[GraphStep]) -> None:
-    from onnx import helper, numpy_helper  # noqa: PLC0415  # heavy: only once there is a model to load
-
-    nodes: Any = graph.model.graph.node
-    place = next(number for number, node in enumerate(nodes) if node.output[:1] == before.proto.output[:1])
-    for offset, (kind, inputs, output, attributes) in enumerate(steps):
-        nodes.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
-    weights = {_ONE: np.array(1.0, dtype=np.float32), **scaling_weights()}
-    graph.model.graph.initializer.extend(
-        numpy_helper.from_array(each, name) for name, each in weights.items()
-    )

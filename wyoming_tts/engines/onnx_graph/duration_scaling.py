@@ -8,6 +8,7 @@ does not add up, and a short phoneme may go to its neighbor.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -43,6 +44,16 @@ def scaling_steps(natural: str, scaled: str, *, speed: str = SPEED) -> list[Grap
 def scaling_weights() -> dict[str, Any]:
     """Constants that `scaling_steps` take, by name."""
     return {_LAST_AXIS: np.array(-1, dtype=np.int64)}
+
+
+def insert_steps(graph: Any, place: int, steps: Iterable[GraphStep], weights: Mapping[str, Any]) -> None:
+    """Insert operators into an onnx.GraphProto, from a place among its nodes on, and add their weights."""
+    from onnx import helper, numpy_helper  # noqa: PLC0415  # heavy: only once there is a model to load
+
+    for offset, (kind, inputs, output, attributes) in enumerate(steps):
+        node = helper.make_node(kind, inputs, [output], name=output, **attributes)
+        graph.node.insert(place + offset, node)
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in weights.items())
 
 
 def declare_speed(graph: Any) -> None:

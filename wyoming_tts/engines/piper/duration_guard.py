@@ -18,6 +18,7 @@ from wyoming_tts.engines.onnx_graph.duration_scaling import (
     SPEED,
     GraphStep,
     declare_speed,
+    insert_steps,
     scaling_steps,
     scaling_weights,
 )
@@ -41,8 +42,6 @@ def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
         graph: The graph. `set_frame_limit` sets its limit, which is 0 until then.
         text_dependent: Names of the tensors that depend on the text.
     """
-    from onnx import helper, numpy_helper  # noqa: PLC0415  # heavy: only once there is a model to load
-
     rounded = [
         (place, node)
         for place, node in enumerate(graph.node)
@@ -53,11 +52,8 @@ def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
     place, ceil = rounded[0]
     used, raw = ceil.output[0], "wyoming_tts_raw_durations"
     ceil.output[0] = raw
-    for offset, (kind, inputs, output, attributes) in enumerate(guard_steps(raw, used), start=1):
-        graph.node.insert(place + offset, helper.make_node(kind, inputs, [output], name=output, **attributes))
     limits = {_LIMIT: np.array(0.0, dtype=np.float32), _LARGEST: np.array(_MOST_TOLD, dtype=np.float32)}
-    for name, value in (limits | scaling_weights()).items():
-        graph.initializer.append(numpy_helper.from_array(value, name))
+    insert_steps(graph, place + 1, guard_steps(raw, used), limits | scaling_weights())
     declare_speed(graph)
     return True
 
