@@ -16,11 +16,9 @@ from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-import numpy as np
-
 from wyoming_tts import audio
 from wyoming_tts.bench.texts import LOAD_TEXTS
-from wyoming_tts.engines.base import EngineOptions, LoadedVoice
+from wyoming_tts.engines.base import EngineOptions, LoadedVoice, Rendered, samples_of
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.speech import Prosody, Segment, Voice, VoiceSpec
 from wyoming_tts.text.first_segment import FirstSegmentOptions
@@ -84,17 +82,17 @@ def _run(text: str, options: SegmentOptions, loaded: LoadedVoice, voice: Voice) 
     spec = VoiceSpec(voice, voice.default_speaker)
     steps = loaded.render(segments[0], spec, Prosody())
     for _ in range(3):
-        samples = next(steps)
+        samples = samples_of(next(steps))
         times.append(next(lap))
     audio.to_pcm(samples, 1.0)
     times.append(next(lap))
     for segment in [None, *segments[1:]]:
         for rest in steps if segment is None else _render(loaded, segment, spec):
-            audio.to_pcm(rest, 1.0)
+            audio.to_pcm(samples_of(rest), 1.0)
     return [*times, next(lap), len(samples) / voice.sample_rate]
 
 
-def _render(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[np.ndarray]:
+def _render(loaded: LoadedVoice, segment: Segment, spec: VoiceSpec) -> Iterator[Rendered]:
     yield from loaded.render(replace(segment, is_first=False), spec, Prosody())
 
 

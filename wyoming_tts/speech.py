@@ -167,6 +167,49 @@ class AudioFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class WordTiming:
+    """When a word of a segment sounds, as its engine tells."""
+
+    begin: int
+    """Offset of the word in `Segment.text`, in code points; of its end below."""
+    end: int
+    first_sample: int
+    """Of the segment's audio at the voice's rate, where the word begins; where it ends below."""
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class WordTimings:
+    """The timings of further words of a segment, in order: told before the audio of the first of them.
+
+    They do not overlap; the pauses between them belong to no word.
+    """
+
+    words: tuple[WordTiming, ...]
+    estimated: bool = False
+    """Whether they were spread by the words' lengths, because nobody knows better."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of an utterance as it was written, and when it is heard."""
+
+    text: str
+    """As written: `25 °C`, which lasts as long as "twenty-five degrees Celsius"."""
+    begin: int
+    """Offset in the utterance's text, in code points; of its end below."""
+    end: int
+    utf16_begin: int
+    """The same in UTF-16 code units, by which JavaScript and Java count."""
+    utf16_end: int
+    start_time: float
+    """Seconds after the first sample of the stream."""
+    end_time: float
+    estimated: bool = False
+    """As `WordTimings.estimated`."""
+
+
+@dataclass(frozen=True, slots=True)
 class AudioChunk:
     """A piece of a stream's audio; chunks come in order and without gaps."""
 
@@ -174,6 +217,8 @@ class AudioChunk:
     pcm: bytes
     first_sample: int
     """Samples per channel of the stream before this chunk."""
+    words: tuple[SpokenWord, ...] = ()
+    """The words that begin in this chunk, in order; no word is told twice."""
 
     @property
     def samples(self) -> int:

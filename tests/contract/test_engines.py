@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.tones import VOICES
-from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice, RemoteVoice
+from wyoming_tts.engines.base import Engine, EngineOptions, LoadedVoice, RemoteVoice, samples_of
 from wyoming_tts.engines.espeak.engine import EspeakEngine
 from wyoming_tts.engines.kokoro.engine import KokoroEngine
 from wyoming_tts.engines.piper.engine import PiperEngine
@@ -44,7 +44,7 @@ class Speaker:
     spec: VoiceSpec
 
     def steps(self, text: str, prosody: Prosody | None = None) -> list[Samples]:
-        return list(self.loaded.render(Segment(text), self.spec, prosody or Prosody()))
+        return list(map(samples_of, self.loaded.render(Segment(text), self.spec, prosody or Prosody())))
 
     def phonemes(self, text: str) -> str:
         return self.loaded.phonemes(Segment(text), self.spec)
@@ -168,7 +168,7 @@ class TestRender:
                 chunk = next(render, None)
                 is_open[which] = chunk is not None
                 if chunk is not None:
-                    parts[which].append(chunk)
+                    parts[which].append(samples_of(chunk))
         for which in range(2):
             np.testing.assert_array_equal(np.concatenate(parts[which]), alone[which])
 
@@ -206,7 +206,7 @@ class TestRender:
         rendered: list[Samples] = []
         for chunk in speaker.loaded.render(Segment(TEXT), speaker.spec, Prosody()):
             assert speaker.phonemes("Good night. It is eleven o'clock.") == expected_phonemes
-            rendered.append(chunk)
+            rendered.append(samples_of(chunk))
         np.testing.assert_array_equal(np.concatenate(rendered), alone)
 
     def test_the_calibration_segment_renders_enough_sound_to_measure_loudness(self, speaker: Speaker) -> None:
@@ -229,7 +229,7 @@ class TestClose:
             loaded = engine.load(voice)
             assert not isinstance(loaded, RemoteVoice)
             segment = loaded.calibration_segment(spec)
-            assert sum(map(len, loaded.render(segment, spec, Prosody())))
+            assert sum(len(samples_of(step)) for step in loaded.render(segment, spec, Prosody()))
             loaded.close()
 
 

@@ -15,15 +15,27 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
-from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec, WordTimings
 
 Interruptible: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 ENTRY_POINT_GROUP = "wyoming_tts.engines"
+_NO_SAMPLES: Final = np.zeros(0, np.float32)
 REMOTE_ENGINE: Final = "remote"
 """Name of the engine whose voices speak on other servers, which read texts by themselves."""
+
+
+Rendered: TypeAlias = Samples | WordTimings
+"""What an engine makes of a segment: its audio, and before it, when the words of that audio sound."""
+
+
+def samples_of(rendered: Rendered) -> Samples:
+    """Return the samples of a step: none if it told when words sound."""
+    return _NO_SAMPLES if isinstance(rendered, WordTimings) else rendered
 
 
 def always() -> bool:
@@ -162,13 +174,14 @@ class LoadedVoice(Protocol):
         """Whether a step can run on a single core, beside steps of others, when `has_cores` says so."""
         ...
 
-    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Rendered, None, None]:
         """Render the segment in bounded steps.
 
         Each `next()` does a bounded amount of work on the calling thread and yields the next mono
-        float32 samples at `spec.voice.sample_rate`, or an empty array if that step made none
-        (phonemizing). Loudness is not the engine's concern: samples are as the model makes them, and
-        `prosody.volume` is applied later. Closing the generator cancels the render and leaves nothing behind.
+        float32 samples at `spec.voice.sample_rate`, an empty array if that step made none (phonemizing), or
+        when the next words sound. Loudness is not the engine's concern: samples are as the model makes them,
+        and `prosody.volume` is applied later. Closing the generator cancels the render and leaves nothing
+        behind.
         Text without anything to pronounce yields no samples.
 
         Raises:
@@ -217,8 +230,10 @@ class RemoteVoice(Protocol):
 
     def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
-    ) -> AsyncGenerator[Samples, None]:
+    ) -> AsyncGenerator[Rendered, None]:
         """Request the segment, and yield its audio as it arrives, in pieces that are never empty.
+
+        When its words sound is told as `LoadedVoice.render` does.
 
         Samples are as those of `LoadedVoice.render`, in pieces small enough to process on the event loop.
         The server is read only as the generator is (backpressure), and closing it drops the connection.

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from wyoming_tts.engines.base import LoadedVoice
+from wyoming_tts.engines.base import LoadedVoice, Rendered, samples_of
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Prosody, Samples, VoiceSpec
 from wyoming_tts.synthesis.costs import StepClocks
@@ -121,11 +121,12 @@ class VoiceLoudness:
 
 
 def _timed(
-    render: Generator[Samples, None, None], spec: VoiceSpec, stream: StreamClock, clocks: StepClocks
+    render: Generator[Rendered, None, None], spec: VoiceSpec, stream: StreamClock, clocks: StepClocks
 ) -> Generator[tuple[Samples, StepTiming], None, None]:
     with closing(render):
         started = clocks.read()
-        for samples in render:
+        for rendered in render:
+            samples = samples_of(rendered)
             audio = len(samples) / spec.voice.sample_rate
             yield samples, clocks.timing(started, audio, has_cores=stream.has_cores)
             started = clocks.read()

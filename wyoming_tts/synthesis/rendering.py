@@ -11,7 +11,7 @@ from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice, RemoteVoiceFailed
+from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice, RemoteVoiceFailed, samples_of
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
@@ -196,7 +196,8 @@ def render_steps(
     started = clocks.read()
     try:
         with closing(loaded.render(task.segment, task.spec, task.prosody)) as render:
-            for samples in render:
+            for rendered in render:
+                samples = samples_of(rendered)
                 pcm = audio.to_pcm(samples, gain * task.prosody.volume)
                 yield pcm, clocks.timing(started, len(samples) / rate, has_cores=clock.has_cores)
                 started = clocks.read()
@@ -217,8 +218,8 @@ async def relay_remote(
     pieces = voice.stream(task.segment, task.spec, task.prosody, hops=task.hops)
     try:
         async with aclosing(pieces):
-            async for samples in pieces:
-                yield audio.to_pcm(samples, task.prosody.volume)
+            async for rendered in pieces:
+                yield audio.to_pcm(samples_of(rendered), task.prosody.volume)
                 await _wait_for_listener(task.job.clock, lookahead.alone, clock)
     except SpeechError:
         raise

@@ -1,0 +1,139 @@
+"""Text with character offsets: a string whose characters know where in an utterance they were written.
+
+The stages of the text front end delete, replace and insert; what is left is mapped back to what was written
+by the offsets that its characters carry. A slice and a concatenation keep them, and so do the functions of
+this module; what makes a plain string of it (`str.join`, an f-string, `match.group()`) loses them. Plain text
+that is joined to it was inserted: it was written nowhere.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, SupportsIndex
+
+NOWHERE: Final = -1
+"""In place of an offset: the character was inserted."""
+
+_OFFSET: Final = "q"
+"""Type code of an array of offsets."""
+
+
+class Span(NamedTuple):
+    """Code points `begin` up to `end` of a text."""
+
+    begin: int
+    end: int
+
+
+class OffsetText(str):
+    """A string, and for each of its characters the span of the written text that it stands for.
+
+    A character that was copied stands for itself; all characters of a replacement stand for everything that
+    was replaced. An index and iteration give plain characters.
+    """
+
+    __slots__ = ("_begins", "_ends")
+    _begins: array[int]
+    _ends: array[int]
+
+    @classmethod
+    def written(cls, text: str, offset: int = 0) -> OffsetText:
+        """Return text as it was written, its first character at an offset."""
+        return cls._of(
+            text,
+            array(_OFFSET, range(offset, offset + len(text))),
+            array(_OFFSET, range(offset + 1, offset + 1 + len(text))),
+        )
+
+    @classmethod
+    def of(cls, text: str) -> OffsetText:
+        """Return the text itself if it has offsets, else as one that was inserted."""
+        if isinstance(text, OffsetText):
+            return text
+        nowhere = array(_OFFSET, [NOWHERE]) * len(text)
+        return cls._of(text, nowhere, nowhere)
+
+    @classmethod
+    def _of(cls, text: str, begins: array[int], ends: array[int]) -> OffsetText:
+        made = super().__new__(cls, text)
+        made._begins, made._ends = begins, ends
+        return made
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        """Return a character, plain, or a slice, with its offsets."""
+        text = super().__getitem__(key)
+        if isinstance(key, slice):
+            return self._of(text, self._begins[key], self._ends[key])
+        return text
+
+    def __add__(self, other: str) -> OffsetText:
+        """Join text behind."""
+        more = OffsetText.of(other)
+        return self._of(super().__add__(other), self._begins + more._begins, self._ends + more._ends)
+
+    def __radd__(self, other: str) -> OffsetText:
+        """Join text before."""
+        return OffsetText.of(other) + self
+
+    def __getnewargs__(self) -> tuple[str]:
+        """Pickle and copy it as a plain string: offsets mean nothing elsewhere."""
+        return (str(self),)
+
+    def strip(self, chars: str | None = None, /) -> str:
+        """As `str.strip`, with offsets."""
+        return OffsetText.of(self.lstrip(chars)).rstrip(chars)
+
+    def lstrip(self, chars: str | None = None, /) -> str:
+        """As `str.lstrip`, with offsets."""
+        return self[len(self) - len(super().lstrip(chars)) :]
+
+    def rstrip(self, chars: str | None = None, /) -> str:
+        """As `str.rstrip`, with offsets."""
+        return self[: len(super().rstrip(chars))]
+
+    @property
+    def span(self) -> Span | None:
+        """The least span of the written text that holds all it stands for; None if all of it was inserted."""
+        begins = [begin for begin in self._begins if begin != NOWHERE]
+        return Span(min(begins), max(self._ends)) if begins else None
+
+
+def join_texts(parts: Iterable[str]) -> str:
+    """Concatenate texts as `"".join` does, with their offsets if any has some."""
+    parts = list(parts)
+    text = "".join(parts)
+    if not any(isinstance(part, OffsetText) for part in parts):
+        return text
+    begins, ends = array(_OFFSET), array(_OFFSET)
+    for part in map(OffsetText.of, parts):
+        begins.extend(part._begins)  # noqa: SLF001 - it is one of these
+        ends.extend(part._ends)  # noqa: SLF001
+    return OffsetText._of(text, begins, ends)  # noqa: SLF001
+
+
+def standing_for(text: str, replaced: str) -> str:
+    """Return text all of which stands for all of another, which it replaces."""
+    if not isinstance(replaced, OffsetText) or (span := replaced.span) is None:
+        return text
+    begins, ends = array(_OFFSET, [span.begin]) * len(text), array(_OFFSET, [span.end]) * len(text)
+    return OffsetText._of(text, begins, ends)  # noqa: SLF001 - it is one of these
+
+
+def with_offsets_of(text: str, original: str) -> str:
+    """Return text with the offsets of another of the same length, whose characters it replaces one by one."""
+    if not isinstance(original, OffsetText):
+        return text
+    if len(text) != len(original):
+        raise ValueError(f"Got {len(text)} characters for {len(original)}, expected as many.")
+    return OffsetText._of(text, original._begins, original._ends)  # noqa: SLF001 - it is one of these
+
+
+def group(match: Any, name: str | int = 0) -> str:
+    """Return a group of a match as `match.group(name)` does, with the offsets of the text that was searched.
+
+    A group that did not take part is empty.
+    """
+    begin, end = match.span(name)
+    found: str = match.string[begin:end] if begin != NOWHERE else ""
+    return found
