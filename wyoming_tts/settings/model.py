@@ -508,8 +508,8 @@ class Settings(BaseModel):
     voice_tags: bool = _setting(
         Group.TEXT,
         False,
-        "Interpret `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` in plain text as tags. Over HTTP "
-        "`[pause:1s]` is one in any case.",
+        "Interpret `[voice:NAME]`, `[lang:CODE]`, `[rate:0.8]` and `[pause:1s]` in plain text as tags. "
+        "Over HTTP `[pause:1s]` is one in any case.",
     )
 
     update_voices: bool = _setting(

@@ -76,7 +76,7 @@ class SegmentOptions:
     """What to do with words in a script that the text's language is not written in; None leaves them to its
     voice."""
     voice_tags: bool = False
-    """Whether `[voice:NAME]`, `[lang:CODE]` and `[pause:1s]` are tags in plain text."""
+    """Whether `[voice:NAME]`, `[lang:CODE]`, `[rate:0.8]` and `[pause:1s]` are tags in plain text."""
     pause_tags: bool = False
     """Whether `[pause:1s]` is one even without `voice_tags`."""
 

@@ -1,4 +1,4 @@
-"""Inline voice tags: `[voice:af_bella]`, `[lang:de]` and `[pause:0.5s]` in plain text.
+"""Inline voice tags: `[voice:af_bella]`, `[lang:de]`, `[rate:0.8]` and `[pause:0.5s]` in plain text.
 
 Several local servers know one or the other. They are off by default, as brackets may be text.
 """
@@ -12,14 +12,15 @@ import regex  # type: ignore[import-untyped]  # the standard library has no part
 
 from wyoming_tts.languages import TAG_PATTERN
 from wyoming_tts.speech import VoiceRequest
-from wyoming_tts.text.markup import NEUTRAL, Break, StyledText
-from wyoming_tts.text.ssml.attributes import parse_pause
+from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
+from wyoming_tts.text.ssml.attributes import RATES, clamp, parse_pause
 
 MAX_TAG_CHARS = 200
 """A longer bracket is text."""
 
 _VOICE = r"voice:[ \t]*(?P<voice>[^\[\]\s:][^\[\]\n]*)?"
 _LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
+_RATE = r"rate:[ \t]*(?P<rate>[0-9]{1,6}(?:\.[0-9]{0,6})?|default)?[ \t]*"
 _PAUSE = r"pause:[ \t]*(?P<pause>[0-9]{1,6}(?:\.[0-9]{0,6})?[ \t]*m?s)[ \t]*"
 _DEFAULT = "default"
 
@@ -30,13 +31,14 @@ class VoiceTagParser:
     """Incremental parser of voice tags; the parts do not depend on the pieces that the text arrives in.
 
     `[voice:]` and `[voice:default]` return to the utterance's own voice; with either, and with any other
-    voice, the language is that of the voice again. `[lang:]` returns to the voice's language. A name is
-    passed on as written, so it may be anything that the voice library resolves. No other bracket is a tag:
-    neither `[voice](link)`, nor one inside `[[ ]]`, nor one that is malformed or not closed in time.
+    voice, the language is that of the voice again, and the rate its usual one. `[lang:]` returns to the
+    voice's language, `[rate:]` to its rate. A name is passed on as written, so it may be anything that the
+    voice library resolves. No other bracket is a tag: neither `[voice](link)`, nor one inside `[[ ]]`, nor
+    one that is malformed or not closed in time.
     """
 
     def __init__(self, *, voices: bool = True, pauses: bool = True) -> None:
-        kinds = [_VOICE, _LANGUAGE] * voices + [_PAUSE] * pauses
+        kinds = [_VOICE, _LANGUAGE, _RATE] * voices + [_PAUSE] * pauses
         self._tag_re = regex.compile(rf"(?i)\[(?:{'|'.join(kinds)})\]") if kinds else None
         self._style = NEUTRAL
         self._held = ""
@@ -95,7 +97,9 @@ class VoiceTagParser:
                 return [Break(seconds)] if seconds else []
             case "lang":
                 self._style = replace(self._style, language=requested or None)
+            case "rate":
+                self._style = replace(self._style, rate=clamp(float(requested), RATES) if requested else 1.0)
             case _:
-                voice = VoiceRequest(name=requested) if requested else None
-                self._style = replace(self._style, voice=voice, language=None)
+                # A rate belongs to the voice it was given for: others have a pace of their own.
+                self._style = SpeakingStyle(voice=VoiceRequest(name=requested) if requested else None)
         return []

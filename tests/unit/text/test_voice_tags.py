@@ -53,6 +53,16 @@ def test_a_voice_speaks_until_the_next_tag() -> None:
         ("[lang:de][lang:default]", NEUTRAL),
         ("[voice:x][lang:de]", SpeakingStyle(voice=VoiceRequest(name="x"), language="de")),
         ("[lang:de][voice:x]", voice_style("x")),
+        ("[rate:0.8]", SpeakingStyle(rate=0.8)),
+        ("[Rate: 2 ]", SpeakingStyle(rate=2.0)),
+        ("[rate:0]", SpeakingStyle(rate=0.25)),
+        ("[rate:999999]", SpeakingStyle(rate=4.0)),
+        ("[rate:2][rate:1.5]", SpeakingStyle(rate=1.5)),
+        ("[rate:2][rate:]", NEUTRAL),
+        ("[rate:2][rate:default]", NEUTRAL),
+        ("[rate:2][voice:x]", voice_style("x")),
+        ("[rate:2][voice:]", NEUTRAL),
+        ("[rate:2][lang:de]", SpeakingStyle(rate=2.0, language="de")),
     ],
 )
 def test_tags_set_the_style(tag: str, style: SpeakingStyle) -> None:
@@ -84,6 +94,11 @@ def test_pauses_are_breaks(tag: str, seconds: float) -> None:
         "[pause:0.5]",
         "[pause:-1s]",
         "[speed:2]",
+        "[rate:fast]",
+        "[rate:-1]",
+        "[rate:1:2]",
+        "[rate: 4 of 5]",
+        "[rating:5]",
         "[[voice:a]]",
         "[[ [[voice:a]] ]]",
         "[voice:never closed",
@@ -105,12 +120,11 @@ def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
 
 
 def test_each_kind_of_tag_can_be_disabled() -> None:
-    text = "[voice:a][lang:de][pause:1s]b"
+    text = "[voice:a][lang:de][rate:2][pause:1s]b"
+    style = SpeakingStyle(voice=VoiceRequest(name="a"), language="de", rate=2.0)
 
-    assert read(text, voices=False) == [StyledText("[voice:a][lang:de]"), Break(1.0), StyledText("b")]
-    assert read(text, pauses=False) == [
-        StyledText("[pause:1s]b", SpeakingStyle(voice=VoiceRequest(name="a"), language="de"))
-    ]
+    assert read(text, voices=False) == [StyledText("[voice:a][lang:de][rate:2]"), Break(1.0), StyledText("b")]
+    assert read(text, pauses=False) == [StyledText("[pause:1s]b", style)]
     assert read(text, voices=False, pauses=False) == [StyledText(text)]
 
 
@@ -130,6 +144,8 @@ FRAGMENTS = st.sampled_from(
         "[voice:",
         "[voice:a]",
         "[lang:de]",
+        "[rate:2]",
+        "[rate:",
         "[pause:1s]",
         "[pause:",
         "a",
