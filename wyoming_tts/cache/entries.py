@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
 
-from wyoming_tts.speech import Prosody
+from wyoming_tts.speech import Prosody, WordTiming, WordTimings
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
 """Part of every digest: a new format never reads files of an old one, which age out."""
 
 
@@ -51,10 +51,12 @@ def _encode(value: str | float | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class CachedSegment:
-    """A segment's finished audio: 16-bit little-endian mono PCM at `rate` Hz."""
+    """A segment's finished audio: 16-bit little-endian mono PCM at `rate` Hz, and when its words sound."""
 
     rate: int
     pcm: bytes
+    timings: WordTimings | None = None
+    """None where the voice does not tell."""
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1 << 32 or len(self.pcm) % 2:
@@ -69,8 +71,10 @@ class SegmentRecording:
     A cancelled segment is incomplete, and is never committed.
     """
 
-    def __init__(self, put: Callable[[bytes], None], largest: int) -> None:
+    def __init__(self, put: Callable[[bytes, WordTimings | None], None], largest: int) -> None:
         self._put = put
+        self._words: list[WordTiming] | None = None
+        self._estimated = False
         self._largest = largest
         self._size = 0
         self._pieces: list[bytes] | None = []
@@ -85,8 +89,15 @@ class SegmentRecording:
         else:
             self._pieces.append(pcm)
 
+    def add_timings(self, timings: WordTimings) -> None:
+        """Add the timings of the next words."""
+        self._words = [*(self._words or ()), *timings.words]
+        self._estimated |= timings.estimated
+
     def commit(self) -> None:
         """Cache the segment, which is complete; further calls do nothing."""
         pieces, self._pieces = self._pieces, None
         if pieces is not None:
-            self._put(b"".join(pieces))
+            words = self._words
+            timings = None if words is None else WordTimings(tuple(words), estimated=self._estimated)
+            self._put(b"".join(pieces), timings)

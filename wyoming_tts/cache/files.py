@@ -16,21 +16,47 @@ import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 from hashlib import blake2b
+from itertools import starmap
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from wyoming_tts.cache.entries import CachedSegment
+from wyoming_tts.speech import WordTiming, WordTimings
 
-_HEADER = struct.Struct("<4sHxxIQ32s")
-"""Magic, version, rate in Hz, bytes of PCM, digest of all else and of the file's name."""
+_HEADER = struct.Struct("<4sHBxIIQ32s")
+"""Magic, version, kind of timings, rate in Hz, words, bytes of PCM, digest of all else and of the file's
+name; the words and the PCM follow."""
 HEADER_BYTES = _HEADER.size
+_WORD = struct.Struct("<4I")
+"""The fields of a WordTiming, in order."""
 _MAGIC = b"WTSC"
-_VERSION = 1
+_VERSION = 2
 _SUFFIX = ".segment"
 # Nothing else is ever removed: other programs may keep files in the directory, too.
 _ENTRY_NAME = re.compile(r"[0-9a-f]{64}\.segment")
 _PART_NAME = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}\.part")
+
+
+class _Timings(IntEnum):
+    """What is told of an entry's words."""
+
+    NONE = 0
+    EXACT = 1
+    ESTIMATED = 2
+
+    @classmethod
+    def of(cls, timings: WordTimings | None) -> _Timings:
+        if timings is None:
+            return cls.NONE
+        return cls.ESTIMATED if timings.estimated else cls.EXACT
+
+    def read(self, words: bytes) -> WordTimings | None:
+        if self is _Timings.NONE:
+            return None
+        each = tuple(starmap(WordTiming, _WORD.iter_unpack(words)))
+        return WordTimings(each, estimated=self is _Timings.ESTIMATED)
 
 
 class BrokenEntry(Exception):
@@ -75,20 +101,19 @@ class EntryFiles:
             BrokenEntry: the file is not what was written.
         """
         with self._path(name).open("rb") as file:
-            rate, length, digest = _read_header(file)
-            pcm = file.read(length)
-        if _digest(name, rate, pcm) != digest:
+            header = _read_header(file)
+            words = file.read(header.words * _WORD.size)
+            pcm = file.read(header.pcm_bytes)
+        if _digest(name, header, words, pcm) != header.digest:
             raise BrokenEntry("its digest does not match its content")
-        return CachedSegment(rate, pcm)
+        return CachedSegment(header.rate, pcm, _Timings(header.timings).read(words))
 
     def write(self, name: str, segment: CachedSegment, used_at: float) -> None:
         """Write the entry completely and synced, or raise and leave everything as it was."""
         file, part = self._create_locked_part(name)
         try:
             with file:
-                digest = _digest(name, segment.rate, segment.pcm)
-                file.write(_HEADER.pack(_MAGIC, _VERSION, segment.rate, len(segment.pcm), digest))
-                file.write(segment.pcm)
+                file.writelines(_content(name, segment))
                 file.flush()
                 os.utime(file.fileno(), ns=_nanoseconds(used_at))
                 os.fsync(file.fileno())
@@ -145,22 +170,59 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _read_header(file: BinaryIO) -> tuple[int, int, bytes]:
-    """Return rate, bytes of PCM and digest; the file's length has been checked against them."""
+class _Header(NamedTuple):
+    """What a file's header says."""
+
+    timings: int
+    rate: int
+    words: int
+    pcm_bytes: int
+    digest: bytes = b""
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of the whole file."""
+        return HEADER_BYTES + self.words * _WORD.size + self.pcm_bytes
+
+    @classmethod
+    def of(cls, segment: CachedSegment) -> _Header:
+        """Return that of a segment, without its digest."""
+        words = len(segment.timings.words) if segment.timings else 0
+        return cls(_Timings.of(segment.timings), segment.rate, words, len(segment.pcm))
+
+
+def file_bytes(segment: CachedSegment) -> int:
+    """Return how many bytes the file of a segment has."""
+    return _Header.of(segment).file_bytes
+
+
+def _content(name: str, segment: CachedSegment) -> Iterable[bytes]:
+    header = _Header.of(segment)
+    timings = segment.timings.words if segment.timings else ()
+    words = b"".join(_WORD.pack(word.begin, word.end, word.first_sample, word.end_sample) for word in timings)
+    digest = _digest(name, header, words, segment.pcm)
+    return _HEADER.pack(_MAGIC, _VERSION, *header[:-1], digest), words, segment.pcm
+
+
+def _read_header(file: BinaryIO) -> _Header:
+    """Return the header; the file's length has been checked against it."""
     content = file.read(HEADER_BYTES)
     size = os.fstat(file.fileno()).st_size
     if len(content) < HEADER_BYTES:
         raise BrokenEntry(f"it has {size} bytes, expected a header of {HEADER_BYTES}")
-    magic, version, rate, length, digest = _HEADER.unpack(content)
+    magic, version, *fields = _HEADER.unpack(content)
     if (magic, version) != (_MAGIC, _VERSION):
         raise BrokenEntry(f"it begins with {content[:6]!r}, expected {_MAGIC!r} and version {_VERSION}")
-    if size != HEADER_BYTES + length:
-        raise BrokenEntry(f"it has {size} bytes, expected {HEADER_BYTES + length}")
-    return rate, length, digest
+    header = _Header(*fields)
+    if size != header.file_bytes:
+        raise BrokenEntry(f"it has {size} bytes, expected {header.file_bytes}")
+    return header
 
 
-def _digest(name: str, rate: int, pcm: bytes) -> bytes:
-    digest = blake2b(struct.pack("<64sHIQ", name.encode(), _VERSION, rate, len(pcm)), digest_size=32)
+def _digest(name: str, header: _Header, words: bytes, pcm: bytes) -> bytes:
+    fields = struct.pack("<64sHBIIQ", name.encode(), _VERSION, *header[:-1])
+    digest = blake2b(fields, digest_size=32)
+    digest.update(words)
     digest.update(pcm)
     return digest.digest()
 

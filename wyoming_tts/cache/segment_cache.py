@@ -14,11 +14,14 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache.disk import DiskTier
 from wyoming_tts.cache.entries import CachedSegment, CacheKey, SegmentRecording
 from wyoming_tts.cache.lru import LruMap
+from wyoming_tts.speech import WordTimings
 
 _LARGEST_SHARE = 4
 """An entry over a fourth of a tier is not kept: it would evict what is used more often."""
 _ENTRY_BYTES = 512
 """Approximate memory of an entry beside its PCM; without it nothing would bound empty entries."""
+_WORD_BYTES = 192
+"""Approximate memory of a word's timing: four numbers and what holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +105,13 @@ class SegmentCache:
         self._misses += segment is None
         return segment
 
-    def put(self, key: CacheKey, rate: int, pcm: bytes) -> None:
+    def put(self, key: CacheKey, rate: int, pcm: bytes, timings: WordTimings | None = None) -> None:
         """Cache a finished segment: in memory at once, on disk soon. One that is too large is not kept.
 
         Raises:
             ValueError: it is no 16-bit PCM.
         """
-        name, segment = key.digest(), CachedSegment(rate, pcm)
+        name, segment = key.digest(), CachedSegment(rate, pcm, timings)
         self._put_in_memory(name, segment)
         if self._disk is not None:
             self._disk.write_later(name, segment)
@@ -157,7 +160,8 @@ class SegmentCache:
         return newer or segment
 
     def _put_in_memory(self, name: str, segment: CachedSegment) -> None:
-        size = len(segment.pcm) + _ENTRY_BYTES
+        words = len(segment.timings.words) if segment.timings else 0
+        size = len(segment.pcm) + words * _WORD_BYTES + _ENTRY_BYTES
         if size > self._memory_bytes // _LARGEST_SHARE:
             return
         self._memory.discard(name)

@@ -22,6 +22,7 @@ from wyoming_tts.speech import (
 from wyoming_tts.synthesis.backlog import StreamBacklog
 from wyoming_tts.synthesis.costs import CostModel
 from wyoming_tts.synthesis.prefetch import Prefetch
+from wyoming_tts.synthesis.word_timeline import WordTimeline, WrittenText
 
 Clock = Callable[[], float]
 
@@ -72,6 +73,8 @@ class Job:
         self._now = now
         self._costs = costs
         self._backlog: StreamBacklog | None = None
+        self._words: WordTimeline | None = None
+        self._written = WrittenText()
         self._spec: VoiceSpec | None = None
         self._samples = 0
         self._segments = 0
@@ -100,6 +103,13 @@ class Job:
         return self._backlog
 
     @property
+    def words(self) -> WordTimeline:
+        """Its words that are known and not delivered; set by `on_voice_resolved`."""
+        if self._words is None:
+            raise AssertionError("The voice is resolved before anything is rendered.")
+        return self._words
+
+    @property
     def rate(self) -> int:
         """Sample rate of its audio in Hz: the one requested, else the voice's own."""
         requested = self.utterance.sample_rate
@@ -116,6 +126,7 @@ class Job:
         speed *= self.utterance.prosody.speed
         self._backlog = StreamBacklog(self._costs, self._costs.voice(spec), speed=speed, clock=self._now)
         self.clock.backlog = self._backlog
+        self._words = WordTimeline(self.rate, self._written)
 
     def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
@@ -171,6 +182,7 @@ class Job:
                 return
             if piece:  # an empty one would be taken for IDLE
                 self.characters += len(piece)
+                self._written.add(piece)
                 yield piece
 
     async def next_segment(
@@ -204,9 +216,15 @@ class Job:
         self._segments += 1
         self.backlog.begin()
 
+    def begin_playing(self) -> None:
+        """Note that what was delivered so far is silence, and that the rendered audio follows."""
+        self.words.delay(self._samples)
+
     def make_chunk(self, pcm: bytes) -> AudioChunk:
         """Make the next chunk of the stream and count it as delivered to the listener."""
         chunk = AudioChunk(AudioFormat(rate=self.rate), pcm, self._samples)
+        if words := self.words.take(before=self._samples + chunk.samples):
+            chunk = replace(chunk, words=words)
         now = self._now()
         self._count_underrun(now)
         self.clock.delivered(chunk.seconds, now)

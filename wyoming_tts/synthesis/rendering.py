@@ -11,10 +11,17 @@ from functools import partial
 
 from wyoming_tts import audio
 from wyoming_tts.cache import CacheKey, SegmentCache
-from wyoming_tts.engines.base import LoadedVoice, ReadyVoice, RemoteVoice, RemoteVoiceFailed, samples_of
+from wyoming_tts.engines.base import (
+    LoadedVoice,
+    ReadyVoice,
+    RemoteVoice,
+    RemoteVoiceFailed,
+    Rendered,
+    samples_of,
+)
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
-from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec
+from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec, WordTimings
 from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
@@ -22,6 +29,7 @@ from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.resampling import StreamResampler
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease
 from wyoming_tts.synthesis.voice_cost import StepTiming
+from wyoming_tts.synthesis.word_timeline import SegmentTimings
 from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
 from wyoming_tts.text.pronunciation import DefaultPronunciations
 from wyoming_tts.workers import StepwiseRender, Workers
@@ -29,6 +37,8 @@ from wyoming_tts.workers import StepwiseRender, Workers
 _LOGGER = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+_Piece = bytes | WordTimings
+"""A step's PCM, or when the words of the next steps sound."""
 Pronunciations = Callable[[Voice], DefaultPronunciations | None]
 
 
@@ -122,22 +132,25 @@ class SegmentRenderer:
     ) -> AsyncGenerator[bytes, None]:
         voice = lease.spec.voice
         result = await self.apply_lexicon(segment, voice)
-        segment = replace(segment, text=result.text)
+        segment = replace(segment, text=str(result.text))
+        place_words = partial(_place_words, job, result.text, voice.sample_rate)
         async with (
-            aclosing(self._cached_or_rendered(job, lease, segment)) as pieces,
+            aclosing(self._cached_or_rendered(job, lease, segment, place_words)) as pieces,
             aclosing(resampler.resample(pieces, voice.sample_rate)) as resampled,
         ):
             async for pcm in resampled:
                 yield pcm
 
     async def _cached_or_rendered(
-        self, job: Job, lease: VoiceLease, segment: Segment
+        self, job: Job, lease: VoiceLease, segment: Segment, place_words: Callable[[WordTimings], None]
     ) -> AsyncGenerator[bytes, None]:
         """Yield a segment's PCM from the cache, else render it and cache it once it is complete."""
         key = self._cache_key(job, lease.spec, segment)
         cached = await self._cache.get(key)
         if cached is not None:
             job.cached_segments += 1
+            if cached.timings is not None:
+                place_words(cached.timings)
             for start in range(0, len(cached.pcm), audio.PIECE_BYTES):
                 yield cached.pcm[start : start + audio.PIECE_BYTES]
             return
@@ -146,31 +159,34 @@ class SegmentRenderer:
             loaded, gain = await lease.load_with_gain()
         self._on_voice_used(lease.spec, loaded)
         task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
-        rendered: aclosing[AsyncGenerator[bytes, None]]
+        rendered: aclosing[AsyncGenerator[_Piece, None]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
             rendered = aclosing(self._rendered(task, loaded, gain))
         with lease.quarantining():
             async with rendered as pieces:
-                async for pcm in pieces:
-                    recording.add(pcm)
-                    if pcm:
-                        yield pcm
+                async for piece in pieces:
+                    if isinstance(piece, WordTimings):
+                        recording.add_timings(piece)
+                        place_words(piece)
+                    elif piece:
+                        recording.add(piece)
+                        yield piece
         recording.commit()
 
     async def _rendered(
         self, task: RenderTask, loaded: LoadedVoice, gain: float
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[_Piece, None]:
         """Yield what a voice renders on the workers, and learn from each step what it costs."""
         backlog = task.job.backlog
         backlog.render_with(self._costs.voice(task.spec), speed=task.prosody.speed)
         steps = render_steps(task, loaded, gain, clocks=self._step_clocks)
         async with StepwiseRender(self._workers, task.job.clock, steps) as rendered:
-            async for pcm, timing in rendered:
+            async for piece, timing in rendered:
                 task.job.compute_seconds += timing.wall
                 backlog.step(timing)
-                yield pcm
+                yield piece
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
         voice = spec.voice
@@ -186,8 +202,10 @@ class SegmentRenderer:
 
 def render_steps(
     task: RenderTask, loaded: LoadedVoice, gain: float, *, clocks: StepClocks
-) -> Generator[tuple[bytes, StepTiming], None, None]:
+) -> Generator[tuple[_Piece, StepTiming], None, None]:
     """Render a segment on a worker, each step up to finished PCM, with the time that it took.
+
+    A step may tell when words sound instead.
 
     Raises:
         SpeechError: as for `LoadedVoice.render`; any other failure becomes an EngineFailed.
@@ -197,9 +215,9 @@ def render_steps(
     try:
         with closing(loaded.render(task.segment, task.spec, task.prosody)) as render:
             for rendered in render:
-                samples = samples_of(rendered)
-                pcm = audio.to_pcm(samples, gain * task.prosody.volume)
-                yield pcm, clocks.timing(started, len(samples) / rate, has_cores=clock.has_cores)
+                piece = _to_piece(rendered, gain * task.prosody.volume)
+                seconds = len(samples_of(rendered)) / rate
+                yield piece, clocks.timing(started, seconds, has_cores=clock.has_cores)
                 started = clocks.read()
     except SpeechError:
         raise
@@ -209,7 +227,7 @@ def render_steps(
 
 async def relay_remote(
     task: RenderTask, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[_Piece, None]:
     """Relay a segment that another server speaks, reading no further ahead of the listener than allowed.
 
     Raises:
@@ -219,12 +237,20 @@ async def relay_remote(
     try:
         async with aclosing(pieces):
             async for rendered in pieces:
-                yield audio.to_pcm(samples_of(rendered), task.prosody.volume)
+                yield _to_piece(rendered, task.prosody.volume)
                 await _wait_for_listener(task.job.clock, lookahead.alone, clock)
     except SpeechError:
         raise
     except Exception as error:
         raise _engine_failure(task, error) from error
+
+
+def _to_piece(rendered: Rendered, gain: float) -> _Piece:
+    return rendered if isinstance(rendered, WordTimings) else audio.to_pcm(rendered, gain)
+
+
+def _place_words(job: Job, text: str, rate: int, timings: WordTimings) -> None:
+    job.words.add(SegmentTimings(text, rate, timings))
 
 
 async def _wait_for_listener(stream: StreamClock, max_ahead: float, clock: Clock) -> None:

@@ -277,6 +277,7 @@ class Synthesizer:
                         for chunk in _silence(job, self._leading_silence(job.utterance)):
                             yield chunk
                             job.on_chunk_requested()
+                        job.begin_playing()
                     yield job.make_chunk(piece.pcm)
                     job.on_chunk_requested()
             if job.has_audio:
@@ -305,18 +306,21 @@ class Synthesizer:
             self._known_segments(job), room_in=lambda: 0.0 if len(segments) < _KNOWN_SEGMENTS else inf
         )
         async with self._voices(job.utterance, job.spec, job.clock) as voices, segments:
-            number = 0
+            number, samples = 0, 0
             while (segment := await job.next_segment(segments, voices.release)) is not None:
                 await self._hold(place, job)
                 job.begin_segment()
                 if segment.pause_before:
                     self._queue.rest(place)  # silence takes no computing
                     for pcm in audio.silence(segment.pause_before, job.rate):
+                        samples += len(pcm) // _SAMPLE_BYTES
                         yield _piece(pcm, job.rate, number)
                     await self._hold(place, job)
+                job.words.begin_segment(segment.text, samples)
                 rendered = self._renderer.render(job, voices, segment, resampler)
                 async with aclosing(rendered) as pieces:
                     async for pcm in pieces:
+                        samples += len(pcm) // _SAMPLE_BYTES
                         self._queue.rest(place)
                         yield _piece(pcm, job.rate, number)
                         await self._hold(place, job)

@@ -3,8 +3,9 @@
     text -> markup (SSML, voice tags) -> cleaning -> scripts -> normalization -> sentences -> segments
 
 Each stage takes pieces of any size and yields what they complete; no result depends on how the text
-was divided. A segment is spoken in one style, so a change of style in the markup ends the segment, and so do
-words in another script.
+was divided. Through all of them the text carries the offsets at which it was written (`offset_text`).
+A segment is spoken in one style, so a change of style in the markup ends the segment, and so do words in
+another script.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
+from wyoming_tts.offset_text import OffsetText
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
 from wyoming_tts.text.first_segment import NEVER_CUT, FirstSegmentOptions
@@ -162,10 +164,11 @@ class Segmenter:
                 f"The text has more than {self._options.max_text_chars} characters.",
                 hint="Send it as several requests.",
             )
+        written = OffsetText.written(piece, self._characters)
         self._characters += len(piece)
         if piece:
             self._word_over = _GAP_BEGUN_RE.search(piece) is not None
-        return self._segments(self._parts(piece))
+        return self._segments(self._parts(written))
 
     def flush(self) -> list[Segment]:
         """Return what can be spoken already, without waiting for the end of the sentence.
@@ -362,11 +365,11 @@ class _StyledRun:
         """The end of the text so far, as it was written."""
 
     def feed(self, text: str) -> Iterator[_StyledPart]:
-        self.before = (self.before + text)[-_BEFORE_CHARS:]
+        self.before = (self.before + str(text))[-_BEFORE_CHARS:]
         yield from self._clean(self._cleaner.feed(text))
 
     def feed_block(self, block: str) -> Iterator[_StyledPart]:
-        self.before = (self.before + block)[-_BEFORE_CHARS:]
+        self.before = (self.before + str(block))[-_BEFORE_CHARS:]
         yield from self._clean(self._cleaner.feed_block(block))
 
     def flush(self, *, word_over: bool) -> Iterator[_StyledPart]:

@@ -25,7 +25,7 @@ from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, disk
 from wyoming_tts.cache.files import HEADER_BYTES, EntryFiles
-from wyoming_tts.speech import Prosody
+from wyoming_tts.speech import Prosody, WordTiming, WordTimings
 
 T = TypeVar("T")
 
@@ -38,6 +38,9 @@ KEY = CacheKey(
     text="The door is open.",
     level=-20.0,
 )
+WORD_BYTES = 16
+TWO_WORDS = WordTimings((WordTiming(0, 5, 10, 200), WordTiming(6, 11, 250, 490)))
+ONE_WORD = WordTimings(TWO_WORDS.words[:1])
 MEMORY_ENTRY_BYTES = 512
 
 
@@ -185,7 +188,7 @@ def test_every_field_of_the_prosody_changes_the_digest_differently() -> None:
 
 def test_the_digest_is_stable_across_versions() -> None:
     # If this changes, every existing cache directory is invalid: raise the format's version, too.
-    assert KEY.digest() == "c666bf0bdc92e5e776a405ce107d3c0e1a5ceb3a53e339058134069eaf52f878"
+    assert KEY.digest() == "b640ace98ac856dd9d400813bd205660df1344473077628eb22b47c7e77f59e1"
 
 
 def test_audio_that_is_not_16_bit_pcm_is_refused() -> None:
@@ -523,6 +526,37 @@ async def test_the_cache_uses_only_memory_outside_its_block(tmp_path: Path) -> N
     assert file_names(tmp_path) == []
 
 
+# Timings of words
+
+
+@pytest.mark.parametrize("timings", [None, WordTimings(()), TWO_WORDS, replace(TWO_WORDS, estimated=True)])
+async def test_the_timings_of_a_segment_s_words_outlive_the_process(
+    tmp_path: Path, timings: WordTimings | None
+) -> None:
+    async with make_cache(tmp_path) as cache:
+        cache.put(KEY, RATE, audio(1), timings)
+    async with make_cache(tmp_path) as cache:
+        assert await cache.get(KEY) == CachedSegment(RATE, audio(1), timings)
+
+
+def test_a_recording_collects_the_timings_of_all_its_words() -> None:
+    cache = make_cache(memory=10_000)
+    recording = cache.record(KEY, RATE)
+    recording.add_timings(ONE_WORD)
+    recording.add(b"abcd")
+    recording.add_timings(WordTimings(TWO_WORDS.words[1:]))
+    recording.commit()
+    assert get_without_waiting(cache) == CachedSegment(RATE, b"abcd", TWO_WORDS)
+
+
+def test_timings_count_as_memory() -> None:
+    cache = make_cache(memory=40_000)
+    cache.put(key_of("silent"), RATE, bytes(1_000))
+    before = cache.statistics().memory_bytes
+    cache.put(key_of("told"), RATE, bytes(1_000), TWO_WORDS)
+    assert cache.statistics().memory_bytes - before > before
+
+
 # Broken files
 
 
@@ -538,10 +572,13 @@ BREAKAGES: dict[str, Callable[[bytes], bytes]] = {
     "a byte too many": lambda content: content + b"\0",
     "another magic": lambda content: flip_bit(content, 0),
     "another version": lambda content: flip_bit(content, 4),
+    "another kind of timings": lambda content: flip_bit(content, 6),
     "another rate": lambda content: flip_bit(content, 8),
-    "another length": lambda content: flip_bit(content, 12),
+    "another number of words": lambda content: flip_bit(content, 12),
+    "another length": lambda content: flip_bit(content, 16),
+    "a word changed": lambda content: flip_bit(content, HEADER_BYTES),
     "another digest": lambda content: flip_bit(content, HEADER_BYTES - 1),
-    "first sample changed": lambda content: flip_bit(content, HEADER_BYTES),
+    "first sample changed": lambda content: flip_bit(content, HEADER_BYTES + WORD_BYTES),
     "last sample changed": lambda content: flip_bit(content, len(content) - 1),
     "zeros": lambda content: bytes(len(content)),
 }
@@ -552,7 +589,7 @@ async def test_a_broken_file_is_a_miss_and_is_removed_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, breakage: str
 ) -> None:
     async with make_cache(tmp_path) as cache:
-        cache.put(KEY, RATE, audio(1))
+        cache.put(KEY, RATE, audio(1), ONE_WORD)
     path = path_of(tmp_path, KEY.text)
     path.write_bytes(BREAKAGES[breakage](path.read_bytes()))
     async with scanned_cache(tmp_path, memory=10_000) as cache:
