@@ -9,7 +9,9 @@ that is joined to it was inserted: it was written nowhere.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import takewhile
 from typing import Any, Final, NamedTuple, SupportsIndex
 
 NOWHERE: Final = -1
@@ -137,3 +139,88 @@ def group(match: Any, name: str | int = 0) -> str:
     begin, end = match.span(name)
     found: str = match.string[begin:end] if begin != NOWHERE else ""
     return found
+
+
+def substitute(pattern: Any, replacement: str | Callable[[Any], str], text: str) -> str:
+    """Replace what a pattern matches as `pattern.sub(replacement, text)` does, with offsets.
+
+    A replacement without offsets of its own stands for what it replaces.
+    """
+    if not isinstance(text, OffsetText):
+        return str(pattern.sub(replacement, text))
+    parts: list[str] = []
+    at = 0
+    for match in pattern.finditer(text):
+        said = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
+        if not isinstance(said, OffsetText):
+            said = standing_for(said, group(match))
+        parts += [text[at : match.start()], said]
+        at = match.end()
+    return join_texts([*parts, text[at:]]) if parts else text
+
+
+def replace_words(words: str, replaced: str) -> str:
+    """Return words in place of others, each for as little as is certain.
+
+    Words that both texts begin or end with keep their own offsets; those between stand for all that is
+    between them: in "chapter four" for "chapter IV" one word does.
+    """
+    if not isinstance(replaced, OffsetText):
+        return words
+    written = str(replaced)
+    if words == written:
+        return replaced
+    head = _equal_words(words, written)
+    tail = _equal_words(words[head:][::-1], written[head:][::-1])
+    said, between = words[head : len(words) - tail], replaced[head : len(replaced) - tail]
+    if not said.strip() or not between.strip():
+        return standing_for(words, replaced.strip())
+    return join_texts(
+        [replaced[:head], standing_for(said, between.strip()), replaced[len(replaced) - tail :]]
+    )
+
+
+def _equal_words(text: str, other: str) -> int:
+    """Return how many characters of whole words two texts begin with in common."""
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False)))
+    while common and not (_ends_word(text, common) and _ends_word(other, common)):
+        common -= 1
+    return common
+
+
+def _ends_word(text: str, at: int) -> bool:
+    return text[at : at + 1].isspace() or text[at - 1].isspace() or at == len(text)
+
+
+class OffsetBuffer:
+    """Text that grows at its end and is taken from its beginning, in linear time."""
+
+    __slots__ = ("_pieces", "_taken")
+
+    def __init__(self) -> None:
+        self._pieces: deque[str] = deque()
+        self._taken = 0
+        """Characters of the first piece that have been taken."""
+
+    def append(self, piece: str) -> None:
+        """Add text, with or without offsets."""
+        if piece:
+            self._pieces.append(piece)
+
+    def take(self, count: int) -> str:
+        """Remove so many characters from the beginning and return them, with the offsets that they have."""
+        parts: list[str] = []
+        while count and self._pieces:
+            part = self._take_of_first(count)
+            count -= len(part)
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else join_texts(parts)
+
+    def _take_of_first(self, count: int) -> str:
+        first, begin = self._pieces[0], self._taken
+        if begin + count < len(first):
+            self._taken += count
+            return first[begin : self._taken]
+        self._pieces.popleft()
+        self._taken = 0
+        return first[begin:] if begin else first
