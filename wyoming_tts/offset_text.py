@@ -65,22 +65,26 @@ class OffsetText(str):
     def __getitem__(self, key: SupportsIndex | slice) -> str:
         """Return a character, plain, or a slice, with its offsets."""
         text = super().__getitem__(key)
-        if isinstance(key, slice):
-            return self._of(text, self._begins[key], self._ends[key])
-        return text
+        if not isinstance(key, slice):
+            return text
+        if len(text) == len(self) and key.step is None:
+            return self
+        return self._of(text, self._begins[key], self._ends[key])
 
     def __add__(self, other: str) -> OffsetText:
         """Join text behind."""
+        if not other:
+            return self
         more = OffsetText.of(other)
         return self._of(super().__add__(other), self._begins + more._begins, self._ends + more._ends)
 
     def __radd__(self, other: str) -> OffsetText:
         """Join text before."""
-        return OffsetText.of(other) + self
+        return OffsetText.of(other) + self if other else self
 
-    def __getnewargs__(self) -> tuple[str]:
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
         """Pickle and copy it as a plain string: offsets mean nothing elsewhere."""
-        return (str(self),)
+        return str, (str(self),)
 
     def strip(self, chars: str | None = None, /) -> str:
         """As `str.strip`, with offsets."""
@@ -103,7 +107,9 @@ class OffsetText(str):
 
 def join_texts(parts: Iterable[str]) -> str:
     """Concatenate texts as `"".join` does, with their offsets if any has some."""
-    parts = list(parts)
+    parts = [part for part in parts if part]
+    if len(parts) == 1:
+        return parts[0]
     text = "".join(parts)
     if not any(isinstance(part, OffsetText) for part in parts):
         return text
@@ -214,7 +220,7 @@ class OffsetBuffer:
             part = self._take_of_first(count)
             count -= len(part)
             parts.append(part)
-        return parts[0] if len(parts) == 1 else join_texts(parts)
+        return join_texts(parts)
 
     def _take_of_first(self, count: int) -> str:
         first, begin = self._pieces[0], self._taken

@@ -2,11 +2,162 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import re
+from typing import cast
+
+import pytest
 import regex  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.offset_text import OffsetBuffer, OffsetText, Span, group, replace_words, substitute
+from wyoming_tts.offset_text import (
+    OffsetBuffer,
+    OffsetText,
+    Span,
+    group,
+    join_texts,
+    replace_words,
+    standing_for,
+    substitute,
+    with_offsets_of,
+)
+
+TEXT = "It is 25 °C in Ulm."
+WRITTEN = OffsetText.written(TEXT)
+
+
+def offsets_of(text: str) -> list[Span | None]:
+    """What each character stands for."""
+    return [OffsetText.of(text[at : at + 1]).span for at in range(len(text))]
+
+
+def copies(begin: int, end: int) -> list[Span | None]:
+    return [Span(at, at + 1) for at in range(begin, end)]
+
+
+def test_a_written_text_is_a_string_whose_characters_know_their_offsets() -> None:
+    text = OffsetText.written("abc", 7)
+
+    assert text == "abc"
+    assert hash(text) == hash("abc")
+    assert offsets_of(text) == [(7, 8), (8, 9), (9, 10)]
+    assert text.span == (7, 10)
+
+
+def test_inserted_text_stands_for_nothing() -> None:
+    assert OffsetText.of("abc").span is None
+    assert OffsetText.of(WRITTEN) is WRITTEN
+    assert OffsetText.written("").span is None
+
+
+bounds = st.none() | st.integers(-25, 25)
+
+
+@given(bounds, bounds, st.none() | st.integers(1, 3) | st.integers(-3, -1))
+def test_a_slice_keeps_offsets(start: int | None, stop: int | None, step: int | None) -> None:
+    key = slice(start, stop, step)
+
+    assert WRITTEN[key] == TEXT[key]
+    assert offsets_of(WRITTEN[key]) == copies(0, len(TEXT))[key]
+
+
+def test_a_single_character_is_plain() -> None:
+    assert WRITTEN[6] == "2"
+    assert type(WRITTEN[6]) is str
+
+
+pieces = st.lists(
+    st.text("ab ", max_size=3)
+    | st.builds(OffsetText.written, st.text("cd ", max_size=4), st.integers(0, 50)),
+    max_size=6,
+)
+
+
+@given(pieces)
+def test_joined_texts_keep_the_offsets_of_each(parts: list[str]) -> None:
+    added: str = ""
+    for part in parts:
+        added += part
+
+    assert join_texts(parts) == added == "".join(parts)
+    assert (
+        offsets_of(join_texts(parts))
+        == offsets_of(added)
+        == [at for part in parts for at in offsets_of(part)]
+    )
+
+
+def test_joined_plain_texts_are_plain() -> None:
+    assert type(join_texts(["a", "b"])) is str
+    assert join_texts([]) == ""
+
+
+@given(st.text(" .a", max_size=8), st.none() | st.sampled_from([".", " .", "a"]))
+def test_stripped_text_keeps_offsets(text: str, chars: str | None) -> None:
+    written = OffsetText.written(text)
+    begin = len(text) - len(text.lstrip(chars))
+    end = len(text.rstrip(chars))
+
+    assert written.lstrip(chars) == text.lstrip(chars)
+    assert written.rstrip(chars) == text.rstrip(chars)
+    assert written.strip(chars) == text.strip(chars)
+    assert offsets_of(written.lstrip(chars)) == copies(begin, len(text))
+    assert offsets_of(written.rstrip(chars)) == copies(0, end)
+    assert offsets_of(written.strip(chars)) == copies(begin, end)
+
+
+def test_a_replacement_stands_for_all_that_it_replaces() -> None:
+    said = standing_for("degrees Celsius", WRITTEN[9:11])
+
+    assert said == "degrees Celsius"
+    assert set(offsets_of(said)) == {(9, 11)}
+
+
+def test_a_replacement_of_inserted_text_is_inserted() -> None:
+    assert type(standing_for("two", "2")) is str
+    assert type(standing_for("two", OffsetText.of("2"))) is str
+
+
+def test_a_replacement_of_a_replacement_stands_for_what_was_written() -> None:
+    said = standing_for("kelvin", cast("OffsetText", standing_for("degrees", WRITTEN[9:11]))[:3])
+
+    assert set(offsets_of(said)) == {(9, 11)}
+
+
+def test_characters_that_are_replaced_one_by_one_keep_their_offsets() -> None:
+    assert offsets_of(with_offsets_of("ULM", WRITTEN[15:18])) == copies(15, 18)
+    assert type(with_offsets_of("ULM", "Ulm")) is str
+    with pytest.raises(ValueError, match="expected as many"):
+        with_offsets_of("ULM.", WRITTEN[15:18])
+
+
+@given(st.text("ab ", max_size=8), st.sampled_from(["a", "b*", " +", "ab|b"]), st.sampled_from(["", "xy"]))
+def test_a_substitution_makes_the_text_that_the_pattern_makes(
+    text: str, pattern: str, replacement: str
+) -> None:
+    expression = re.compile(pattern)
+    expected = expression.sub(replacement, text)
+
+    assert substitute(expression, lambda _: replacement, text) == expected
+    assert substitute(expression, replacement, OffsetText.written(text)) == expected
+
+
+def test_a_group_of_a_match_keeps_offsets() -> None:
+    found = re.search(r"(?P<number>\d+)(?P<unit> °C)?(?P<missing>!)?", WRITTEN)
+    assert found is not None
+
+    assert group(found) == "25 °C"
+    assert offsets_of(group(found, "number")) == copies(6, 8)
+    assert group(found, "missing") == ""
+
+
+def test_a_copy_is_a_plain_string() -> None:
+    for made in (copy.copy(WRITTEN), pickle.loads(pickle.dumps(WRITTEN))):
+        assert made == TEXT
+        assert type(made) is str
+
 
 _WRITTEN = OffsetText.written("read chapter IV now")
 
