@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -188,6 +188,24 @@ class WordTimings:
     words: tuple[WordTiming, ...]
     estimated: bool = False
     """Whether they were spread by the words' lengths, because nobody knows better."""
+
+    def at_speed(self, speed: float) -> WordTimings:
+        """Return those of the same audio, stretched so that it is this many times faster."""
+        words = (
+            replace(
+                word, first_sample=round(word.first_sample / speed), end_sample=round(word.end_sample / speed)
+            )
+            for word in self.words
+        )
+        return replace(self, words=tuple(words))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedSamples:
+    """Audio whose words are timed only by the step that makes it, with their timings."""
+
+    samples: Samples
+    timings: WordTimings
 
 
 @dataclass(frozen=True, slots=True)

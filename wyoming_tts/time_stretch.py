@@ -9,17 +9,19 @@ way than of what a phase vocoder made of it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias, overload
 
 import numpy as np
 
-from wyoming_tts.speech import Samples
+from wyoming_tts.speech import Samples, TimedSamples, WordTimings
 
 _PIECE_SECONDS: Final = 0.03
 """Two to three periods of the lowest voices."""
 _TOLERANCE_SECONDS: Final = 0.01
 """How far a piece may be moved: a period of a voice of 100 Hz."""
 _LEAST_POWER: Final = 1e-9
+
+_Step: TypeAlias = Samples | WordTimings | TimedSamples
 
 
 class TimeStretch:
@@ -105,11 +107,15 @@ def _most_alike(samples: Samples, expected: Samples) -> int:
     return int(np.argmax(products / np.sqrt(powers)))
 
 
-def stretch_steps(steps: Iterator[Samples], rate: int, speed: float) -> Iterator[Samples]:
+@overload
+def stretch_steps(steps: Iterator[Samples], rate: int, speed: float) -> Iterator[Samples]: ...
+@overload
+def stretch_steps(steps: Iterator[_Step], rate: int, speed: float) -> Iterator[_Step]: ...
+def stretch_steps(steps: Iterator[_Step], rate: int, speed: float) -> Iterator[_Step]:
     """Stretch what is made in steps; a step more has what is left at the end.
 
     Args:
-        steps: make samples, or none.
+        steps: make samples, or none, and tell when the words in them sound.
         rate: samples a second.
         speed: how many times faster they are to be; at 1 they stay as they are.
     """
@@ -117,6 +123,11 @@ def stretch_steps(steps: Iterator[Samples], rate: int, speed: float) -> Iterator
         yield from steps
         return
     stretch = TimeStretch(rate, speed)
-    for samples in steps:
-        yield stretch.feed(samples)
+    for step in steps:
+        if isinstance(step, WordTimings):
+            yield step.at_speed(speed)
+        elif isinstance(step, TimedSamples):
+            yield TimedSamples(stretch.feed(step.samples), step.timings.at_speed(speed))
+        else:
+            yield stretch.feed(step)
     yield stretch.finish()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from script import real_voices
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_decoder
@@ -88,7 +88,7 @@ def loaded(options: EngineOptions) -> tuple[LoadedKokoro, Voice]:
 
 def _seconds_of_steps(loaded: LoadedKokoro, voice: Voice) -> list[float]:
     """Of audio, for each step that made some."""
-    steps = loaded.render(Segment(SENTENCE), VoiceSpec(voice), Prosody())
+    steps = map(samples_of, loaded.render(Segment(SENTENCE), VoiceSpec(voice), Prosody()))
     return [len(samples) / SAMPLE_RATE for samples in steps if samples.size]
 
 

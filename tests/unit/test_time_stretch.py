@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
-from wyoming_tts.speech import Samples
+from wyoming_tts.speech import Samples, TimedSamples, WordTiming, WordTimings
 from wyoming_tts.time_stretch import TimeStretch, stretch_steps
 
 RATE = 16_000
@@ -67,6 +69,29 @@ def test_speech_of_any_length_comes_out_whole(speed: float, length: int) -> None
     stretched = _stretched(samples, speed)
     assert len(stretched) == pytest.approx(length / speed, abs=RATE / 250)
     assert np.isfinite(stretched).all()
+
+
+@given(speed=speeds, ends=st.lists(st.integers(0, RATE), min_size=2, max_size=8, unique=True))
+@settings(max_examples=scaled_examples(20), deadline=None)
+def test_words_are_stretched_with_their_audio(speed: float, ends: list[int]) -> None:
+    ends.sort()
+    words = [WordTiming(0, 1, begin, end) for begin, end in pairwise(ends)]
+    early, late = WordTimings((words[0],)), WordTimings(tuple(words[1:]), estimated=True)
+    samples = _tone(1.0)
+    steps: list[Samples | WordTimings | TimedSamples] = [
+        early,
+        samples[: ends[1]],
+        TimedSamples(samples[ends[1] :], late),
+    ]
+    told, *rest = stretch_steps(iter(steps), RATE, speed)
+    timed = rest[1]
+    assert isinstance(told, WordTimings)
+    assert isinstance(timed, TimedSamples)
+    assert timed.timings.estimated
+    got = [*told.words, *timed.timings.words]
+    assert [word.first_sample for word in got] == [round(end / speed) for end in ends[:-1]]
+    assert [word.end_sample for word in got] == [round(end / speed) for end in ends[1:]]
+    assert got[-1].end_sample <= len(_stretched(samples, speed))
 
 
 def test_little_is_held_back() -> None:

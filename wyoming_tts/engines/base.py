@@ -19,7 +19,7 @@ import numpy as np
 
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
-from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec, WordTimings
+from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec, WordTimings
 
 Interruptible: TypeAlias = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
@@ -29,12 +29,14 @@ REMOTE_ENGINE: Final = "remote"
 """Name of the engine whose voices speak on other servers, which read texts by themselves."""
 
 
-Rendered: TypeAlias = Samples | WordTimings
-"""What an engine makes of a segment: its audio, and before it, when the words of that audio sound."""
+Rendered: TypeAlias = Samples | WordTimings | TimedSamples
+"""What an engine makes of a segment: its audio, and before it or with it, when its words sound."""
 
 
 def samples_of(rendered: Rendered) -> Samples:
-    """Return the samples of a step: none if it told when words sound."""
+    """Return the samples of a step: none if it only told when words sound."""
+    if isinstance(rendered, TimedSamples):
+        return rendered.samples
     return _NO_SAMPLES if isinstance(rendered, WordTimings) else rendered
 
 
@@ -179,9 +181,9 @@ class LoadedVoice(Protocol):
 
         Each `next()` does a bounded amount of work on the calling thread and yields the next mono
         float32 samples at `spec.voice.sample_rate`, an empty array if that step made none (phonemizing), or
-        when the next words sound. Loudness is not the engine's concern: samples are as the model makes them,
-        and `prosody.volume` is applied later. Closing the generator cancels the render and leaves nothing
-        behind.
+        when the next words sound; both at once where that is known only once there is audio. Loudness is not
+        the engine's concern: samples are as the model makes them, and `prosody.volume` is applied later.
+        Closing the generator cancels the render and leaves nothing behind.
         Text without anything to pronounce yields no samples.
 
         Raises:

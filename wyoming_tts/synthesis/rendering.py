@@ -21,7 +21,7 @@ from wyoming_tts.engines.base import (
 )
 from wyoming_tts.errors import EngineFailed, SpeechError
 from wyoming_tts.scheduler import Lookahead, StreamClock
-from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceSpec, WordTimings
+from wyoming_tts.speech import Prosody, Segment, TimedSamples, Utterance, Voice, VoiceSpec, WordTimings
 from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
@@ -183,10 +183,11 @@ class SegmentRenderer:
         backlog.render_with(self._costs.voice(task.spec), speed=task.prosody.speed)
         steps = render_steps(task, loaded, gain, clocks=self._step_clocks)
         async with StepwiseRender(self._workers, task.job.clock, steps) as rendered:
-            async for piece, timing in rendered:
+            async for pieces, timing in rendered:
                 task.job.compute_seconds += timing.wall
                 backlog.step(timing)
-                yield piece
+                for piece in pieces:
+                    yield piece
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
         voice = spec.voice
@@ -202,10 +203,10 @@ class SegmentRenderer:
 
 def render_steps(
     task: RenderTask, loaded: LoadedVoice, gain: float, *, clocks: StepClocks
-) -> Generator[tuple[_Piece, StepTiming], None, None]:
+) -> Generator[tuple[tuple[_Piece, ...], StepTiming], None, None]:
     """Render a segment on a worker, each step up to finished PCM, with the time that it took.
 
-    A step may tell when words sound instead.
+    A step may tell when words sound instead, or before its PCM.
 
     Raises:
         SpeechError: as for `LoadedVoice.render`; any other failure becomes an EngineFailed.
@@ -215,9 +216,9 @@ def render_steps(
     try:
         with closing(loaded.render(task.segment, task.spec, task.prosody)) as render:
             for rendered in render:
-                piece = _to_piece(rendered, gain * task.prosody.volume)
+                pieces = _to_pieces(rendered, gain * task.prosody.volume)
                 seconds = len(samples_of(rendered)) / rate
-                yield piece, clocks.timing(started, seconds, has_cores=clock.has_cores)
+                yield pieces, clocks.timing(started, seconds, has_cores=clock.has_cores)
                 started = clocks.read()
     except SpeechError:
         raise
@@ -237,7 +238,8 @@ async def relay_remote(
     try:
         async with aclosing(pieces):
             async for rendered in pieces:
-                yield _to_piece(rendered, task.prosody.volume)
+                for piece in _to_pieces(rendered, task.prosody.volume):
+                    yield piece
                 await _wait_for_listener(task.job.clock, lookahead.alone, clock)
     except SpeechError:
         raise
@@ -245,8 +247,11 @@ async def relay_remote(
         raise _engine_failure(task, error) from error
 
 
-def _to_piece(rendered: Rendered, gain: float) -> _Piece:
-    return rendered if isinstance(rendered, WordTimings) else audio.to_pcm(rendered, gain)
+def _to_pieces(rendered: Rendered, gain: float) -> tuple[_Piece, ...]:
+    if isinstance(rendered, WordTimings):
+        return (rendered,)
+    pcm = audio.to_pcm(samples_of(rendered), gain)
+    return (rendered.timings, pcm) if isinstance(rendered, TimedSamples) else (pcm,)
 
 
 def _place_words(job: Job, text: str, rate: int, timings: WordTimings) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-from wyoming_tts.engines.base import BlendSource, EngineOptions, FirstCut, StyleBlend, StyleTables
+from wyoming_tts.engines.base import BlendSource, EngineOptions, FirstCut, Rendered, StyleBlend, StyleTables
 from wyoming_tts.engines.kokoro.batches import STOPS, last_mark
 from wyoming_tts.engines.kokoro.calibration import calibration_sentences
 from wyoming_tts.engines.kokoro.duration_probe import check_duration
@@ -230,7 +230,7 @@ class LoadedKokoro:
     def __repr__(self) -> str:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
 
-    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Rendered, None, None]:
         """Phonemize in the first step, then speak in chunks or batches, as `KokoroModel.speak`.
 
         The speed is `prosody.speed / prosody.length_scale`, of which the model follows what it speaks well.

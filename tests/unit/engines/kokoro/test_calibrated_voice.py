@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.voices.make_kokoro import KokoroVariant, write_kokoro
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro import engine as engine_module
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.model import SHORT_SECONDS
@@ -54,7 +54,7 @@ def _load(files: Path, statistics: Path | None, *, chunked: bool = True) -> tupl
 
 def _steps(loaded: LoadedKokoro, voice: Voice, text: str = LONG, *, speed: float = 1.0) -> list[Samples]:
     """The audible ones."""
-    steps = loaded.render(Segment(text), VoiceSpec(voice), Prosody(speed=speed))
+    steps = map(samples_of, loaded.render(Segment(text), VoiceSpec(voice), Prosody(speed=speed)))
     return [samples for samples in steps if samples.size]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.tones import KOKORO, KOKORO_ROWS, LOW, ROW_LEVEL, VOICES, silences
 from tests.voices.make_voices import kokoro_model
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.engine import TYPICAL_SENTENCE, KokoroEngine, LoadedKokoro
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
@@ -59,12 +59,14 @@ def loaded(engine: KokoroEngine, voices: dict[str, Voice]) -> LoadedKokoro:
 
 
 def _speak(loaded: LoadedKokoro, voice: Voice, text: str, prosody: Prosody | None = None) -> Samples:
-    return np.concatenate(list(loaded.render(Segment(text), VoiceSpec(voice), prosody or Prosody())))
+    steps = loaded.render(Segment(text), VoiceSpec(voice), prosody or Prosody())
+    return np.concatenate([samples_of(step) for step in steps])
 
 
 def _sound(loaded: LoadedKokoro, voice: Voice, segment: Segment) -> list[Samples]:
     """Samples of each audible render step."""
-    return list(loaded.render(segment, VoiceSpec(voice), Prosody()))[1:]
+    steps = loaded.render(segment, VoiceSpec(voice), Prosody())
+    return [samples_of(step) for step in steps][1:]
 
 
 def _row(audio: Samples) -> int:
@@ -240,7 +242,8 @@ class TestRender:
     def test_the_first_render_step_phonemizes_and_yields_no_samples(
         self, loaded: LoadedKokoro, voices: dict[str, Voice]
     ) -> None:
-        steps = list(loaded.render(Segment("Hello."), VoiceSpec(voices["af_test"]), Prosody()))
+        render = loaded.render(Segment("Hello."), VoiceSpec(voices["af_test"]), Prosody())
+        steps = [samples_of(step) for step in render]
         assert [len(step) > 0 for step in steps] == [False, True]
         assert {(step.dtype, step.ndim) for step in steps} == {(np.dtype(np.float32), 1)}
 

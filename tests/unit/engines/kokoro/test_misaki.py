@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.tones import KOKORO, VOICES
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.engine import KokoroEngine
 from wyoming_tts.engines.kokoro.misaki import (
     MisakiPhonemizer,
@@ -199,6 +199,6 @@ def _spoken_phonemes(name: str, text: str) -> list[str]:
     voice = next(voice for voice in engine.installed() if voice.name == name)
     for _ in range(2):
         loaded = engine.load(voice)
-        steps = list(loaded.render(Segment(text), VoiceSpec(voice), Prosody()))
+        steps = [samples_of(step) for step in loaded.render(Segment(text), VoiceSpec(voice), Prosody())]
         loaded.close()
     return KOKORO.said(np.concatenate(steps))
