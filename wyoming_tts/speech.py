@@ -56,6 +56,18 @@ class VoiceRequest:
     speaker: str | None = None
     may_download: bool = True
     """Whether the voice may be downloaded for it if it is missing."""
+    rate: float = 1.0
+    """Factor of the pace of a voice that is found by its name, as `VoiceAlias.rate`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAlias:
+    """What somebody's own name for a voice stands for."""
+
+    voice: str
+    """A name that a client could have sent instead."""
+    rate: float = 1.0
+    """Factor of the pace whenever the voice speaks by that name, within SPEED_RANGE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,8 @@ class VoiceSpec:
 
     voice: Voice
     speaker: int | None = None
+    rate: float = 1.0
+    """Factor of its pace, of the alias that it was requested by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +316,13 @@ class Utterance:
     """Whether its whole text is known from the start, not written while it is spoken."""
     pause_tags: bool = False
     """Whether `[pause:1s]` in its plain text is a pause although the server reads such tags as text."""
+    voice_tags: bool = False
+    """Whether `[voice:NAME]` and the like are tags in its plain text in any case."""
+    voice_aliases: Mapping[str, VoiceAlias] = field(default_factory=dict)
+    """Names of its own for voices, which take precedence over all others."""
+    named_voices: tuple[VoiceRequest, ...] = ()
+    """Voices that its text is known to name, which must be there before it begins. One that turns out to be
+    unknown in the middle of a text is replaced by the utterance's own."""
 
     @classmethod
     def of(

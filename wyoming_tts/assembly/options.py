@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 
 from wyoming_tts import __version__
 from wyoming_tts.admission import AdmissionOptions
 from wyoming_tts.engines.base import EngineOptions, RemoteOptions, always
 from wyoming_tts.settings import Settings, SettingsError
-from wyoming_tts.speech import Prosody, Start
+from wyoming_tts.speech import SPEED_RANGE, Prosody, Start, VoiceAlias
 from wyoming_tts.synthesis import SynthesisOptions
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
@@ -26,6 +27,7 @@ _STATISTICS_NAME = "kokoro_statistics"
 _LOOPBACK = "127.0.0.1"
 _EVERYWHERE = "0.0.0.0"  # noqa: S104 - a server is for other machines
 _MAX_CORES_PER_STEP = 4
+_RATED_VOICE = re.compile(r"(?P<voice>\S.*?)\s*@\s*(?P<rate>[0-9]{1,6}(?:\.[0-9]{1,6})?)")
 
 
 def compute_threads(settings: Settings) -> int:
@@ -168,16 +170,29 @@ def remote_options(settings: Settings) -> RemoteOptions | None:
     )
 
 
-def voice_map(settings: Settings) -> dict[str, str]:
+def voice_map(settings: Settings) -> dict[str, VoiceAlias]:
     """Aliases of voices, from the setting `voice_map`.
 
     Raises:
-        SettingsError: an entry is not of the form NAME=VOICE.
+        SettingsError: an entry is not of the form NAME=VOICE or NAME=VOICE@RATE.
     """
     found = {}
     for entry in settings.voice_map:
         name, sign, voice = (part.strip() for part in entry.partition("="))
         if not (name and sign and voice):
-            raise SettingsError(f"voice_map: got {entry!r}, expected NAME=VOICE")
-        found[name] = voice
+            raise SettingsError(f"voice_map: got {entry!r}, expected NAME=VOICE or NAME=VOICE@RATE")
+        found[name] = _alias(voice, entry)
     return found
+
+
+def _alias(voice: str, entry: str) -> VoiceAlias:
+    """Parse `VOICE` or `VOICE@RATE`; an `@` before anything but a number is part of the name."""
+    match = _RATED_VOICE.fullmatch(voice)
+    if match is None:
+        return VoiceAlias(voice)
+    rate, (lowest, highest) = float(match["rate"]), SPEED_RANGE
+    if not lowest <= rate <= highest:
+        raise SettingsError(
+            f"voice_map: got the rate {match['rate']} in {entry!r}, expected {lowest:g} to {highest:g}"
+        )
+    return VoiceAlias(match["voice"], rate)

@@ -344,10 +344,10 @@ class Settings(BaseModel):
     voice_map: Phrases = _setting(
         Group.VOICES,
         (),
-        "Your own names for voices, such as `butler=en_GB-alan-low`; several flags, a list in the file, "
-        "or lines in the environment.",
+        "Your own names for voices, such as `butler=en_GB-alan-low`, or `butler=en_GB-alan-low@0.9` with a "
+        "pace of its own; several flags, a list in the file, or lines in the environment.",
         shown="OpenAI's names, for similar Kokoro voices",
-        expects="texts of the form NAME=VOICE",
+        expects="texts of the form NAME=VOICE or NAME=VOICE@RATE",
     )
     advertise: Literal["installed", "all"] = _setting(
         Group.VOICES,

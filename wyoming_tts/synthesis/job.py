@@ -123,7 +123,7 @@ class Job:
     def on_voice_resolved(self, spec: VoiceSpec, *, speed: float = 1.0) -> None:
         """Note which voice speaks, and how fast unless the utterance says more."""
         self._spec = spec
-        speed *= self.utterance.prosody.speed
+        speed *= self.utterance.prosody.speed * spec.rate
         self._backlog = StreamBacklog(self._costs, self._costs.voice(spec), speed=speed, clock=self._now)
         self.clock.backlog = self._backlog
         self._words = WordTimeline(self.rate, self._written)

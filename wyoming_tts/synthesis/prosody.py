@@ -10,10 +10,10 @@ from __future__ import annotations
 from wyoming_tts.speech import PITCH_RANGE, SPEED_RANGE, VOLUME_RANGE, Prosody, Segment
 
 
-def merge_prosody(settings: Prosody, requested: Prosody, segment: Segment) -> Prosody:
-    """Return the prosody that a segment is rendered with."""
+def merge_prosody(settings: Prosody, requested: Prosody, segment: Segment, *, rate: float = 1.0) -> Prosody:
+    """Return the prosody that a segment is rendered with; `rate` is that of the voice, `VoiceSpec.rate`."""
     return Prosody(
-        speed=_clamp(settings.speed * requested.speed * segment.rate, SPEED_RANGE),
+        speed=_clamp(settings.speed * requested.speed * rate * segment.rate, SPEED_RANGE),
         pitch=_clamp(settings.pitch * requested.pitch * segment.pitch, PITCH_RANGE),
         volume=_clamp(settings.volume * requested.volume * segment.volume, VOLUME_RANGE),
         length_scale=_override(settings.length_scale, requested.length_scale),

@@ -195,7 +195,7 @@ class SegmentRenderer:
             voice=voice.name,
             model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
             speaker=spec.speaker,
-            prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment),
+            prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment, rate=spec.rate),
             text=segment.text,
             level=self._options.loudness,
         )

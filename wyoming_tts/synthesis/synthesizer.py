@@ -50,6 +50,7 @@ from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, p
 from wyoming_tts.text.scripts import ScriptMode, languages_in
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
 from wyoming_tts.voices.library import VoiceLibrary
+from wyoming_tts.voices.names import VoiceAliases
 from wyoming_tts.workers import Workers
 
 Clock = Callable[[], float]
@@ -185,12 +186,22 @@ class Synthesizer:
             self._workers.make_way()  # also before its first step: a model may have to be loaded
         try:
             with job.recording_failure():
-                spec = await self._library.resolve(utterance.voice)
+                spec = await self._resolve(utterance)
                 job.on_voice_resolved(spec, speed=self._options.prosody.speed)
             async with aclosing(self._chunks(job)) as chunks:
                 yield SpeechStream(job.rate, chunks)
         finally:
             self._on_record(job.record())
+
+    async def _resolve(self, utterance: Utterance) -> VoiceSpec:
+        """Find the utterance's voice, and see that the others are there that it is known to name."""
+        aliases = VoiceAliases(utterance.voice_aliases)
+        spec = await self._library.resolve(aliases.apply(utterance.voice))
+        for request in utterance.named_voices:
+            await self._library.resolve(
+                replace(aliases.apply(request), may_download=utterance.voice.may_download)
+            )
+        return spec
 
     async def warm_up(self, spec: VoiceSpec | None = None) -> VoiceSpec:
         """Load a voice (None: the default voice) and measure its loudness; return which voice it is.
@@ -229,6 +240,7 @@ class Synthesizer:
             spec,
             stream,
             may_download=utterance.voice.may_download,
+            aliases=VoiceAliases(utterance.voice_aliases),
         )
 
     async def explain(self, utterance: Utterance) -> Explanation:
@@ -237,7 +249,7 @@ class Synthesizer:
         Raises:
             SpeechError: as for `speak`.
         """
-        spec = await self._library.resolve(utterance.voice)
+        spec = await self._resolve(utterance)
         clock = StreamClock(work_since=self._clock())
         trace, hits, texts, phonemes = TextTrace(), list[LexiconHit](), list[str](), list[str]()
         job = Job(utterance, self._clock, self._costs)
@@ -398,7 +410,7 @@ class Synthesizer:
         )
 
     def _segment_options(self, job: Job) -> SegmentOptions:
-        prosody = merge_prosody(self._options.prosody, job.utterance.prosody, Segment(""))
+        prosody = merge_prosody(self._options.prosody, job.utterance.prosody, Segment(""), rate=job.spec.rate)
         cut = self._loaded.first_cut(job.spec.voice, prosody)
         max_words = self._options.first_segment_max_words
         if max_words is None:
@@ -408,7 +420,13 @@ class Synthesizer:
         segments = self._options.segments
         first = replace(segments.first_segment, max_words=max_words) if is_cut else NEVER_CUT
         scripts = None if job.spec.voice.engine == REMOTE_ENGINE else segments.scripts
-        return replace(segments, first_segment=first, pause_tags=job.utterance.pause_tags, scripts=scripts)
+        return replace(
+            segments,
+            first_segment=first,
+            voice_tags=segments.voice_tags or job.utterance.voice_tags,
+            pause_tags=job.utterance.pause_tags,
+            scripts=scripts,
+        )
 
 
 def _silence(job: Job, seconds: float) -> Iterator[AudioChunk]:

@@ -14,6 +14,7 @@ from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.synthesis.loudness import SpeakerKey, VoiceLoudness, speaker_key
 from wyoming_tts.voices.library import VoiceLibrary
+from wyoming_tts.voices.names import VoiceAliases
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -87,9 +88,11 @@ class UtteranceVoices:
         stream: StreamClock,
         *,
         may_download: bool = True,
+        aliases: VoiceAliases | None = None,
     ) -> None:
         """Lease `spec` when it is needed; `may_download` is that of the utterance's `VoiceRequest`."""
         self._library = library
+        self._aliases = aliases or VoiceAliases({})
         self._may_download = may_download
         self._loaded = loaded
         self._loudness = loudness
@@ -139,7 +142,8 @@ class UtteranceVoices:
 
     async def _resolve(self, request: VoiceRequest) -> VoiceSpec | None:
         try:
-            return await self._library.resolve(replace(request, may_download=self._may_download))
+            named = self._aliases.apply(request)
+            return await self._library.resolve(replace(named, may_download=self._may_download))
         except SpeechError as error:
             # In the middle of a text a missing voice is no reason to fall silent.
             if request not in self._warned:

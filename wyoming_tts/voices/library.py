@@ -196,7 +196,7 @@ class VoiceLibrary:
         if found.voice is not None:
             self._refuse_unusable(found.voice)
             speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
-            return _with_speaker(found.voice, speaker)
+            return replace(_with_speaker(found.voice, speaker), rate=request.rate * found.rate)
         if self._is_default(found.name):
             return VoiceSpec(self.fallback_voice())
         raise self._unavailable(found.name)

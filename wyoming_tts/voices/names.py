@@ -28,7 +28,7 @@ from typing import Generic, TypeVar
 
 from wyoming_tts.errors import BadRequest, UnknownVoice
 from wyoming_tts.languages import LanguageTag
-from wyoming_tts.speech import SPEAKER_MARK, Voice
+from wyoming_tts.speech import SPEAKER_MARK, Voice, VoiceAlias, VoiceRequest
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 
 T = TypeVar("T")
@@ -91,6 +91,18 @@ class NameIndex(Generic[T]):
         return self.similar(name) if found is None else found
 
 
+class VoiceAliases:
+    """Names of one utterance's own for voices, which take precedence over all others."""
+
+    def __init__(self, aliases: Mapping[str, VoiceAlias]) -> None:
+        self._aliases = NameIndex(aliases.items())
+
+    def apply(self, request: VoiceRequest) -> VoiceRequest:
+        """The request by the name that an alias stands for."""
+        alias = None if request.name is None else self._aliases.find(request.name)
+        return request if alias is None else replace(request, name=alias.voice, rate=alias.rate)
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedName:
     """The voice that a name means: installed, in the catalogue, or both."""
@@ -103,6 +115,8 @@ class ResolvedName:
     """None where the catalogue has no voice of that name."""
     speaker: str | None = None
     """The speaker named with it, as written."""
+    rate: float = 1.0
+    """Factor of its pace, where the settings map the name."""
 
     @property
     def language(self) -> str:
@@ -117,8 +131,8 @@ class ResolvedName:
 class NameRules:
     """Names with a meaning besides the voices' own: mapped names, blends, and the default voice."""
 
-    voice_map: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Aliases from the settings, each with the name that a client could have sent instead."""
+    voice_map: Mapping[str, VoiceAlias] = field(default_factory=lambda: MappingProxyType({}))
+    """Aliases from the settings."""
     blend: Callable[[str], Voice | None] = lambda _: None
     """Finds the voice of a blend or a recipe such as `af_bella(2)+af_sky(1)`, None for other names; called on
     the event loop. May raise `UnknownVoice` for a recipe whose voices are not installed."""
@@ -160,8 +174,10 @@ class NameResolver:
             UnknownVoice: no voice has the name, or several begin with it.
             SpeechError: it is a recipe, and malformed or of voices that are not installed.
         """
-        name = self._without_mapping(name)
-        return self._substitute(fold_name(name)) if self._is_well_known(name) else self._resolve_own(name)
+        mapped = self._mapping(name)
+        name = mapped.voice
+        found = self._substitute(fold_name(name)) if self._is_well_known(name) else self._resolve_own(name)
+        return replace(found, rate=mapped.rate)
 
     def find_exact(self, name: str) -> ResolvedName | None:
         """Find the voice with exactly this name or alias, whatever else the name may mean."""
@@ -188,12 +204,12 @@ class NameResolver:
         well_known = WELL_KNOWN if self._rules.default is not None else ()
         return unknown_voice_error(name, [*installed, *listed, *self._rules.voice_map, *well_known])
 
-    def _without_mapping(self, name: str) -> str:
-        """The name that a mapped one stands for; a voice's own name is not taken for a similar mapped one."""
+    def _mapping(self, name: str) -> VoiceAlias:
+        """What a mapped name stands for; a voice's own name is not taken for a similar mapped one."""
         target = self._mapped.same(name)
         if target is None and self._find_same(name) is None:
             target = self._mapped.similar(name)
-        return name if target is None else target
+        return VoiceAlias(name) if target is None else target
 
     def _find_same(self, name: str) -> ResolvedName | None:
         """Find the voice with this name or alias, in whatever case."""
@@ -258,7 +274,7 @@ class NameResolver:
     def _literal_default(self) -> ResolvedName:
         """The default voice without substitution: not installed where its name is a well-known one itself."""
         default = self._rules.default or ""
-        name = self._without_mapping(default)
+        name = self._mapping(default).voice
         if self._is_well_known(name):
             return ResolvedName(default)
         try:

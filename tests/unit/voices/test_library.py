@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Attribution, UnusableVoice, Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.speech import Attribution, UnusableVoice, Voice, VoiceAlias, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueVoice, load_catalogue
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
 from wyoming_tts.voices.names import WELL_KNOWN, NameResolver, NameRules
@@ -305,7 +305,9 @@ async def test_the_default_voice_may_be_an_openai_voice_name(name: str) -> None:
 
 async def test_without_kokoro_an_openai_voice_name_as_default_falls_back() -> None:
     library = make_library_with_voices(
-        *NEURAL, default=DefaultVoice("alloy"), voice_map={"x": "alloy", "alloy": "nova"}
+        *NEURAL,
+        default=DefaultVoice("alloy"),
+        voice_map={"x": VoiceAlias("alloy"), "alloy": VoiceAlias("nova")},
     )
     assert not library.default_is_installed
     assert await resolved_name(library, VoiceRequest("x")) == "espeak-en_US"
@@ -330,7 +332,9 @@ def test_each_openai_voice_name_maps_to_an_existing_voice_of_its_gender(name: st
     ],
 )
 async def test_names_of_the_users_voice_map_take_precedence(target: str, expected: str) -> None:
-    library = make_library_with_voices(*NEURAL, *KOKORO, voice_map={"Alloy": target, LESSAC: "af_alloy"})
+    library = make_library_with_voices(
+        *NEURAL, *KOKORO, voice_map={"Alloy": VoiceAlias(target), LESSAC: VoiceAlias("af_alloy")}
+    )
     assert await resolved_name(library, VoiceRequest("alloy")) == expected
     assert await resolved_name(library, VoiceRequest(LESSAC)) == "af_alloy"
 
@@ -353,7 +357,7 @@ async def test_an_overlong_name_is_abbreviated_in_the_error() -> None:
 
 
 async def test_suggestions_include_downloadable_voices_and_the_users_own_names() -> None:
-    library = make_library_with_voices(*NEURAL, voice_map={"butler": LESSAC})
+    library = make_library_with_voices(*NEURAL, voice_map={"butler": VoiceAlias(LESSAC)})
     for typed, suggested in [("de_DE-fra-hihg", FAR.name), ("buttler", "butler"), ("allloy", "alloy")]:
         with pytest.raises(UnknownVoice, match=f"Did you mean {suggested}"):
             await library.resolve(VoiceRequest(typed))

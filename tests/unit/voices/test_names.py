@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Attribution, Voice, VoiceRequest
+from wyoming_tts.speech import Attribution, Voice, VoiceAlias, VoiceRequest
 from wyoming_tts.voices.catalogue import CatalogueVoice, load_catalogue
 from wyoming_tts.voices.inventory import Inventory
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
@@ -64,7 +64,9 @@ def states(draw: st.DrawFn) -> tuple[NameResolver, VoiceLibrary]:
     installed = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     known = draw(st.lists(NAMES, unique_by=fold_name, max_size=5))
     default = draw(st.sampled_from([*installed, *known, "alloy", "nobody"]))
-    mapped = draw(st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]), max_size=2))
+    mapped = draw(
+        st.dictionaries(NAMES, st.sampled_from([*installed, *known, "male"]).map(VoiceAlias), max_size=2)
+    )
     could_be = tuple(map(make_catalogue_voice, known))
     library = VoiceLibrary(
         default=DefaultVoice(default), catalogue=lambda: could_be, rules=NameRules(voice_map=mapped)
@@ -168,7 +170,7 @@ def test_a_name_that_differs_in_separators_from_several_voices_means_none_of_the
 
 
 def test_a_mapped_name_may_be_written_alike_unless_it_is_that_of_a_voice() -> None:
-    rules = NameRules(voice_map={"the_butler": "ann"})
+    rules = NameRules(voice_map={"the_butler": VoiceAlias("ann")})
     assert NameResolver(sorted_voices(["ann"]), rules=rules).resolve("The-Butler").name == "ann"
     assert (
         NameResolver(sorted_voices(["ann", "the-butler"]), rules=rules).resolve("The-Butler").name
@@ -306,7 +308,7 @@ def test_a_speaker_can_be_appended_to_every_voice_name(
 def test_a_default_voice_given_by_map_alias_or_prefix_is_known_by_its_own_name() -> None:
     known = (make_catalogue_voice("en_GB-alan-low", "butler"),)
     for name in ("mapped", "butler", "en_GB-al"):
-        rules = NameRules(voice_map={"mapped": "en_GB-alan-low"}, default=name)
+        rules = NameRules(voice_map={"mapped": VoiceAlias("en_GB-alan-low")}, default=name)
         assert NameResolver(catalogue=known, rules=rules).default().name == "en_GB-alan-low"
 
 
