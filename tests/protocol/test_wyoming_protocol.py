@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,15 @@ from wyoming.tts import (
 )
 
 from wyoming_tts.errors import BadRequest, Busy, EngineFailed, SpeechError, Unsupported
-from wyoming_tts.speech import Attribution, AudioChunk, AudioFormat, TextFormat, Voice, VoiceRequest
+from wyoming_tts.speech import (
+    Attribution,
+    AudioChunk,
+    AudioFormat,
+    SpokenWord,
+    TextFormat,
+    Voice,
+    VoiceRequest,
+)
 from wyoming_tts.transports.wyoming.protocol import (
     AddText,
     Command,
@@ -236,6 +245,39 @@ class TestReplyEvents:
         assert [len(event.payload or b"") // 2 for event in chunks] == [100, 100, 50, 30]
         assert [event.data["timestamp"] for event in chunks] == [0, 100, 200, 250]
         assert b"".join(event.payload or b"" for event in chunks) == b"\x01\x02" * 280
+
+    def test_an_event_tells_the_words_of_its_audio_in_a_field_of_our_own(self) -> None:
+        word = SpokenWord("25 °C", 7, 12, 7, 12, 0.1, 0.15)
+        told = replace(audio(100, 100), words=(word,))
+
+        first, second = reply_to(audio(100), told)[1:3]
+
+        assert first.data == {"rate": 1_000, "width": 2, "channels": 1, "timestamp": 0}
+        assert second.data == {
+            "rate": 1_000,
+            "width": 2,
+            "channels": 1,
+            "timestamp": 100,
+            "wyoming_tts_words": [
+                {
+                    "text": "25 °C",
+                    "begin": 7,
+                    "end": 12,
+                    "utf16_begin": 7,
+                    "utf16_end": 12,
+                    "start_time": 0.1,
+                    "end_time": 0.15,
+                    "estimated": False,
+                }
+            ],
+        }
+
+    def test_without_words_an_event_is_as_it_always_was(self) -> None:
+        reply = ReplyEvents(ReplyEnding.AUDIO, words=False)
+        reply.set_format(FORMAT)
+        told = replace(audio(100), words=(SpokenWord("word", 0, 4, 0, 4, 0.0, 0.1),))
+
+        assert list(reply.audio(told))[1].data == {"rate": 1_000, "width": 2, "channels": 1, "timestamp": 0}
 
     def test_a_reply_has_one_start_and_one_stop_with_its_format_and_duration(self) -> None:
         found = reply_to(audio(100), audio(100, 100), ending=ReplyEnding.AUDIO)

@@ -14,7 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from wyoming_tts.audio import Resampler
-from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
+from wyoming_tts.speech import AudioChunk, AudioFormat, SpokenWord, Utterance
+from wyoming_tts.spoken_words import words_of
 
 RATE = 16_000
 SAMPLES_PER_CHARACTER = 300
@@ -47,6 +48,18 @@ def _speech_pcm_at(rate: int, text: str) -> bytes:
     return resampler.feed(speech_pcm(text)) + resampler.finish()
 
 
+def spoken_words(piece: str, begin: int = 0) -> tuple[SpokenWord, ...]:
+    """The words of a piece of text, which has no characters above U+FFFF, from an offset on."""
+    seconds = SAMPLES_PER_CHARACTER / RATE
+    spans = [(begin + word.begin, begin + word.end) for word in words_of(piece)]
+    return tuple(
+        SpokenWord(
+            piece[first - begin : last - begin], first, last, first, last, first * seconds, last * seconds
+        )
+        for first, last in spans
+    )
+
+
 async def _do_nothing(*_: object) -> None:
     return None
 
@@ -57,6 +70,7 @@ class FakeSynthesizer:
     def __init__(self) -> None:
         self.format = AudioFormat(RATE)
         """Used when the utterance requests no sample rate."""
+        self.tells_words = False
         self.on_enter: Callable[[Utterance], Awaitable[None]] = _do_nothing
         """Awaited on entering, where a real synthesizer resolves the voice."""
         self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _do_nothing
@@ -100,14 +114,16 @@ class FakeStream:
         self._utterance = utterance
 
     async def __aiter__(self) -> AsyncIterator[AudioChunk]:
-        samples = number = 0
+        samples = number = characters = 0
         async for piece in self._utterance.text:
             await self._synthesizer.on_chunk(self._utterance, number)
             self._synthesizer.pulled += 1
             await self._synthesizer._notify()
             pcm = _speech_pcm_at(self.format.rate, piece)
-            chunk = AudioChunk(_format(self._synthesizer, self._utterance), pcm, samples)
+            words = spoken_words(piece, characters) if self._synthesizer.tells_words else ()
+            chunk = AudioChunk(_format(self._synthesizer, self._utterance), pcm, samples, words)
             samples += chunk.samples
+            characters += len(piece)
             number += 1
             yield chunk
 

@@ -121,6 +121,7 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
     return WyomingOptions(
         samples_per_chunk=settings.samples_per_chunk,
         streaming=settings.streaming,
+        words=settings.wyoming_words,
         send_timeout=settings.send_timeout,
         idle_timeout=settings.idle_timeout,
         connections=connection_limits(settings),

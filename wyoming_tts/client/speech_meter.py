@@ -10,10 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from wyoming_tts.speech import AudioFormat
+from wyoming_tts.speech import AudioFormat, SpokenWord
 
 OnAudio: TypeAlias = Callable[[AudioFormat, bytes], Awaitable[None]]
 """Takes 16-bit PCM in order; called without bytes once the format is known."""
+OnWords: TypeAlias = Callable[[tuple[SpokenWord, ...]], None]
+"""Takes the words of further audio, in order, before that audio."""
 
 _FULL_SCALE = 32768.0
 

@@ -29,9 +29,10 @@ from wyoming.tts import (
 )
 
 from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
-from wyoming_tts.client.speech_meter import OnAudio, SpeechMeter, SpeechReport
+from wyoming_tts.client.speech_meter import OnAudio, OnWords, SpeechMeter, SpeechReport
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
+from wyoming_tts.wyoming_words import parse_words
 
 _T = TypeVar("_T")
 _ERROR_GRACE_SECONDS = 2.0
@@ -83,6 +84,7 @@ async def speak(
     pieces: AsyncIterable[str],
     *,
     on_audio: OnAudio,
+    on_words: OnWords | None = None,
     voice: VoiceRequest | None = None,
     streaming: bool = False,
     text_format: TextFormat = TextFormat.PLAIN,
@@ -90,8 +92,9 @@ async def speak(
 ) -> SpeechReport:
     """Have a server speak a text, and pass its audio to `on_audio` as it arrives.
 
-    With `streaming` each piece is sent as it comes, else all of them in one request. If `on_audio` raises
-    OutputClosed, the speech ends early, with a report that is not complete.
+    `on_words` gets the words that the server tells, before the audio in which they begin; only this package's
+    server does. With `streaming` each piece is sent as it comes, else all of them in one request. If
+    `on_audio` raises OutputClosed, the speech ends early, with a report that is not complete.
 
     Raises:
         ServerError: the server answered with an error; audio received before was passed on.
@@ -102,7 +105,9 @@ async def speak(
     wire_voice = _wire_voice(voice or VoiceRequest())
     wire_format = None if text_format is TextFormat.PLAIN else text_format.value
     async with _connected(uri, limits.connect) as connection:
-        exchange = _Exchange(connection, uri, streaming=streaming, on_audio=on_audio, answer=limits.answer)
+        exchange = _Exchange(
+            connection, uri, streaming=streaming, on_audio=on_audio, on_words=on_words, answer=limits.answer
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(exchange.send(pieces, wire_voice, wire_format))
@@ -118,12 +123,20 @@ class _Exchange:
     """One request and its reply on one connection."""
 
     def __init__(
-        self, connection: _Connection, uri: str, *, streaming: bool, on_audio: OnAudio, answer: float
+        self,
+        connection: _Connection,
+        uri: str,
+        *,
+        streaming: bool,
+        on_audio: OnAudio,
+        on_words: OnWords | None,
+        answer: float,
     ) -> None:
         self._connection = connection
         self._uri = uri
         self._streaming = streaming
         self._on_audio = on_audio
+        self._on_words = on_words
         self._answer = answer
         self._meter = SpeechMeter()
         self._format: AudioFormat | None = None
@@ -205,6 +218,8 @@ class _Exchange:
             await self._take_audio(AudioFormat(start.rate, start.width, start.channels), b"")
         elif AudioChunk.is_type(event.type):
             chunk = _parsed(AudioChunk.from_event, event)
+            if self._on_words is not None and (words := parse_words(event.data)):
+                self._on_words(words)
             await self._take_audio(AudioFormat(chunk.rate, chunk.width, chunk.channels), chunk.audio)
         elif AudioStop.is_type(event.type):
             self._audio_ended = True

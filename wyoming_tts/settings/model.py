@@ -479,6 +479,12 @@ class Settings(BaseModel):
     samples_per_chunk: Whole = _setting(
         Group.SPEECH, 1024, "Largest number of samples in one audio event.", unit="samples", ge=64, le=65536
     )
+    wyoming_words: bool = _setting(
+        Group.SPEECH,
+        True,
+        "Tell Wyoming clients beside the audio when which word sounds, in a field of `audio-chunk` that "
+        "others ignore.",
+    )
 
     markdown: bool = _setting(Group.TEXT, True, "Interpret Markdown; off reads asterisks and hashes aloud.")
     code_blocks: Literal["skip", "announce", "read"] = _setting(

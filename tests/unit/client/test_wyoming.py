@@ -34,7 +34,9 @@ from wyoming_tts.client import (
     supports_streaming,
 )
 from wyoming_tts.client import wyoming as remote
-from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+from wyoming_tts.speech import AudioFormat, SpokenWord, TextFormat, VoiceRequest
+from wyoming_tts.wyoming_framing import encode_event
+from wyoming_tts.wyoming_words import WORDS, words_data
 
 HALF_SECOND = bytes(22050)
 STOPPED = SynthesizeStopped()
@@ -173,6 +175,28 @@ async def test_the_sink_gets_the_format_before_any_audio() -> None:
         report = await speak(server.uri, pieces_of_text("..."), on_audio=listener)
     assert listener.format == AudioFormat(22050)
     assert (report.samples, report.ttfa) == (0, None)
+
+
+async def test_words_are_passed_on_before_the_audio_in_which_they_begin() -> None:
+    words = (SpokenWord("One", 0, 3, 0, 3, 0.0, 0.2), SpokenWord("two", 4, 7, 4, 7, 0.2, 0.5))
+    heard: list[object] = []
+
+    async def reply(conversation: ScriptedConnection) -> None:
+        await conversation.read_until("synthesize")
+        await conversation.send(START)
+        for told in (words_data(words), {}, {WORDS: 5}):
+            event = audio(HALF_SECOND).event()
+            event.data |= told
+            await conversation.send_bytes(encode_event(event))
+        await conversation.send(STOP)
+
+    async def listen(_: AudioFormat, pcm: bytes) -> None:
+        if pcm:
+            heard.append("audio")
+
+    async with scripted_server(reply) as server:
+        await speak(server.uri, pieces_of_text("One two"), on_audio=listen, on_words=heard.append)
+    assert heard == [words, "audio", "audio", "audio"]
 
 
 async def test_audio_restarted_for_every_sentence_is_received_to_the_end() -> None:

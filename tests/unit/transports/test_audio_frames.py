@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wyoming_tts.speech import AudioChunk, AudioFormat
+from wyoming_tts.speech import AudioChunk, AudioFormat, SpokenWord
 from wyoming_tts.transports.audio_frames import split_into_frames
 
 formats = st.builds(AudioFormat, st.integers(8_000, 48_000), channels=st.integers(1, 2))
@@ -25,6 +27,28 @@ def test_the_last_frame_may_be_shorter() -> None:
 
 def test_a_chunk_without_audio_produces_no_frame() -> None:
     assert list(split_into_frames(AudioChunk(AudioFormat(16_000), b"", 7), 100)) == []
+
+
+def _word(begin: int, at: float) -> SpokenWord:
+    return SpokenWord("word", begin, begin + 4, begin, begin + 4, at, at + 0.01)
+
+
+def test_each_frame_has_the_words_that_begin_in_it() -> None:
+    first, second, third = (_word(5 * number, at / 1_000) for number, at in enumerate((40, 139, 140)))
+    chunk = AudioChunk(AudioFormat(1_000), b"\x01\x02" * 250, 40, (first, second, third))
+
+    frames = list(split_into_frames(chunk, 100))
+
+    assert [frame.words for frame in frames] == [(first, second), (third,), ()]
+
+
+@given(chunks, st.integers(1, 400), st.lists(st.floats(0, 1e6)))
+def test_every_word_is_told_once_and_in_order(chunk: AudioChunk, most: int, times: list[float]) -> None:
+    words = tuple(_word(5 * number, at) for number, at in enumerate(sorted(times)))
+
+    frames = split_into_frames(replace(chunk, words=words), most)
+
+    assert tuple(word for frame in frames for word in frame.words) == (words if chunk.pcm else ())
 
 
 @given(chunks, st.integers(1, 400))

@@ -62,6 +62,8 @@ class WyomingOptions:
     """Samples in one audio-chunk event."""
     streaming: bool = True
     """False: only `synthesize` is understood. What `describe` reports must agree."""
+    words: bool = True
+    """Audio events tell when which word sounds."""
     limits: EventLimits = field(default_factory=EventLimits)
     backlog: int = 8
     """Utterances a client may have queued before reading from it pauses."""
@@ -326,7 +328,7 @@ class WyomingConnection:
         """Send the complete reply to a request; return the error that it reports, if any."""
         if self._final_error is not None:
             request.stop(self._final_error)
-        reply = ReplyEvents(request.ending)
+        reply = ReplyEvents(request.ending, words=self._options.words)
         failure = await self._play(request, reply)
         for event in reply.close(failure):
             await self._send(event)

@@ -28,6 +28,7 @@ from wyoming_tts.speech import (
     VoiceRequest,
 )
 from wyoming_tts.voices.catalogue import CatalogueVoice
+from wyoming_tts.wyoming_words import words_data
 
 __all__ = [
     "AddText",
@@ -271,8 +272,10 @@ class ReplyEvents:
     follow, whatever happened.
     """
 
-    def __init__(self, ending: ReplyEnding) -> None:
+    def __init__(self, ending: ReplyEnding, *, words: bool = True) -> None:
+        """With `words`, an event tells when which word sounds in its audio."""
         self._ending = ending
+        self._words = words
         self._format = UNKNOWN_FORMAT
         self._started = False
         self._samples = 0
@@ -292,7 +295,7 @@ class ReplyEvents:
             raise EngineFailed(f"Got audio in {chunk.format} within a stream in {self._format}.")
         if chunk.pcm:
             yield from self._start()
-            yield self._audio_event(chunk.pcm)
+            yield self._audio_event(chunk)
 
     def close(self, error: SpeechError | None = None) -> Iterator[Event]:
         """Build the events that end the reply, after the error if it failed."""
@@ -316,10 +319,13 @@ class ReplyEvents:
         form = self._format
         yield wyoming_audio.AudioStart(form.rate, form.width, form.channels, timestamp=0).event()
 
-    def _audio_event(self, pcm: bytes) -> Event:
+    def _audio_event(self, chunk: AudioChunk) -> Event:
         form, timestamp = self._format, self._milliseconds
-        self._samples += len(pcm) // form.frame_bytes
-        return wyoming_audio.AudioChunk(form.rate, form.width, form.channels, pcm, timestamp).event()
+        self._samples += chunk.samples
+        event = wyoming_audio.AudioChunk(form.rate, form.width, form.channels, chunk.pcm, timestamp).event()
+        if self._words:
+            event.data |= words_data(chunk.words)
+        return event
 
 
 def error_event(error: SpeechError) -> Event:

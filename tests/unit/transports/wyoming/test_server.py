@@ -22,7 +22,7 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice
 
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm, spoken_words
 from tests.support.wyoming_client import WyomingTestClient, event_types, pcm_of, reset_connection
 from wyoming_tts.errors import EngineFailed, UnknownVoice
 from wyoming_tts.speech import AudioFormat, TextFormat, Utterance, VoiceRequest
@@ -31,6 +31,7 @@ from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import ListenAddress, WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_framing import EventLimits, encode_event
+from wyoming_tts.wyoming_words import WORDS, parse_words
 
 LOOPBACK = "tcp://127.0.0.1:0"
 PLAIN_ANSWER = ["audio-start", "audio-chunk", "audio-stop"]
@@ -133,6 +134,24 @@ class TestResponses:
         assert [len(event.payload or b"") for event in chunks] == [320] * 5 + [200]
         assert [event.data["timestamp"] for event in chunks] == [0, 10, 20, 30, 40, 50]
         assert events[-1].data["timestamp"] == 900 * 1000 // RATE
+
+    async def test_words_come_with_the_audio_in_which_they_begin(self, fake: FakeSynthesizer) -> None:
+        fake.tells_words = True
+        async with connected(fake, WyomingOptions(samples_per_chunk=1_000)) as (_, client):
+            await client.send(synthesize("good morning"))
+            chunks = [event for event in await client.until("audio-stop") if event.type == "audio-chunk"]
+
+        good, morning = spoken_words("good morning")
+        assert [parse_words(event.data) for event in chunks] == [(good,), (morning,), (), ()]
+
+    async def test_words_can_be_switched_off(self, fake: FakeSynthesizer) -> None:
+        fake.tells_words = True
+        async with connected(fake, WyomingOptions(words=False)) as (_, client):
+            await client.send(synthesize("good morning"))
+            events = await client.until("audio-stop")
+
+        assert pcm_of(events) == speech_pcm("good morning")
+        assert not any(WORDS in event.data for event in events)
 
     async def test_a_streaming_request_gets_audio_while_its_text_still_arrives(
         self, fake: FakeSynthesizer
