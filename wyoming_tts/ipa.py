@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from wyoming_tts.offset_text import group
+
 _MISAKI: Final = str.maketrans(
     {"A": "eɪ", "I": "aɪ", "O": "oʊ", "Q": "əʊ", "W": "aʊ", "Y": "ɔɪ", "T": "ɾ", "ᵊ": "ə"}
 )
@@ -52,7 +54,7 @@ def split_phoneme_blocks(text: str) -> Iterator[PhonemeTextPart]:
         if is_ipa(block[1]):
             if block.start() > at:
                 yield PhonemeTextPart(text[at : block.start()])
-            yield PhonemeTextPart(block[1], is_ipa=True)
+            yield PhonemeTextPart(group(block, 1), is_ipa=True)
             at = block.end()
     if at < len(text):
         yield PhonemeTextPart(text[at:])

@@ -266,4 +266,4 @@ def test_all_engines_render_concurrently_without_interference(engines: dict[str,
 
 
 def _render(loaded: LoadedVoice, spec: VoiceSpec) -> Samples:
-    return np.concatenate(list(loaded.render(Segment(TEXT), spec, Prosody())))
+    return np.concatenate(list(map(samples_of, loaded.render(Segment(TEXT), spec, Prosody()))))

@@ -17,16 +17,27 @@ from pathlib import Path
 
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions, FirstCut
+from wyoming_tts.engines.base import EngineOptions, FirstCut, Rendered
 from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.engines.espeak import process as espeak_process
 from wyoming_tts.engines.espeak.han_numerals import numerals_to_digits
 from wyoming_tts.engines.espeak.mnemonics import read_inventory
 from wyoming_tts.engines.espeak.text import EspeakPiece, cut_text, cut_text_with_phonemes
+from wyoming_tts.engines.espeak.timings import Mark, SegmentWords
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.ipa import has_phoneme_blocks
 from wyoming_tts.languages import language_code, split_subtags
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.offset_text import OffsetText, with_offsets_of
+from wyoming_tts.speech import (
+    Attribution,
+    Prosody,
+    Samples,
+    Segment,
+    TimedSamples,
+    Voice,
+    VoiceSpec,
+    WordTimings,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,8 +45,9 @@ _MODEL = "espeak-ng"
 _ATTRIBUTION = Attribution("espeak-ng", "https://github.com/espeak-ng/espeak-ng")
 
 _NATURAL_RATE = 175
-_SLOWEST, _FASTEST = 80, 450
-"""The library's range, in words per minute."""
+_SLOWEST, _FASTEST = 80, 449
+"""The library's range, in words per minute. At 450 it speeds up finished audio, and tells only roughly where
+words are in that."""
 _NATURAL_PITCH = 50
 _HIGHEST_PITCH = 99
 _PITCH_STEPS_PER_OCTAVE = 50
@@ -132,11 +144,11 @@ class EspeakVoices:
         self._process = _EspeakProcess()
         self._listed = dict(_named(self._process.voices))
 
-    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
+    def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Rendered, None, None]:
         """Render the segment, up to 240 letters of it in a step; float32 mono at 22,050 Hz.
 
         Of the prosody it uses `speed`, divided by `length_scale` if that is set, and `pitch`. The library
-        speaks 80 to 450 words a minute, and within an octave around its own pitch: speed is clamped to
+        speaks 80 to 449 words a minute, and within an octave around its own pitch: speed is clamped to
         0.46 to 2.57, pitch to 0.5 to 2. The same text in the same voice gives the same samples each time.
 
         `[[phonemes]]` are IPA, each spoken as the nearest that the voice has; double brackets around what
@@ -153,9 +165,15 @@ class EspeakVoices:
         identifier = self._identifier(spec)
         rate, pitch = _rate(prosody), _pitch(prosody)
         pieces, flags = _pieces(segment, identifier)
+        words, first_sample = SegmentWords(segment.text), 0
         for piece in pieces:
             piece_flags = flags | (espeak_process.END_PAUSE if piece.pause_after else 0)
-            yield self._process.speak(identifier, piece.text, rate=rate, pitch=pitch, flags=piece_flags)
+            samples, marks = self._process.speak(
+                identifier, piece.text, rate=rate, pitch=pitch, flags=piece_flags
+            )
+            timings = words.timings(piece.text, marks, first_sample, len(samples))
+            yield TimedSamples(samples, WordTimings(tuple(timings))) if timings else samples
+            first_sample += len(samples)
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment as the library speaks it, in IPA, with spaces between words and no punctuation.
@@ -202,11 +220,18 @@ class _EspeakProcess(ChildProcess):
         self.version: str = greeting["version"]
         self.voices = tuple(_ListedVoice(*voice) for voice in greeting["voices"])
 
-    def speak(self, identifier: str, text: str, *, rate: int, pitch: int, flags: int) -> Samples:
-        """Samples of the text, shape (n,), float32; none if all of them are silent."""
-        pcm = self.request(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
-        samples = np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32768)
-        return samples if samples.any() else samples[:0]
+    def speak(
+        self, identifier: str, text: str, *, rate: int, pitch: int, flags: int
+    ) -> tuple[Samples, list[Mark]]:
+        """Samples of the text, shape (n,), float32, and the marks in them; none if all of them are silent."""
+        answer = self.request(_request(identifier, text, rate=rate, pitch=pitch, flags=flags))
+        (count,) = espeak_process.MARK_COUNT.unpack_from(answer)
+        at = espeak_process.MARK_COUNT.size
+        end = at + count * espeak_process.MARK.size
+        samples = np.frombuffer(answer, "<i2", offset=end).astype(np.float32) / np.float32(32768)
+        if not samples.any():
+            return samples[:0], []
+        return samples, list(espeak_process.MARK.iter_unpack(answer[at:end]))
 
     def phonemes(self, identifier: str, text: str, *, flags: int) -> str:
         """The text as `speak` speaks it, in IPA, with spaces between words and no punctuation."""
@@ -248,9 +273,10 @@ def _pitch(prosody: Prosody) -> int:
 
 def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], int]:
     """The text in pieces for the library, and the flags by which it reads them."""
-    text = segment.text
+    text: str = OffsetText.written(segment.text)
     if _subtags(identifier)[0] not in _CHINESE:
-        text = _HAN.sub(" ", numerals_to_digits(text))
+        text = numerals_to_digits(text)
+        text = with_offsets_of(_HAN.sub(lambda han: " " * len(han[0]), text), text)
     if has_phoneme_blocks(text):
         return cut_text_with_phonemes(text, _inventory(identifier)), espeak_process.PHONEMES
     return cut_text(text), 0

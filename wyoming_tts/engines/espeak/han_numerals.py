@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+from wyoming_tts.offset_text import group, join_texts, standing_for
 
 _DIGITS: Final = {sign: value for value, sign in enumerate("〇一二三四五六七八九")} | {"零": 0}
 _SMALL: Final = {"十": 10, "百": 100, "千": 1000}
@@ -15,7 +18,16 @@ _MOST_SIGNS: Final = 40
 
 def numerals_to_digits(text: str) -> str:
     """Replace each run of numerals by its digits: 二千二十六 is 2026, and so is 二〇二六."""
-    return _NUMBER_RE.sub(lambda match: _to_digits(match.group()), text)
+    return join_texts(_replaced(text))
+
+
+def _replaced(text: str) -> Iterator[str]:
+    at = 0
+    for match in _NUMBER_RE.finditer(text):
+        yield text[at : match.start()]
+        yield standing_for(_to_digits(match.group()), group(match))
+        at = match.end()
+    yield text[at:]
 
 
 def _to_digits(numeral: str) -> str:

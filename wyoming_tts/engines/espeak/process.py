@@ -9,7 +9,8 @@ apart from that of the phonemizers, which bring libraries of the same name.
 Started by `engines/espeak/engine.py` with the paths of the library and of its data. It imports nothing but
 the standard library, so that it starts fast. It speaks `engines/child/protocol.py`: the greeting is
 `{"version", "voices": [[name, identifier, language], ...]}`; a request is REQUEST, the voice's identifier
-and the text; its answer is 16-bit mono samples, or the phonemes if those were asked for.
+and the text; its answer is MARK_COUNT, as many of MARK and 16-bit mono samples, or the phonemes if those were
+asked for.
 """
 
 from __future__ import annotations
@@ -28,6 +29,15 @@ SAMPLE_RATE: Final = 22_050
 REQUEST: Final = struct.Struct("<HiiI")
 """Header of a request: bytes of the voice's identifier, words per minute, pitch from 0 to 99, flags."""
 
+MARK_COUNT: Final = struct.Struct("<I")
+MARK: Final = struct.Struct("<ii")
+"""When a word, a sound or a pause begins: which of them it is, and the samples before it.
+
+A word is the number of code points before it in the text, the others are SOUND and PAUSE.
+"""
+SOUND: Final = -1
+PAUSE: Final = -2
+
 MAX_AUDIO_SECONDS: Final = 120
 """Seconds of audio that one request may make, whatever the library makes of its text; usually at most 15."""
 
@@ -41,13 +51,36 @@ RETURN_PHONEMES: Final = 0x1000_0000
 # Values of the library's header, speak_lib.h.
 _CHARS_UTF8 = 1
 _OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_PHONEME_EVENTS = 0x1
+_INITIALIZE_PHONEME_IPA = 0x2
 _INITIALIZE_DONT_EXIT = 0x8000
+_INITIALIZE = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_PHONEME_IPA | _INITIALIZE_DONT_EXIT
 _RATE = 1
 _PITCH = 3
 _POSITION_CHARACTER = 1
 _TRACE_IPA = 2
+_EVENTS_END = 0
+_EVENT_WORD = 1
+_EVENT_END = 5
+_EVENT_PHONEME = 7
+_SILENT = (b"", b"(")
+"""What the names of pauses, which have none, and of changes of the language, `(en)`, begin with."""
 
-_SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("name", ctypes.c_char * 8),
+    )
+
+
+_SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 
 
 class _VoiceRecord(ctypes.Structure):
@@ -74,13 +107,14 @@ class EspeakLibrary:
     def __init__(self, library: str, data: str) -> None:
         self._samples: list[bytes] = []
         self._samples_left = 0
+        self._marks: list[bytes] = []
         self._c = _with_signatures(ctypes.CDLL(library))
-        rate = self._c.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, os.fsencode(data), _INITIALIZE_DONT_EXIT)
+        rate = self._c.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, os.fsencode(data), _INITIALIZE)
         if rate != SAMPLE_RATE:
             raise OSError(
                 f"espeak_Initialize returned {rate}, expected {SAMPLE_RATE}, with the data in {data}."
             )
-        self._callback = _SYNTH_CALLBACK(self._on_samples)
+        self._callback = _SYNTH_CALLBACK(self._on_rendered)
         self._c.espeak_SetSynthCallback(self._callback)
 
     @property
@@ -101,8 +135,9 @@ class EspeakLibrary:
             at += 1
 
     def speak(self, voice: bytes, text: bytes, *, rate: int, pitch: int, flags: int) -> bytes:
-        """Render the text as 16-bit mono samples, cut off after MAX_AUDIO_SECONDS."""
+        """Render the text, cut off after MAX_AUDIO_SECONDS: marks, and 16-bit mono samples."""
         self._samples, self._samples_left = [], MAX_AUDIO_SECONDS * SAMPLE_RATE
+        self._marks = []
         self._check(self._c.espeak_SetVoiceByName(voice))
         self._check(self._c.espeak_SetParameter(_RATE, rate, 0))
         self._check(self._c.espeak_SetParameter(_PITCH, pitch, 0))
@@ -110,7 +145,7 @@ class EspeakLibrary:
         self._check(
             self._c.espeak_Synth(text, size, 0, _POSITION_CHARACTER, 0, flags | _CHARS_UTF8, None, None)
         )
-        return b"".join(self._samples)
+        return b"".join((MARK_COUNT.pack(len(self._marks)), *self._marks, *self._samples))
 
     def phonemes(self, voice: bytes, text: bytes, *, rate: int, pitch: int, flags: int) -> bytes:
         """Return what `speak` would speak, in IPA, a clause a line."""
@@ -129,12 +164,26 @@ class EspeakLibrary:
         if status != 0:
             raise OSError(f"libespeak-ng failed with status {status}.")
 
-    def _on_samples(self, samples: int | None, count: int, _events: int | None) -> int:
-        """Collect samples (the library's callback); 1 makes it stop."""
+    def _on_rendered(self, samples: int | None, count: int, events: Any) -> int:
+        """Collect samples, and the events within them (the library's callback); 1 makes it stop."""
         if samples and count > 0:
             self._samples.append(ctypes.string_at(samples, 2 * count))
             self._samples_left -= count
+        if events:
+            self._marks.extend(_marks(events))
         return int(self._samples_left <= 0)
+
+
+def _marks(events: Any) -> Iterator[bytes]:
+    at = 0
+    while (kind := (event := events[at]).type) != _EVENTS_END:
+        if kind == _EVENT_PHONEME:
+            yield MARK.pack(PAUSE if event.name[:1] in _SILENT else SOUND, event.sample)
+        elif kind == _EVENT_WORD:
+            yield MARK.pack(max(0, event.text_position - 1), event.sample)
+        elif kind == _EVENT_END:
+            yield MARK.pack(PAUSE, event.sample)
+        at += 1
 
 
 def _with_signatures(library: Any) -> Any:

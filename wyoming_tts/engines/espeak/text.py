@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from wyoming_tts.engines.espeak.mnemonics import to_mnemonics
 from wyoming_tts.ipa import split_phoneme_blocks
+from wyoming_tts.offset_text import group, join_texts, standing_for, with_offsets_of
 
 PIECE_WEIGHT = 240
 """Most that one call of the library gets, in letters: about 15 s of speech."""
@@ -56,6 +57,9 @@ class _Token:
     text: str
     weight: int = 1
     ends_clause: bool = False
+
+
+_GAP = _Token(" ")
 
 
 def cut_text(text: str) -> Iterator[EspeakPiece]:
@@ -110,7 +114,7 @@ def _best_cut(tokens: list[_Token]) -> int:
 
 def _piece(tokens: list[_Token], *, more: bool) -> EspeakPiece:
     spoken = [token for token in tokens if not token.text.isspace()]
-    text = "".join(token.text for token in tokens)
+    text = join_texts(token.text for token in tokens)
     return EspeakPiece(text, pause_after=more and bool(spoken) and spoken[-1].ends_clause)
 
 
@@ -119,22 +123,26 @@ def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token
         if part.is_ipa:
             yield from _phonemes(part.text, inventory)
         else:
-            yield from _words(part.text.replace("[[", " ").replace("]]", " "))
+            yield from _words(_without_double_brackets(part.text))
+
+
+def _without_double_brackets(text: str) -> str:
+    return with_offsets_of(text.replace("[[", "  ").replace("]]", "  "), text)
 
 
 def _phonemes(ipa: str, inventory: frozenset[str]) -> Iterator[_Token]:
     for number, word in enumerate(to_mnemonics(ipa, inventory).split()):
         if number:
-            yield _Token(" ")
-        yield _Token(f"[[{word}]]", len(word))
+            yield _GAP
+        yield _Token(standing_for(f"[[{word}]]", ipa), len(word))
 
 
 def _words(text: str) -> Iterator[_Token]:
     for match in re.finditer(r"\s+|\S+", text):
         if match[0].isspace():
-            yield _Token(" ")
+            yield _GAP
         else:
-            yield from _break_word(match[0])
+            yield from _break_word(group(match))
 
 
 def _break_word(word: str) -> Iterator[_Token]:
@@ -148,7 +156,7 @@ def _break_word(word: str) -> Iterator[_Token]:
         ended = at > start and word[at - 1] in _EAST_ASIAN_STOPS and character not in _EAST_ASIAN_STOPS
         if at > start and (foreign or glued or ended or weight + own_weight > WORD_WEIGHT):
             yield _word(word[start:at], weight)
-            yield _Token(" ")
+            yield _GAP
             start, weight = at, 0
         weight += own_weight
         marks = marks + 1 if own_weight == _SYMBOL_WEIGHT else 0
@@ -157,7 +165,7 @@ def _break_word(word: str) -> Iterator[_Token]:
 
 
 def _word(word: str, weight: int) -> _Token:
-    text = "".join(map(_readable, word))
+    text = _readable_text(word)
     if _CLAUSE_END.search(text) is None:
         return _Token(text, weight)
     # The mark at the end is not said but heard as a pause.
@@ -176,6 +184,17 @@ def _traits(character: str) -> tuple[str, int]:
     if not character.isalpha():
         return "", _SYMBOL_WEIGHT
     return ("CJK", _IDEOGRAPH_WEIGHT) if script in _EAST_ASIAN else (script, weight)
+
+
+def _readable_text(word: str) -> str:
+    text = "".join(map(_readable, word))
+    if len(text) == len(word):
+        return with_offsets_of(text, word)
+    return join_texts(
+        with_offsets_of(_readable(character), word[at : at + 1])
+        for at, character in enumerate(word)
+        if _readable(character)
+    )
 
 
 @lru_cache(maxsize=4096)
