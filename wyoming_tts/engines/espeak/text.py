@@ -119,11 +119,15 @@ def _piece(tokens: list[_Token], *, more: bool) -> EspeakPiece:
 
 
 def _words_and_phonemes(text: str, inventory: frozenset[str]) -> Iterator[_Token]:
+    is_glued = False
     for part in split_phoneme_blocks(text):
         if part.is_ipa:
+            if is_glued:  # behind a bracket the library would say nothing of it
+                yield _GAP
             yield from _phonemes(part.text, inventory)
         else:
             yield from _words(_without_double_brackets(part.text))
+        is_glued = not part.is_ipa and not part.text[-1].isspace()
 
 
 def _without_double_brackets(text: str) -> str:

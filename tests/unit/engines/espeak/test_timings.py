@@ -71,6 +71,7 @@ def speak() -> Iterator[Speak]:
         ("en-us", "Some of the time, in the end.", "Some|of|the|time|in|the|end"),
         ("en-us", "I'd say it's don't.", "I'd|say|it's|don't"),
         ("en-us", "Ask [[ʃɪˈvɔːn]] now, and [[həˈloʊ wɜːld]].", "Ask|[[ʃɪˈvɔːn]]|now|and|[[həˈloʊ wɜːld]]"),
+        ("en-us", "Ask ([[ʃɪˈvɔːn]]) now.", "Ask|[[ʃɪˈvɔːn]]|now"),
         ("en-us", "See [[Main Page]] here.", "See|[[Main Page]]|here"),
         ("en-us", "One — two … “three” a+b", "One|two|three|a+b"),
         ("de", "Der Zug um 12:30 Uhr, z. B. am 3. Mai.", "Der|Zug|um|12:30|Uhr|z|B|am|3|Mai"),
