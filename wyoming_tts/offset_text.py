@@ -137,6 +137,18 @@ def with_offsets_of(text: str, original: str) -> str:
     return OffsetText._of(text, original._begins, original._ends)  # noqa: SLF001 - it is one of these
 
 
+def replace_characters(text: str, said: Iterable[str]) -> str:
+    """Return what is said for each character of a text, in order."""
+    if not isinstance(text, OffsetText):
+        return "".join(said)
+    said = list(said)
+    begins, ends = array(_OFFSET), array(_OFFSET)
+    for each, begin, end in zip(said, text._begins, text._ends, strict=True):  # noqa: SLF001 - it is one of these
+        begins.extend([begin] * len(each))
+        ends.extend([end] * len(each))
+    return OffsetText._of("".join(said), begins, ends)  # noqa: SLF001 - it is one of these
+
+
 def group(match: Any, name: str | int = 0) -> str:
     """Return a group of a match as `match.group(name)` does, with the offsets of the text that was searched.
 

@@ -27,6 +27,7 @@ from typing import Final
 import regex  # type: ignore[import-untyped]  # the standard library knows no scripts
 
 from wyoming_tts.languages import language_code
+from wyoming_tts.offset_text import OffsetBuffer, join_texts, replace_characters
 from wyoming_tts.text.plain_text import TextPiece
 
 SURE_CHARS: Final = 32
@@ -171,6 +172,15 @@ class _Span:
     """Decided with the language."""
 
 
+@dataclass(slots=True)
+class _Run:
+    """Consecutive characters that are decided."""
+
+    chars: int
+    language: str | None
+    mode: ScriptMode
+
+
 class ScriptSplitter:
     """Divides cleaned pieces by script; `feed` takes any, `finish` returns what was held back."""
 
@@ -195,6 +205,9 @@ class ScriptSplitter:
         self._mode = mode
         self._speaks = speaks
         self._protected = protected
+        self._unwritten = OffsetBuffer()
+        """What was read and not returned: decided runs, then the opening marks or the span, which are held as
+        plain text as well."""
         self._own = ""
         """Opening marks whose word has not begun."""
         self._before = ""
@@ -203,7 +216,7 @@ class ScriptSplitter:
         self._told: dict[str, str] = {}
         """The language that letters told last, by script."""
         self._after_name = False
-        self._out: list[tuple[str, str | None]] = []
+        self._runs: list[_Run] = []
 
     def feed(self, piece: TextPiece) -> list[ScriptedPiece]:
         """Divide more text; hold back what cannot be decided yet."""
@@ -213,9 +226,10 @@ class ScriptSplitter:
             return block
         if not self._is_active:
             return [ScriptedPiece(piece)]
-        at = 0
-        while at < len(piece.text):
-            at = self._read_own(piece.text, at) if self._span is None else self._read_span(piece.text, at)
+        self._unwritten.append(piece.text)
+        text, at = str(piece.text), 0
+        while at < len(text):
+            at = self._read_own(text, at) if self._span is None else self._read_span(text, at)
         return self._take()
 
     def flush(self) -> list[ScriptedPiece]:
@@ -242,7 +256,7 @@ class ScriptSplitter:
         found = None if text.isascii() else self._kinds.foreign_re.search(text, at)
         end = found.start() if found else len(text)
         self._own += text[at:end]
-        held = _HELD_RE.search(self._own)
+        held = _HELD_RE.search(self._own) if self._own[-1:] in _OPENERS else None
         held_chars = len(held.group()) if held and self._may_open(held.start()) else 0
         self._write_own(len(self._own) - held_chars)
         if found:
@@ -257,9 +271,8 @@ class ScriptSplitter:
     def _write_own(self, chars: int) -> None:
         written, self._own = self._own[:chars], self._own[chars:]
         if written:
-            self._out.append((written, None))
+            self._add_run(chars, None, ScriptMode.SWITCH)
             self._before = written[-1]
-            self._after_name = False
 
     def _read_span(self, text: str, at: int) -> int:
         """Read a span; return the end of what was read, behind which it may go on or has ended."""
@@ -347,31 +360,46 @@ class ScriptSplitter:
         if not text or span.language is None:
             return
         self._before = text[-1]
-        if span.mode is ScriptMode.SWITCH:
-            self._out.append((text, span.language))
-            return
-        text = self._spell(text) if span.mode is ScriptMode.SPELL else _structure(text)
-        if text:
-            self._out.append((text, None))
+        self._add_run(len(text), span.language, span.mode)
 
-    def _spell(self, text: str) -> str:
-        return "".join(self._names(text))
+    def _add_run(self, chars: int, language: str | None, mode: ScriptMode) -> None:
+        last = self._runs[-1] if self._runs else None
+        if last and (last.language, last.mode) == (language, mode) and mode is not ScriptMode.SKIP:
+            last.chars += chars
+        else:
+            self._runs.append(_Run(chars, language, mode))
 
     def _names(self, text: str) -> Iterator[str]:
+        """What is said for each character."""
         for char in text:
             name = letter_name(char) if self._kinds.of(char) else None
             if name:
                 yield f" {name}" if self._after_name else name
             elif name is None:
                 yield ", " if char == " " and self._after_name else char
+            else:
+                yield ""
             self._after_name = bool(name) or (name == "" and self._after_name)
 
     def _take(self) -> list[ScriptedPiece]:
-        out, self._out = self._out, []
+        runs, self._runs = self._runs, []
+        out = [said for run in runs if (said := self._say(run))[0]]
         return [
-            ScriptedPiece(TextPiece("".join(text for text, _ in group)), language)
-            for language, group in groupby(out, key=lambda written: written[1])
+            ScriptedPiece(TextPiece(join_texts(text for text, _ in group)), language)
+            for language, group in groupby(out, key=lambda said: said[1])
         ]
+
+    def _say(self, run: _Run) -> tuple[str, str | None]:
+        """What is said for a run, and its language."""
+        text = self._unwritten.take(run.chars)
+        match run.mode:
+            case ScriptMode.SWITCH:
+                self._after_name = self._after_name and run.language is not None
+                return text, run.language
+            case ScriptMode.SPELL:
+                return replace_characters(text, self._names(text)), None
+            case ScriptMode.SKIP:
+                return _structure(text), None
 
 
 class _Kinds:

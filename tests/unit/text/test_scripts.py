@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
 from tests.support.line_counting import measure_growth
+from tests.support.offsets import character_spans, check_offsets, word_spans, written_pieces
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.espeak.engine import EspeakEngine
 from wyoming_tts.languages import language_code
+from wyoming_tts.offset_text import Span, join_texts
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text import scripts
 from wyoming_tts.text.plain_text import TextPiece
@@ -35,10 +37,11 @@ def spans(
 ) -> Spans:
     """The text of each language in turn, however it was divided."""
     splitter = splitter or ScriptSplitter(language)
-    pieces = [text[at : at + (size or len(text))] for at in range(0, len(text), size or len(text) or 1)]
+    size = size or len(text) or 1
+    pieces = written_pieces(text[at : at + size] for at in range(0, len(text), size))
     found = [each for piece in pieces for each in splitter.feed(TextPiece(piece))] + splitter.finish()
     return [
-        ("".join(each.piece.text for each in group), spoken)
+        (join_texts(each.piece.text for each in group), spoken)
         for spoken, group in groupby(found, key=lambda each: each.language)
     ]
 
@@ -230,6 +233,30 @@ def test_nothing_is_lost_even_if_it_is_flushed(text: str, language: str, flushes
         if index < len(flushes) and flushes[index]:
             found += splitter.flush()
     assert "".join(each.piece.text for each in (*found, *splitter.finish())) == text
+
+
+@settings(max_examples=scaled_examples(300))
+@given(TEXTS, LANGUAGES, st.sampled_from(ScriptMode), st.integers(1, 7))
+def test_offsets_do_not_depend_on_the_pieces(text: str, language: str, mode: ScriptMode, size: int) -> None:
+    whole, divided = (
+        join_texts(text for text, _ in spans(text, size=each, splitter=ScriptSplitter(language, mode)))
+        for each in (None, size)
+    )
+    assert character_spans(whole) == character_spans(divided)
+    check_offsets([whole], text)
+    if mode is ScriptMode.SWITCH:
+        assert character_spans(whole) == [(char, Span(at, at + 1)) for at, char in enumerate(text)]
+
+
+@pytest.mark.parametrize("size", [1, 3, None])
+def test_each_name_of_a_letter_stands_for_the_letter(size: int | None) -> None:
+    [(spelled, _)] = spans("At Юа now", size=size, splitter=ScriptSplitter("en", ScriptMode.SPELL))
+    assert word_spans(spelled) == [
+        ("At", Span(0, 2)),
+        ("yu", Span(3, 4)),
+        ("a", Span(4, 5)),
+        ("now", Span(6, 9)),
+    ]
 
 
 def test_a_span_is_held_back_no_longer_than_needed() -> None:
