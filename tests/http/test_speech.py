@@ -14,7 +14,7 @@ import pytest
 from tests.http.conftest import Served, serving
 from tests.support.fake_synthesizer import RATE, speech_pcm
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceRequest
+from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceAlias, VoiceRequest
 from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.speech_response import StreamEncoder
 
@@ -146,6 +146,61 @@ async def test_kokoro_fastapis_own_fields_are_mapped_or_ignored(served: Served) 
     utterance = served.service.utterances[0]
     assert utterance.voice == VoiceRequest(None, "en_GB")
     assert utterance.prosody == Prosody(volume=0.5)
+
+
+@pytest.mark.parametrize("name", ["WAV", "Wav", "wav"])
+async def test_the_name_of_a_format_may_be_written_in_any_case(served: Served, name: str) -> None:
+    answer = await served.client.post(SPEECH, json=body(response_format=name))
+    streamed = await served.client.post(f"{SPEECH}/stream", json={"input": "hello", "format": name})
+    assert answer.headers["content-type"] == streamed.headers["content-type"] == "audio/wav"
+
+
+@pytest.mark.parametrize(
+    ("text", "text_format"),
+    [
+        ("<speak>hi</speak>", TextFormat.SSML),
+        ("\n <speak version='1.0'>hi</speak>", TextFormat.SSML),
+        ("<?xml version='1.0'?><speak>hi</speak>", TextFormat.SSML),
+        ("<!-- by hand --><speak>hi</speak>", TextFormat.SSML),
+        ("hi", TextFormat.PLAIN),
+        ("<3 you", TextFormat.PLAIN),
+        ("<b>hi</b>", TextFormat.PLAIN),
+        ("<speaker>hi</speaker>", TextFormat.PLAIN),
+    ],
+)
+async def test_with_ssml_a_text_that_begins_with_speak_is_ssml(
+    served: Served, text: str, text_format: TextFormat
+) -> None:
+    await served.client.post(SPEECH, json=body(input=text, ssml=True))
+    await served.client.post(SPEECH, json=body(input=text, ssml=False))
+    formats = [utterance.text_format for utterance in served.service.utterances]
+    assert formats == [text_format, TextFormat.PLAIN]
+
+
+async def test_voice_tags_are_a_matter_of_the_request(served: Served) -> None:
+    text = "hi [voice:narrator] ho"
+    await served.client.post(SPEECH, json=body(input=text, allow_voice_tags=True))
+    await served.client.post(SPEECH, json=body(input=text))
+    tagged, plain = served.service.utterances
+    assert (tagged.voice_tags, plain.voice_tags) == (True, False)
+    assert (tagged.named_voices, plain.named_voices) == ((VoiceRequest("narrator"),), ())
+
+
+async def test_a_request_brings_names_of_its_own_for_voices(served: Served) -> None:
+    aliases = {"narrator": {"voice": "af_bella", "rate": 0.8}, "boy": "am_puck", "girl": {"voice": "af_sky"}}
+    await served.client.post(SPEECH, json=body(voice="narrator", voice_aliases=aliases))
+    assert served.service.utterances[0].voice_aliases == {
+        "narrator": VoiceAlias("af_bella", 0.8),
+        "boy": VoiceAlias("am_puck"),
+        "girl": VoiceAlias("af_sky"),
+    }
+
+
+@pytest.mark.parametrize("target", [{"voice": "af_bella", "rate": 9}, {"rate": 1}, "", 7])
+async def test_an_invalid_alias_is_an_error_that_names_the_field(served: Served, target: object) -> None:
+    answer = await served.client.post(SPEECH, json=body(voice_aliases={"narrator": target}))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "voice_aliases"
 
 
 async def test_ignored_instructions_are_reported_in_the_x_ignored_header(served: Served) -> None:

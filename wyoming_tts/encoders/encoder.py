@@ -27,6 +27,11 @@ class Encoding(StrEnum):
     PCM = "pcm"
     """Samples without a header."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Encoding | None:
+        name = str(value).lower()
+        return next((encoding for encoding in cls if encoding == name), None)
+
 
 _MEDIA_TYPES = MappingProxyType(
     {

@@ -103,3 +103,11 @@ class VoiceTagParser:
                 # A rate belongs to the voice it was given for: others have a pace of their own.
                 self._style = SpeakingStyle(voice=VoiceRequest(name=requested) if requested else None)
         return []
+
+
+def named_voices(text: str) -> tuple[VoiceRequest, ...]:
+    """The voices that the tags of a whole text name, each once, in order."""
+    parser = VoiceTagParser(pauses=False)
+    parts = [*parser.feed(text), *parser.finish()]
+    voices = (part.style.voice for part in parts if isinstance(part, StyledText))
+    return tuple(dict.fromkeys(voice for voice in voices if voice is not None))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.line_counting import measure_growth
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
-from wyoming_tts.text.voice_tags import MAX_TAG_CHARS, TagPart, VoiceTagParser
+from wyoming_tts.text.voice_tags import MAX_TAG_CHARS, TagPart, VoiceTagParser, named_voices
 
 
 def read(*pieces: str, voices: bool = True, pauses: bool = True) -> list[TagPart]:
@@ -117,6 +117,12 @@ def test_a_tag_is_as_long_as_the_limit_at_most() -> None:
 
     assert read(f"[voice:{name}]a") == [StyledText("a", voice_style(name))]
     assert read(f"[voice:{name}x]a") == [StyledText(f"[voice:{name}x]a")]
+
+
+def test_the_voices_that_a_text_names_are_known_in_advance() -> None:
+    text = "a [voice:x]b [voice:y(2)+z] c [lang:de]d [voice:x] e [voice:] [[voice:f]] [voice:g"
+
+    assert named_voices(text) == (VoiceRequest("x"), VoiceRequest("y(2)+z"))
 
 
 def test_each_kind_of_tag_can_be_disabled() -> None:

@@ -7,6 +7,7 @@ ignored, because such clients cannot be told to omit them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, TypeAlias
 
@@ -27,9 +28,11 @@ from wyoming_tts.speech import (
     Start,
     TextFormat,
     Utterance,
+    VoiceAlias,
     VoiceRequest,
 )
 from wyoming_tts.text.plain_text import has_visible_character
+from wyoming_tts.text.voice_tags import named_voices
 from wyoming_tts.transports.http.errors import InvalidField
 
 TRANSPORT = "http"
@@ -75,6 +78,13 @@ class VoiceId(BaseModel):
     id: Name
 
 
+class RatedVoice(BaseModel):
+    """What a name of the request's own stands for, with a pace of its own."""
+
+    voice: Name
+    rate: Speed | None = Field(None, description="Factor of the pace whenever the voice speaks by that name.")
+
+
 class BaseSpeechBody(BaseModel):
     """The fields that all speech request bodies have in common."""
 
@@ -106,6 +116,14 @@ class BaseSpeechBody(BaseModel):
         None, description="Seconds of silence before the speech; the server's setting where it is left out."
     )
     input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
+    ssml: bool | None = Field(None, description="True: the input is SSML if it begins with `<speak>`.")
+    allow_voice_tags: bool | None = Field(
+        None, description="True: `[voice:NAME]`, `[lang:CODE]` and `[rate:0.8]` in the text are tags."
+    )
+    voice_aliases: dict[Name, Name | RatedVoice] | None = Field(
+        None,
+        description='Names of its own for voices, as `{"narrator": {"voice": "af_bella", "rate": 0.9}}`.',
+    )
     volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
     volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
     pitch: Pitch | None = Field(None, description="Relative, of voices of espeak-ng.")
@@ -159,6 +177,8 @@ class SpeechRequest:
 
 
 _MAX_HOPS_DIGITS = 4
+_SSML_START = re.compile(r"[\s\ufeff]*<(?:\?xml|!--|speak[\s/>])")
+"""Clients that set `ssml` for all they send mean the texts that are SSML."""
 
 HOPS = "X-Hops"
 """Number of servers a request was forwarded through, which stops servers from forwarding in a loop."""
@@ -184,12 +204,14 @@ def make_speech_request(
     """
     _check_text(body.input, options, "input")
     encoding = body.encoding()
+    text_format = _text_format(body)
+    is_tagged = bool(body.allow_voice_tags) and text_format is TextFormat.PLAIN
     default_rate = PCM_RATE if encoding is Encoding.PCM else None
     utterance = Utterance.of(
         body.input,
         voice=_make_voice_request(body),
         prosody=_make_prosody(body),
-        text_format=TextFormat(body.input_type or "text"),
+        text_format=text_format,
         transport=TRANSPORT,
         sample_rate=body.sample_rate or default_rate,
     )
@@ -200,6 +222,9 @@ def make_speech_request(
             hops=hops,
             start=body.start,
             pause_tags=True,
+            voice_tags=is_tagged,
+            voice_aliases=_make_aliases(body),
+            named_voices=named_voices(body.input) if is_tagged else (),
             leading_silence=body.leading_silence,
         ),
         characters=len(body.input),
@@ -251,6 +276,20 @@ def _make_prosody(body: BaseSpeechBody) -> Prosody:
         noise_scale=body.noise_scale,
         noise_w_scale=body.noise_w_scale,
     )
+
+
+def _text_format(body: BaseSpeechBody) -> TextFormat:
+    if body.ssml and _SSML_START.match(body.input):
+        return TextFormat.SSML
+    return TextFormat(body.input_type or "text")
+
+
+def _make_aliases(body: BaseSpeechBody) -> dict[str, VoiceAlias]:
+    given = (body.voice_aliases or {}).items()
+    return {
+        name: VoiceAlias(target) if isinstance(target, str) else VoiceAlias(target.voice, target.rate or 1.0)
+        for name, target in given
+    }
 
 
 def _gain(value: float | None) -> float:
