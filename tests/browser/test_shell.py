@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -62,6 +63,14 @@ def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(page: Pag
         page.goto("about:blank")
     assert "Loading the page" in headings[0]
     assert len(headings) > 1
+
+
+@pytest.mark.usefixtures("shared_page")
+@pytest.mark.parametrize("path", ["", "config", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
+def test_head_tells_what_get_would_of_the_length(site: Site, path: str) -> None:
+    got, headed = httpx.get(f"{site.url}{path}"), httpx.head(f"{site.url}{path}")
+    assert got.status_code == headed.status_code == 200
+    assert headed.headers["content-length"] == got.headers["content-length"] == str(len(got.content))
 
 
 def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_site: Site) -> None:

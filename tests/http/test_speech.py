@@ -103,7 +103,30 @@ async def test_head_of_synthesize_stream_synthesizes_nothing(served: Served) -> 
     answer = await served.client.head("/synthesize-stream", params={"text": "hello"})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "audio/wav"
+    assert "content-length" not in answer.headers
     assert not served.service.utterances
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health",
+        "/readyz",
+        "/status",
+        "/metrics",
+        "/openapi.json",
+        "/v1/models",
+        "/v1/audio/voices",
+        "/synthesize-stream?text=hello",
+        "/synthesize-stream",
+        "/nothing",
+    ],
+)
+async def test_head_tells_what_get_would_of_the_length(served: Served, path: str) -> None:
+    got, headed = await served.client.get(path), await served.client.head(path)
+    assert headed.status_code == got.status_code
+    assert headed.headers.get("content-length") == got.headers.get("content-length")
+    assert headed.headers.get("transfer-encoding") == got.headers.get("transfer-encoding")
 
 
 async def test_request_fields_reach_the_utterance() -> None:
@@ -230,6 +253,17 @@ async def test_stream_false_sends_a_content_length_and_a_complete_wav_header(ser
     assert answer.headers["content-length"] == str(44 + len(pcm))
     assert struct.unpack("<I", answer.content[40:44]) == (len(pcm),)
     assert "transfer-encoding" not in answer.headers
+
+
+async def test_flac_has_its_length_where_it_is_sent_as_a_whole(served: Served) -> None:
+    whole = await served.client.post(SPEECH, json=body(stream=False, response_format="flac"))
+    streamed = await served.client.post(SPEECH, json=body(response_format="flac"))
+    samples = len(speech_pcm("hello")) // 2
+    assert [int.from_bytes(answer.content[18:26]) & 0xF_FFFF_FFFF for answer in (whole, streamed)] == [
+        samples,
+        0,
+    ]
+    assert whole.content[42:] == streamed.content[42:]
 
 
 async def test_stream_false_refuses_audio_over_the_buffer_limit_with_413() -> None:
@@ -416,6 +450,9 @@ class RecordingEncoder:
         return pcm
 
     def finish(self) -> bytes:
+        return b""
+
+    def head(self) -> bytes:
         return b""
 
     def close(self) -> None:

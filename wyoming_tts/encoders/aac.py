@@ -61,6 +61,10 @@ class AacCodec:
         self._written.clear()
         return taken
 
+    def head(self) -> bytes:
+        """Return nothing: ADTS has no header that tells the length."""
+        return b""
+
     def close(self) -> None:
         """Drop what was not taken."""
         self._written.clear()

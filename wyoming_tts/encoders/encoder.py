@@ -77,6 +77,13 @@ class Encoder(Protocol):
         """Return the rest; nothing can be encoded after that."""
         ...
 
+    def head(self) -> bytes:
+        """Return the first bytes of the finished file, which tell its length; empty where no bytes do.
+
+        A stream begins before its length is known: who has kept it can put these in place of its first ones.
+        """
+        ...
+
     def close(self) -> None:
         """Free everything, finished or not; may be called twice."""
         ...
@@ -120,8 +127,11 @@ class _PcmEncoder:
     def __init__(self, rate: int, header: bytes) -> None:
         self.rate = rate
         self._header = header
+        self._has_header = bool(header)
+        self._bytes = 0
 
     def encode(self, pcm: bytes) -> bytes:
+        self._bytes += len(pcm)
         if not self._header:
             return pcm
         header, self._header = self._header, b""
@@ -129,6 +139,9 @@ class _PcmEncoder:
 
     def finish(self) -> bytes:
         return self.encode(b"")
+
+    def head(self) -> bytes:
+        return wav_header(self.rate, self._bytes) if self._has_header else b""
 
     def close(self) -> None:
         pass
@@ -145,6 +158,10 @@ class _Codec(Protocol):
 
     def take(self) -> bytes:
         """Return what was encoded since the last call."""
+        ...
+
+    def head(self) -> bytes:
+        """As `Encoder.head`, after `end`."""
         ...
 
     def close(self) -> None: ...
@@ -176,6 +193,9 @@ class _CodecEncoder:
             self._codec.write(np.zeros(self._min_samples, np.int16))
         self._codec.end()
         return self._codec.take()
+
+    def head(self) -> bytes:
+        return self._codec.head()
 
     def close(self) -> None:
         self._codec.close()

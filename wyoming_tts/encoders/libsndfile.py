@@ -1,7 +1,7 @@
 """FLAC, MP3 and Opus, encoded by libsndfile through soundfile.
 
 libsndfile writes to files. Here the file is a sink that hands out what was written, and tolerates that the
-writer seeks back at the end to headers, which a stream does not need.
+writer seeks back at the end to headers, which a stream does not need; FLAC's is kept for who has the whole.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _MP3_RANGES = ((32_000, 32, 320), (16_000, 8, 160), (0, 8, 64))
 _OPUS_RANGE = (6.0, 256.0)
 _MAX_COMPRESSION = 0.9999
 """At 1.0 LAME refuses its own lowest bit rate."""
+_STREAMINFO_END = 42
+"""Bytes of a FLAC file's mark and its first block."""
 _OGG_PAGE_MS = 100.0
 _SFC_SET_OGG_PAGE_LATENCY_MS = 0x1302
 _LAME_DELAY = 576
@@ -30,7 +32,7 @@ _MP3_TAG = b"Info" + bytes(4) + b"LAME3.100" + bytes(12) + (_LAME_DELAY << 12).t
 
 def flac(rate: int) -> LibsndfileCodec:
     """Make a codec for 16-bit FLAC at any rate."""
-    return LibsndfileCodec(_Sink(), rate, "FLAC", "PCM_16")
+    return LibsndfileCodec(_FlacSink(), rate, "FLAC", "PCM_16")
 
 
 def mp3(rate: int, kbits: int) -> LibsndfileCodec:
@@ -71,6 +73,10 @@ class _Sink:
         self._taken += len(taken)
         return taken
 
+    def head(self) -> bytes:
+        """Return the beginning of the finished file if it tells the length, else nothing."""
+        return b""
+
     def write(self, data: bytes) -> int:
         start = self._position - self._taken
         fresh = data[-start:] if start < 0 else data
@@ -90,6 +96,24 @@ class _Sink:
     def read(self, _size: int = -1) -> bytes:
         """Required by soundfile of a file object; a writer does not call it."""
         return b""
+
+
+class _FlacSink(_Sink):
+    """Remembers the beginning as the writer leaves it: the STREAMINFO with length and checksum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head = bytearray(_STREAMINFO_END)
+
+    def write(self, data: bytes) -> int:
+        start = self._position
+        if start < _STREAMINFO_END:
+            beginning = data[: _STREAMINFO_END - start]
+            self._head[start : start + len(beginning)] = beginning
+        return super().write(data)
+
+    def head(self) -> bytes:
+        return bytes(self._head)
 
 
 class _Mp3Sink(_Sink):
@@ -160,6 +184,10 @@ class LibsndfileCodec:
     def take(self) -> bytes:
         """Return what was encoded since the last call."""
         return self._sink.take()
+
+    def head(self) -> bytes:
+        """As `Encoder.head`, after `end`."""
+        return self._sink.head()
 
     def close(self) -> None:
         """Close the encoder; may be called twice."""

@@ -214,6 +214,26 @@ def test_an_unsupported_bit_rate_is_replaced_by_a_supported_one(kbits: int, rate
         assert duration(coded) == pytest.approx(0.2, abs=0.2)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 7.0])
+@pytest.mark.parametrize("encoding", [Encoding.FLAC, Encoding.WAV])
+def test_the_head_of_a_finished_file_tells_its_length(encoding: Encoding, seconds: float) -> None:
+    encoder, pcm = make_encoder(encoding, 16_000), tone(seconds, 16_000)
+    streamed = encode_all(encoder, split(pcm, 5000))
+    whole = encoder.head() + streamed[len(encoder.head()) :]
+
+    with av.open(io.BytesIO(whole)) as container:
+        stream = container.streams.audio[0]
+        told = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    assert told == duration(whole) == duration(streamed)
+
+
+@pytest.mark.parametrize("encoding", [Encoding.MP3, Encoding.OPUS, Encoding.AAC, Encoding.PCM])
+def test_other_formats_have_no_head_to_replace(encoding: Encoding) -> None:
+    encoder = make_encoder(encoding, 16_000)
+    encode_all(encoder, [tone(0.3, 16_000)])
+    assert encoder.head() == b""
+
+
 def test_a_wav_header_contains_a_known_length() -> None:
     pcm = tone(0.1, 16_000)
     with wave.open(io.BytesIO(wav_header(16_000, len(pcm)) + pcm)) as file:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type, wav_header
+from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
 from wyoming_tts.speech import AudioChunk, Utterance
 from wyoming_tts.transports.access import subscriber
@@ -37,7 +37,6 @@ _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
 """Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
 _TOKENS_PER_SECOND = 20
 """Tokens per second of audio, as OpenAI counts them."""
-_WAV_HEADER_BYTES = 44
 _WRITE_BYTES = 64 * 1024
 """Bytes sent at a time, so that a stalled client is noticed in the middle of a large body."""
 
@@ -75,6 +74,8 @@ class SpeechResponse(Response):
         if self._request.as_a_whole and not self._request.as_events:
             async with self._open_stream() as (audio, pieces):
                 body = await _collect(pieces, self._context.options.max_buffered_bytes)
+                head = audio.head()
+                body[: len(head)] = head
             await self._send_whole(send, body, audio.rate)
             return
         async with self._open_stream() as (audio, pieces):
@@ -123,8 +124,6 @@ class SpeechResponse(Response):
         await _send_body(send, _format_event({"type": "speech.audio.done", "usage": usage}), more=False)
 
     async def _send_whole(self, send: Send, body: bytearray, rate: int) -> None:
-        if self._request.encoding is Encoding.WAV:
-            body[:_WAV_HEADER_BYTES] = wav_header(rate, len(body) - _WAV_HEADER_BYTES)
         await _send_start(send, {**self._headers_at(rate), "Content-Length": str(len(body))})
         for start in range(0, len(body), _WRITE_BYTES):
             await _send_body(send, bytes(body[start : start + _WRITE_BYTES]))
@@ -158,6 +157,10 @@ class StreamEncoder:
     def seconds(self) -> float:
         """Seconds of audio encoded so far."""
         return self._bytes / 2 / self._encoder.rate
+
+    def head(self) -> bytes:
+        """As `Encoder.head`."""
+        return self._encoder.head()
 
     async def encode(
         self, silence: bytes, first: bytes, chunks: AsyncIterator[AudioChunk]

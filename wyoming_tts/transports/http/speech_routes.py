@@ -91,7 +91,9 @@ def _add_player(router: APIRouter, context: SpeechContext) -> None:
         """Speak a text as WAV of unknown length, for `<audio src>` and players that only take a URL."""
         speech = make_player_request(text, voice, speed, context.options, get_request_id(request))
         if request.state.is_head:  # the audio would be discarded
-            return Response(media_type=media_type(Encoding.WAV), headers={"Cache-Control": "no-store"})
+            answer = Response(media_type=media_type(Encoding.WAV), headers={"Cache-Control": "no-store"})
+            del answer.headers["Content-Length"]  # of nothing; a player would take it for that of the audio
+            return answer
         return SpeechResponse(context, speech)
 
 
