@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions
+from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions, Rendered
 from wyoming_tts.engines.remote.lists import (
     ATTRIBUTION_PREFIX,
     ListedVoice,
@@ -35,7 +35,7 @@ from wyoming_tts.engines.remote.pool import (
     UpstreamRequest,
 )
 from wyoming_tts.errors import VoiceUnavailable
-from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class RemoteServerVoice:
 
     async def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
-    ) -> AsyncGenerator[Samples, None]:
+    ) -> AsyncGenerator[Rendered, None]:
         """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and over HTTP alone."""
         if hops >= MAX_HOPS:
             raise VoiceUnavailable(
@@ -185,8 +185,8 @@ class RemoteServerVoice:
             hops=hops + 1,
         )
         async with contextlib.aclosing(self._pool.speak(request)) as pieces:
-            async for samples in pieces:
-                yield samples
+            async for rendered in pieces:
+                yield rendered
 
     def close(self) -> None:
         """As `RemoteVoice.close`; the connections belong to the engine."""

@@ -18,8 +18,9 @@ from typing import Protocol
 
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import RemoteVoiceFailed
+from wyoming_tts.engines.base import RemoteVoiceFailed, Rendered, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
+from wyoming_tts.engines.remote.word_estimate import VoiceManner, VoicePaces, WordEstimate
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -94,8 +95,8 @@ class Upstream(Protocol):
         """
         ...
 
-    def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
-        """Yield the audio as it arrives, in pieces that are never empty.
+    def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Rendered, None]:
+        """Yield the audio as it arrives, in pieces that are never empty, with the words that it is told.
 
         Raises:
             UpstreamFault: anything went wrong.
@@ -181,6 +182,7 @@ class UpstreamPool:
         self._timeout = timeout
         self._fallback = fallback
         self._clock = clock
+        self._paces = VoicePaces()
 
     def candidates(self, voice: str) -> list[UpstreamHealth]:
         """Return the servers to ask for the voice, the least busy first."""
@@ -191,21 +193,22 @@ class UpstreamPool:
         chosen = up if up or self._fallback else having
         return sorted(chosen, key=lambda one: (one.busy_until > now, one.in_flight, one.served))
 
-    async def speak(self, request: UpstreamRequest) -> AsyncGenerator[Samples, None]:
-        """Yield the audio of the first server that has any.
+    async def speak(self, request: UpstreamRequest) -> AsyncGenerator[Rendered, None]:
+        """Yield the audio of the first server that has any, and when its words sound.
 
         Raises:
             RemoteVoiceFailed, VoiceUnavailable, Busy: as `RemoteVoice.stream` does.
             EngineFailed: the server broke off after its first audio.
         """
         async with AsyncExitStack() as held:
-            health, pieces, samples = await self._open_first(request, held)
+            health, pieces, rendered = await self._open_first(request, held)
+            words = self._estimate_words(request, health)
             left = (_FREE_SECONDS + _SECONDS_A_CHARACTER * len(request.text) / request.speed) * request.rate
             try:
-                while samples is not None:
-                    left = _count_down(left, samples)
-                    yield samples
-                    samples = await self._next(pieces)
+                while rendered is not None:
+                    left = _count_down(left, samples_of(rendered))
+                    yield words.add(rendered)
+                    rendered = await self._next(pieces)
             except UpstreamFault as fault:
                 health.request_failed(fault, self._clock())
                 raise EngineFailed(
@@ -213,10 +216,23 @@ class UpstreamPool:
                     f"{fault}.",
                     hint="See its log.",
                 ) from None
+            last = words.finish()
+            if samples_of(last).size:
+                yield last
+
+    def _estimate_words(self, request: UpstreamRequest, health: UpstreamHealth) -> WordEstimate:
+        listed = health.voices.get(request.voice)
+        return WordEstimate(
+            request.text,
+            request.rate,
+            paces=self._paces,
+            manner=VoiceManner(request.voice, request.speaker, request.speed),
+            reads_phonemes=listed is None or listed.reads_phonemes,
+        )
 
     async def _open_first(
         self, request: UpstreamRequest, held: AsyncExitStack
-    ) -> tuple[UpstreamHealth, AsyncGenerator[Samples, None], Samples | None]:
+    ) -> tuple[UpstreamHealth, AsyncGenerator[Rendered, None], Rendered | None]:
         """Open a stream to the first server that speaks, with its first audio; None if there is no audio."""
         faults: dict[UpstreamHealth, UpstreamFault] = {}
         for is_last_round in (False, True):
@@ -224,13 +240,13 @@ class UpstreamPool:
                 async with AsyncExitStack() as attempt:
                     try:
                         pieces = await attempt.enter_async_context(_open_stream(health, request))
-                        samples = await self._next(pieces)
+                        rendered = await self._next(pieces)
                     except UpstreamFault as fault:
                         self._note(health, request, fault, faults)
                     else:
                         health.request_succeeded()
                         held.push_async_exit(attempt.pop_all())
-                        return health, pieces, samples
+                        return health, pieces, rendered
             pause = _shortest_retry(faults.values())
             if is_last_round or pause is None:
                 break
@@ -254,7 +270,7 @@ class UpstreamPool:
         health.request_failed(fault, self._clock())
         faults[health] = fault
 
-    async def _next(self, pieces: AsyncGenerator[Samples, None]) -> Samples | None:
+    async def _next(self, pieces: AsyncGenerator[Rendered, None]) -> Rendered | None:
         try:
             async with asyncio.timeout(self._timeout):
                 return await anext(pieces, None)
@@ -281,7 +297,7 @@ def _count_down(samples_left: float, samples: Samples) -> float:
 @asynccontextmanager
 async def _open_stream(
     health: UpstreamHealth, request: UpstreamRequest
-) -> AsyncIterator[AsyncGenerator[Samples, None]]:
+) -> AsyncIterator[AsyncGenerator[Rendered, None]]:
     listed = health.voices.get(request.voice)
     if listed is None:
         raise UpstreamFault(UpstreamFaultKind.REFUSED, "it no longer has the voice")

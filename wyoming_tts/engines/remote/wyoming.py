@@ -16,7 +16,7 @@ from wyoming.info import Describe
 from wyoming.tts import Synthesize, SynthesizeVoice
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import RemoteOptions
+from wyoming_tts.engines.base import RemoteOptions, Rendered
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_wyoming_info
 from wyoming_tts.engines.remote.pcm import NotPcm, PcmDecoder
 from wyoming_tts.engines.remote.pool import (
@@ -26,7 +26,7 @@ from wyoming_tts.engines.remote.pool import (
     UpstreamRequest,
     quote,
 )
-from wyoming_tts.speech import Samples
+from wyoming_tts.engines.remote.told_words import ToldWords
 from wyoming_tts.wyoming_framing import (
     REPLY_LIMITS,
     EventLimits,
@@ -80,25 +80,27 @@ class WyomingUpstream:
             raise UpstreamFault(UpstreamFaultKind.FAILED, str(error)) from None
         return tuple(replace(voice, rate=self._rates.get(voice.name, USUAL_RATE)) for voice in voices)
 
-    async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
-        """As `Upstream.speak`."""
+    async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Rendered, None]:
+        """As `Upstream.speak`; servers of this kind tell words."""
         async with self._connection() as (reader, writer):
             voice = SynthesizeVoice(request.voice, speaker=request.speaker)
             await write_event(writer, Synthesize(request.text, voice).event())
             events = EventStream(reader, _SPEECH_LIMITS)
             decoder: PcmDecoder | None = None
+            words = ToldWords(request.text, request.rate)
             while (event := await events.read_event()).type != "audio-stop":
                 if event.type == "error":
                     raise _fault(event)
                 if event.type not in {"audio-start", "audio-chunk"}:
                     continue
                 decoder = _decoder_for(event, decoder, request.rate)
+                words.take(event.data)
                 for samples in decoder.feed(event.payload or b""):
-                    yield samples
+                    yield words.add(samples)
             if decoder is not None:
                 self._rates[listed.name] = decoder.rate
                 for samples in decoder.finish():
-                    yield samples
+                    yield words.add(samples)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

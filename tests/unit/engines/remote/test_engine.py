@@ -22,7 +22,7 @@ from tests.support.scripted_http_server import (
 )
 from tests.support.scripted_server import scripted_server
 from wyoming_tts.backoff import Backoff
-from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice
+from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, RemoteVoice, samples_of
 from wyoming_tts.engines.remote import pool as remote_upstreams
 from wyoming_tts.engines.remote.engine import MAX_HOPS, RemoteEngine
 from wyoming_tts.engines.remote.lists import ATTRIBUTION_PREFIX
@@ -62,7 +62,7 @@ async def speak(
     async with aclosing(
         voice.stream(segment, VoiceSpec(named(engine)[name], speaker), Prosody(speed=1.5), hops=hops)
     ) as pieces:
-        return text_of(as_pcm([samples async for samples in pieces]))
+        return text_of(as_pcm([samples_of(rendered) async for rendered in pieces]))
 
 
 async def test_without_servers_there_are_no_voices_and_nothing_to_watch() -> None:

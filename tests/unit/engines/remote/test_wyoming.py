@@ -16,13 +16,14 @@ from wyoming.ping import Pong
 
 from tests.support import hostile_servers as hostile
 from tests.support import scripted_server as scripted
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
+from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm, spoken_words
 from tests.support.scripted_http_server import as_pcm, pcm_of, text_of
 from tests.support.scripted_server import Script, ScriptedConnection, scripted_server
-from wyoming_tts.engines.base import RemoteOptions
+from wyoming_tts.engines.base import RemoteOptions, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.engines.remote.wyoming import WyomingUpstream
+from wyoming_tts.speech import TimedSamples, WordTiming
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_framing import encode_event
@@ -34,7 +35,7 @@ REQUEST = UpstreamRequest("tone", "Hello", rate=22_050)
 
 async def synthesize(uri: str, request: UpstreamRequest = REQUEST) -> bytes:
     async with aclosing(WyomingUpstream(uri, OPTIONS).speak(request, LISTED)) as pieces:
-        return as_pcm([samples async for samples in pieces])
+        return as_pcm([samples_of(rendered) async for rendered in pieces])
 
 
 def replying(*events: Eventable, then: bytes = b"") -> Script:
@@ -67,6 +68,33 @@ async def test_another_wyoming_tts_server_can_be_used_as_upstream() -> None:
         assert await synthesize(uri, replace(REQUEST, text="Hi there.", rate=RATE)) == speech_pcm("Hi there.")
         resampled = await synthesize(uri, replace(REQUEST, text="Hi there.", rate=2 * RATE))
         assert len(resampled) == pytest.approx(2 * len(speech_pcm("Hi there.")), abs=200)
+
+
+@pytest.mark.parametrize("rate", [RATE, 2 * RATE])
+async def test_words_that_a_server_of_this_kind_tells_come_with_the_audio_in_which_they_begin(
+    rate: int,
+) -> None:
+    text, synthesizer = "Hi there, you.", FakeSynthesizer()
+    synthesizer.tells_words = True
+
+    async with WyomingServer(synthesizer, describe=bytes, run_blocking=run_in_thread) as server:
+        await server.start("tcp://127.0.0.1:0")
+        upstream = WyomingUpstream(f"tcp://127.0.0.1:{server.bound[0][1]}", OPTIONS)
+        request = replace(REQUEST, text=text, rate=rate)
+        async with aclosing(upstream.speak(request, LISTED)) as pieces:
+            heard = [rendered async for rendered in pieces]
+
+    told = [rendered.timings for rendered in heard if isinstance(rendered, TimedSamples)]
+    assert not any(timings.estimated for timings in told)
+    assert [word for timings in told for word in timings.words] == [
+        WordTiming(word.begin, word.end, round(word.start_time * rate), round(word.end_time * rate))
+        for word in spoken_words(text)
+    ]
+    before = 0
+    for rendered in heard:
+        if isinstance(rendered, TimedSamples):
+            assert all(word.first_sample >= before for word in rendered.timings.words)
+        before += len(samples_of(rendered))
 
 
 async def test_the_voice_list_has_installed_voices_and_their_rate_once_it_was_observed() -> None:
