@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.fake_synthesizer import RATE, FakeSynthesizer, speech_pcm
+from tests.support.fake_synthesizer import RATE, SAMPLES_PER_CHARACTER, FakeSynthesizer, speech_pcm
 from tests.support.parts import running_parts
 from tests.support.realtime_examples import PYTHON_EXAMPLES
 from tests.support.realtime_server import (
@@ -230,7 +230,9 @@ class TestBargeIn:
         await client.send("response.create", response_id="third", input="What is it?")
         await client.until("response.completed", response="third")
         assert client.audio == {"first": speech_pcm("The weather "), "third": speech_pcm("What is it?")}
-        assert {"type": "response.canceled", "response": "second"} in client.events
+        canceled = next(event for event in client.events if event.get("response") == "second")
+        assert canceled["type"] == "response.canceled"
+        assert canceled["heard"] == {"played_ms": 0, "text": "", "end": 0, "utf16_end": 0, "words": []}
         assert client.kinds()[2:4] == ["response.created", "response.output_audio.delta"]
         assert client.kinds()[-4:] == [
             "response.created",
@@ -291,6 +293,182 @@ class TestBargeIn:
             assert not [
                 event for event in after(client, "response.canceled") if event.get("response") == "long"
             ]
+
+
+def ms_of(characters: int) -> int:
+    """When the character at this place of the fake synthesizer's text begins."""
+    return round(characters * SAMPLES_PER_CHARACTER * 1000 / RATE)
+
+
+class TestWords:
+    @pytest.fixture
+    def synthesizer(self) -> FakeSynthesizer:
+        synthesizer = FakeSynthesizer()
+        synthesizer.tells_words = True
+        return synthesizer
+
+    async def test_words_are_told_before_their_audio_with_offsets_in_all_inputs_together(
+        self, client: RealtimeClient
+    ) -> None:
+        await client.send("input.append", text="The weather ", response_id="r")
+        await client.send("input.append", text="is")
+        await client.send("input.commit")
+        await client.until("response.completed", response="r")
+
+        told = [event for event in client.events if event["type"] == "response.output_audio.words"]
+        assert [[word["word"] for word in event["words"]] for event in told] == [["The", "weather"], ["is"]]
+        assert told[1] == {
+            "type": "response.output_audio.words",
+            "response": "r",
+            "words": [
+                {
+                    "word": "is",
+                    "start_ms": ms_of(12),
+                    "end_ms": ms_of(14),
+                    "begin": 12,
+                    "end": 14,
+                    "utf16_begin": 12,
+                    "utf16_end": 14,
+                    "estimated": False,
+                }
+            ],
+        }
+        assert client.kinds()[2:] == [
+            "response.created",
+            *["response.output_audio.words", "response.output_audio.delta"] * 2,
+            "response.output_audio.done",
+            "response.completed",
+        ]
+
+    async def test_words_can_be_switched_off_and_what_was_heard_is_still_known(
+        self, client: RealtimeClient
+    ) -> None:
+        await client.send("session.update", session={"words": False})
+        assert (await client.until("session.updated"))["session"]["words"] is False
+        await client.send("response.create", response_id="r", input="one two")
+        await client.until("response.completed", response="r")
+        await client.send("response.truncate", response="r", played_ms=ms_of(3))
+
+        assert (await client.until("response.truncated"))["heard"]["text"] == "one"
+        assert "response.output_audio.words" not in client.kinds()
+
+    async def test_segments_of_the_short_dialect_have_none(self, client: RealtimeClient) -> None:
+        await client.say(input="one two", segment_id="s")
+        await client.until("end", segment_id="s")
+
+        assert client.kinds()[2:] == ["start", "binary delta", "end"]
+
+    @pytest.mark.parametrize(
+        ("played", "heard"),
+        [
+            ({}, "The weather"),
+            ({"played_ms": ms_of(11)}, "The weather"),
+            ({"played_ms": ms_of(11) - 1}, "The"),
+            ({"played_ms": 0}, ""),
+            ({"played_ms": 1_000_000}, "The weather"),
+        ],
+    )
+    @pytest.mark.parametrize("kind", ["barge", "response.cancel", "response.truncate"])
+    async def test_an_interrupted_response_tells_what_was_heard_of_it(
+        self,
+        client: RealtimeClient,
+        synthesizer: FakeSynthesizer,
+        kind: str,
+        played: dict[str, int],
+        heard: str,
+    ) -> None:
+        gate = Gate(synthesizer, hold_from=1)
+        await client.send("input.append", text="The weather ", response_id="r")
+        await client.send("input.append", text="is nice.")
+        await gate.reached.wait()
+        await client.send(kind, **played)
+        canceled = await client.until("response.canceled", response="r")
+
+        assert canceled["heard"]["text"] == heard
+        assert canceled["heard"]["played_ms"] == min(played.get("played_ms", ms_of(12)), ms_of(12))
+        assert [word["word"] for word in canceled["heard"]["words"]] == heard.split()
+        if kind == "response.truncate":
+            truncated = next(event for event in client.events if event["type"] == "response.truncated")
+            assert truncated["heard"] == canceled["heard"]
+
+    async def test_a_response_that_is_complete_is_truncated_and_the_next_was_not_heard(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        await client.send("response.create", response_id="first", input="one two three.")
+        await client.until("response.completed", response="first")
+        gate = Gate(synthesizer, hold_from=1)
+        await client.send("input.append", text="four ", response_id="second")
+        await client.send("input.append", text="five")
+        await client.send("response.create", response_id="third", input="six")
+        await gate.reached.wait()
+        await client.send("barge", response="first", played_ms=ms_of(8))
+        await client.until("response.canceled", response="second")
+
+        texts = {event["response"]: event["heard"]["text"] for event in client.events if "heard" in event}
+        assert texts == {"first": "one two", "second": "", "third": ""}
+        assert "response.truncated" in client.kinds()
+
+    async def test_responses_before_the_one_that_plays_were_heard(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer
+    ) -> None:
+        gate = Gate(synthesizer, hold_from=1)
+        await client.send("input.append", text="one two ", response_id="first")
+        await client.send("input.append", text="three")
+        await client.send("response.create", response_id="second", input="four")
+        await gate.reached.wait()
+        await client.send("barge", response="second", played_ms=5)
+        await client.until("response.canceled", response="first")
+
+        texts = {event["response"]: event["heard"]["text"] for event in client.events if "heard" in event}
+        assert texts == {"first": "one two", "second": ""}
+
+    async def test_a_position_without_a_response_is_that_of_the_last_one(
+        self, client: RealtimeClient
+    ) -> None:
+        for name, text in (("first", "one two"), ("second", "three four.")):
+            await client.send("response.create", response_id=name, input=text)
+            await client.until("response.completed", response=name)
+        await client.send("barge", played_ms=ms_of(5))
+        assert (await client.until("response.truncated", response="second"))["heard"]["text"] == "three"
+        await client.send("response.truncate", response="first")
+        assert (await client.until("response.truncated", response="first"))["heard"]["text"] == "one two"
+        await client.send("response.truncate")
+        assert (await client.until("response.truncated"))["heard"]["text"] == "three four."
+
+    async def test_openais_truncate_is_answered_by_its_name(self, client: RealtimeClient) -> None:
+        await client.send("response.create", response_id="item_1", input="one two.")
+        await client.until("response.completed")
+        await client.send(
+            "conversation.item.truncate", item_id="item_1", content_index=0, audio_end_ms=ms_of(3)
+        )
+
+        truncated = await client.until("conversation.item.truncated")
+        assert (truncated["item_id"], truncated["content_index"]) == ("item_1", 0)
+        assert (truncated["audio_end_ms"], truncated["heard"]["text"]) == (ms_of(3), "one")
+
+    @pytest.mark.parametrize("kind", ["response.truncate", "barge"])
+    async def test_a_response_that_nobody_remembers_is_an_error(
+        self, client: RealtimeClient, synthesizer: FakeSynthesizer, kind: str
+    ) -> None:
+        gate = Gate(synthesizer)
+        await client.send("response.create", response_id="r", input="one")
+        await gate.reached.wait()
+        await client.send(kind, response="other", played_ms=5)
+        refused = await client.until("response.error")
+        assert refused["code"] == "bad_request"
+        assert refused["message"].startswith("Got response 'other', which is none of the last, expected one ")
+        if kind == "barge":  # stops everything all the same
+            await client.until("response.canceled", response="r")
+
+    async def test_a_session_remembers_its_last_responses(self, client: RealtimeClient) -> None:
+        for number in range(20):
+            await client.send("response.create", response_id=f"r{number}", input="one two.")
+            await client.until("response.completed")
+        await client.send("response.truncate", response="r3", played_ms=0)
+        await client.send("response.truncate", response="r4", played_ms=0)
+
+        assert "'r3'" in (await client.until("response.error"))["message"]
+        await client.until("response.truncated", response="r4")
 
 
 class TestRealVoice:
@@ -382,14 +560,20 @@ class TestCancel:
         assert synthesizer.left == 1
 
 
-STEPS = st.lists(
-    st.sampled_from(["create", "append", "commit", "cancel", "cancel first", "barge", "read", "turn"]),
-    max_size=25,
-)
+STEPS: dict[str, dict[str, Any]] = {
+    "append": {"type": "input.append", "text": "more of it. "},
+    "commit": {"type": "input.commit"},
+    "cancel": {"type": "response.cancel"},
+    "cancel first": {"type": "response.cancel", "response": "c1"},
+    "truncate": {"type": "response.truncate", "played_ms": 100},
+    "truncate first": {"type": "response.truncate", "response": "c1"},
+    "barge": {"type": "barge"},
+    "barge first": {"type": "barge", "response": "c1", "played_ms": 100},
+}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS, data=st.data())
+@given(steps=st.lists(st.sampled_from(["create", "read", "turn", *STEPS]), max_size=25), data=st.data())
 def test_every_response_ends_exactly_once_for_any_sequence_of_messages(
     steps: list[str], data: st.DataObject
 ) -> None:
@@ -424,21 +608,13 @@ async def _perform(steps: list[str], client: RealtimeClient) -> None:
             case "create":
                 created += 1
                 await client.send("response.create", response_id=f"c{created}", input="one two three " * 3)
-            case "append":
-                await client.send("input.append", text="more of it. ")
-            case "commit":
-                await client.send("input.commit")
-            case "cancel":
-                await client.send("response.cancel")
-            case "cancel first":
-                await client.send("response.cancel", response="c1")
-            case "barge":
-                await client.send("barge")
             case "read":
                 await client.send("session.update", session={})
                 await client.until("session.updated")
             case "turn":
                 await asyncio.sleep(0)
+            case _:
+                await client.say(**STEPS[step])
 
 
 def _check_each_response_ends_once(events: list[dict[str, Any]]) -> None:
@@ -446,7 +622,7 @@ def _check_each_response_ends_once(events: list[dict[str, Any]]) -> None:
     begun: set[str] = set()
     for event in events:
         name = event.get("response")
-        if name is None:
+        if name is None or event["type"] == "response.truncated":
             continue
         assert name not in over, f"{event['type']} after the end of {name}"
         begun.add(name)

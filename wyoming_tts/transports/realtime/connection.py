@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
-from wyoming_tts.speech import Prosody, Utterance, VoiceRequest
+from wyoming_tts.speech import AudioChunk, Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
@@ -44,12 +44,15 @@ from wyoming_tts.transports.realtime.protocol import (
     ReportSession,
     ResponseMessages,
     SpeakText,
+    TruncateResponse,
     get_event_id,
     parse_message,
     refusal_message,
     session_event,
     too_long_error,
+    truncated_event,
 )
+from wyoming_tts.transports.realtime.transcript import EndedTranscripts, TimedWord, Transcript
 from wyoming_tts.transports.request_queue import PendingRequest, RequestCanceled, RequestQueue
 
 TRANSPORT = "realtime"
@@ -138,6 +141,7 @@ class RealtimeConnection:
         self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
         self._open: RealtimeResponse | None = None
         """The response that text is appended to. If it was refused or is over, its text is dropped."""
+        self._ended = EndedTranscripts()
         self._last_activity = _now()
         """Loop time of the last message received or audio sent."""
 
@@ -239,10 +243,12 @@ class RealtimeConnection:
                 await self._append(command)
             case CommitText():
                 self._commit()
-            case CancelResponse(name):
-                await self._cancel(name)
+            case CancelResponse(name, played_ms):
+                await self._cancel(name, played_ms)
+            case TruncateResponse():
+                await self._truncate(command)
             case BargeIn():
-                await self._cancel_all()
+                await self._cancel_all(command)
             case EndSession():
                 self._end_session()
 
@@ -310,25 +316,45 @@ class RealtimeConnection:
             self._open.feed.close()
             self._open = None
 
-    async def _cancel(self, name: str | None) -> None:
+    async def _cancel(self, name: str | None, played_ms: float | None) -> None:
         response = self._queue.current if name is None else self._find(name)
         if response is None:
             which = "No response" if name is None else f"No response {name!r}"
             raise RefusedMessage(BadRequest(f"{which} is playing or queued."))
         if response is self._open:
             self._open = None
-        response.stop(RequestCanceled())
+        response.cancel(played_ms)
         if self._queue.remove(response):
-            await self._send_all(response.ending())
+            await self._end(response)
 
-    async def _cancel_all(self) -> None:
-        dropped = self._queue.clear()
+    async def _truncate(self, command: TruncateResponse) -> None:
+        name = command.id or self._sounding()
+        response = self._find(name) if name else None
+        transcript = response.transcript if response else self._ended.get(name)
+        if name is None or transcript is None:
+            raise _not_spoken(name)
+        if response is not None:
+            await self._cancel(name, command.played_ms)
+        heard = transcript.heard(command.played_ms)
+        await self._socket.send(truncated_event(name, heard, is_item=command.is_item))
+
+    async def _cancel_all(self, barge: BargeIn) -> None:
+        """Cancel all responses. Those before the one that the client plays were heard, those after it not."""
+        name = barge.id or self._sounding()
+        unfinished, dropped = self._queue.unanswered(), self._queue.clear()
         self._open = None
-        if self._queue.current is not None:
-            self._queue.current.stop(RequestCanceled())
+        names = [response.messages.id for response in unfinished]
+        sounding = names.index(name) if name in names else -1
+        for number, response in enumerate(unfinished):
+            response.cancel(barge.played_ms if number == sounding else None if number < sounding else 0)
         for response in dropped:
-            response.stop(RequestCanceled())
-            await self._send_all(response.ending())
+            await self._end(response)
+        if sounding < 0 and (barge.id is not None or barge.played_ms is not None):
+            await self._truncate(TruncateResponse(name, barge.played_ms))
+
+    def _sounding(self) -> str | None:
+        """Return the id of the response that a client most likely plays: the current one, else the last."""
+        return self._queue.current.messages.id if self._queue.current else self._ended.last
 
     def _end_session(self) -> None:
         self._close_text()
@@ -343,16 +369,15 @@ class RealtimeConnection:
                 await self._send_all(response.messages.started())
             await self._play(response)
             self._queue.finish_current()
-            await self._send_all(response.ending())
+            await self._end(response)
 
     async def _play(self, response: RealtimeResponse) -> None:
         """Stream the response's audio until it ends or is stopped; a failure stops it with that error."""
         try:
             async with response.until_stopped(), self._synthesizer.speak(response.utterance) as stream:
                 async for chunk in stream:
-                    for frame in split_into_frames(chunk, _FRAME_SAMPLES):
-                        await self._socket.send(response.messages.audio(frame.pcm))
-                        self._last_activity = _now()
+                    await self._send_chunk(response, chunk)
+            response.transcript.complete()
         except (RealtimeClientGone, CloseConnection):
             raise
         except RequestCanceled:
@@ -366,6 +391,21 @@ class RealtimeConnection:
         finally:
             response.feed.close()
 
+    async def _send_chunk(self, response: RealtimeResponse, chunk: AudioChunk) -> None:
+        words = [TimedWord.of(word) for word in chunk.words]
+        response.transcript.add_words(words)
+        await self._send_all(response.messages.words(words))
+        for frame in split_into_frames(chunk, _FRAME_SAMPLES):
+            # Before it is sent: who is cancelled while the client reads too slowly has written it already.
+            response.transcript.add_audio(frame.pcm)
+            await self._socket.send(response.messages.audio(frame.pcm))
+            self._last_activity = _now()
+
+    async def _end(self, response: RealtimeResponse) -> None:
+        """Tell the client that a response has ended, and keep what is needed to tell what was heard of it."""
+        self._ended.add(response.messages.id, response.transcript)
+        await self._send_all(response.ending())
+
     async def _send_all(self, frames: Iterable[Frame]) -> None:
         for frame in frames:
             await self._socket.send(frame)
@@ -373,6 +413,11 @@ class RealtimeConnection:
 
 def _shutting_down() -> SpeechError:
     return ShuttingDown(_SHUTTING_DOWN, hint="Reconnect once it is running again.")
+
+
+def _not_spoken(name: str | None) -> RefusedMessage:
+    which = "no response" if name is None else f"response {name!r}, which is none of the last"
+    return RefusedMessage(BadRequest(f"Got {which}, expected one that was spoken on this connection."))
 
 
 def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -402,12 +447,27 @@ class RealtimeResponse(PendingRequest):
         utterance = _make_utterance(messages.session, options, feed, text)
         super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
         self.messages = messages
+        self.transcript = Transcript(text or "", rate=messages.session.sample_rate)
+        self._played_ms: float | None = None
+
+    async def add(self, text: str) -> None:
+        """Append text; never waits."""
+        self.transcript.add_text(text)
+        await super().add(text)
+
+    def cancel(self, played_ms: float | None = None) -> None:
+        """Stop it for its client, who has played so much of it; None stands for all that was sent."""
+        if not self.is_stopped:
+            self._played_ms = played_ms
+        self.stop(RequestCanceled())
 
     def ending(self) -> list[Frame]:
         """Build the messages that end the response, by how it ended."""
         if self.error is not None:
             return self.messages.failed(self.error)
-        return self.messages.canceled() if self.is_stopped else self.messages.completed()
+        if self.is_stopped:
+            return self.messages.canceled(self.transcript.heard(self._played_ms))
+        return self.messages.completed()
 
 
 def _make_utterance(

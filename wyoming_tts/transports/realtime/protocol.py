@@ -11,13 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
 from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
+from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
 Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
@@ -26,6 +27,11 @@ PCM: Final = "pcm"
 DEFAULT_RATE = 24_000
 """Hz; what clients of OpenAI's APIs assume."""
 MAX_ID_CHARS = 128
+_PLAYED_RANGE: Final = (0.0, 1e9)
+"""Milliseconds of a response that a client may say it has played."""
+_WORDS_EVENT: Final = "response.output_audio.words"
+_ITEM_TRUNCATE: Final = "conversation.item.truncate"
+"""What OpenAI's clients send in place of `response.truncate`; its response is called an item there."""
 
 _ERROR_CODES = {
     ErrorCode.TOO_LONG: "too_long",
@@ -68,6 +74,8 @@ class RealtimeSession:
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio goes out as binary messages instead of base64 in events."""
+    words: bool = True
+    """Events tell when which word sounds."""
 
     def as_json(self) -> dict[str, Any]:
         """The complete session as a JSON object."""
@@ -78,6 +86,7 @@ class RealtimeSession:
             "speed": self.speed,
             "start": self.start,
             "leading_silence": self.leading_silence,
+            "words": self.words,
             "audio": self.audio,
         }
 
@@ -125,11 +134,31 @@ class CancelResponse:
     """Cancel one response; `id` None means the one that is playing."""
 
     id: str | None
+    played_ms: float | None = None
+    """Milliseconds of it that the client has played; None stands for all that was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateResponse:
+    """Report what was heard of a response, and cancel it if it is not complete.
+
+    `id` None means the one that is playing, else the last one.
+    """
+
+    id: str | None
+    played_ms: float | None = None
+    is_item: bool = False
+    """The request came by OpenAI's name, so the reply does too."""
 
 
 @dataclass(frozen=True, slots=True)
 class BargeIn:
     """Cancel every response that is playing, queued or still open."""
+
+    id: str | None = None
+    """The response that the client was playing, which may be complete; None as for `TruncateResponse`."""
+    played_ms: float | None = None
+    """Milliseconds of that response that the client has played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +167,14 @@ class EndSession:
 
 
 Command: TypeAlias = (
-    ReportSession | SpeakText | AppendText | CommitText | CancelResponse | BargeIn | EndSession
+    ReportSession
+    | SpeakText
+    | AppendText
+    | CommitText
+    | CancelResponse
+    | TruncateResponse
+    | BargeIn
+    | EndSession
 )
 
 
@@ -200,8 +236,10 @@ class RealtimeProtocol:
             "response.create": self._on_create,
             "input.append": self._on_append,
             "input.commit": lambda _: CommitText(),
-            "response.cancel": lambda message: CancelResponse(_get_id(message, "response", "response_id")),
-            "barge": lambda _: BargeIn(),
+            "response.cancel": lambda message: CancelResponse(*_get_played(message)),
+            "response.truncate": lambda message: TruncateResponse(*_get_played(message)),
+            _ITEM_TRUNCATE: lambda message: TruncateResponse(*_get_played(message), is_item=True),
+            "barge": lambda message: BargeIn(*_get_played(message)),
             "session.end": lambda _: EndSession(),
         }
 
@@ -232,6 +270,8 @@ class RealtimeProtocol:
         session = _with_overrides(self.session, changes)
         audio = _get_object(changes, "audio") or {}
         _check_format(audio)
+        if changes.get("words") is not None:
+            session = replace(session, words=_get_bool(changes, "words"))
         if audio.get("sample_rate") is not None:
             session = replace(session, sample_rate=_parse_rate(audio["sample_rate"]))
         if audio.get("binary") is not None:
@@ -332,6 +372,13 @@ def _parse_number(fields: Mapping[str, Any], key: str, bounds: tuple[float, floa
     return float(value)
 
 
+def _get_played(fields: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """Return the id of a response, and how many milliseconds of it were played."""
+    key = "played_ms" if "played_ms" in fields else "audio_end_ms"
+    played = _parse_number(fields, key, _PLAYED_RANGE) if key in fields else None
+    return _get_id(fields, "response", "response_id", "item_id"), played
+
+
 def _parse_start(value: object) -> Start:
     try:
         return Start(str(value))
@@ -379,6 +426,25 @@ def session_event(kind: str, session: RealtimeSession) -> str:
     return _event(kind, session=session.as_json())
 
 
+def truncated_event(response: str, heard: HeardText, *, is_item: bool = False) -> str:
+    """Build the reply to a truncation: what was heard of the response."""
+    if is_item:
+        played = {"content_index": 0, "audio_end_ms": heard.played_ms}
+        return _event(f"{_ITEM_TRUNCATE}d", item_id=response, **played, heard=_heard_json(heard))
+    return _event("response.truncated", response=response, heard=_heard_json(heard))
+
+
+def _heard_json(heard: HeardText) -> dict[str, Any]:
+    utf16_end = None if heard.text is None else len(heard.text.encode("utf-16-le")) // 2
+    return {
+        "played_ms": heard.played_ms,
+        "text": heard.text,
+        "end": None if heard.text is None else len(heard.text),
+        "utf16_end": utf16_end,
+        "words": [word._asdict() for word in heard.words],
+    }
+
+
 def refusal_message(refused: RefusedMessage) -> str:
     """Build the error for a client message that was refused."""
     if refused.short:
@@ -392,8 +458,8 @@ def refusal_message(refused: RefusedMessage) -> str:
 class ResponseMessages:
     """Builds the messages of one response, in the dialect of its request.
 
-    They go out as `started`, any number of `audio`, then exactly one of `completed`, `canceled` and `failed`.
-    A response that never started has only the last.
+    They go out as `started`, any number of `words` and `audio`, then exactly one of `completed`, `canceled`
+    and `failed`. A response that never started has only the last.
     """
 
     id: str
@@ -413,6 +479,12 @@ class ResponseMessages:
         delta = base64.b64encode(pcm).decode("ascii")
         return _event("response.output_audio.delta", response=self.id, delta=delta)
 
+    def words(self, words: Sequence[TimedWord]) -> list[Frame]:
+        """Tell words, before the audio in which they begin; nothing if the client does not want them."""
+        if self.short or not self.session.words or not words:
+            return []
+        return [_event(_WORDS_EVENT, response=self.id, words=[word._asdict() for word in words])]
+
     def completed(self) -> list[Frame]:
         """End the response after its last audio."""
         if self.short:
@@ -422,11 +494,11 @@ class ResponseMessages:
             _event("response.completed", response=self.id),
         ]
 
-    def canceled(self) -> list[Frame]:
-        """End the response that was cancelled; no more of it follows."""
+    def canceled(self, heard: HeardText) -> list[Frame]:
+        """End the response that was cancelled with what was heard; no more of it follows."""
         if self.short:
             return [_event("end", segment_id=self.id, canceled=True)]
-        return [_event("response.canceled", response=self.id)]
+        return [_event("response.canceled", response=self.id, heard=_heard_json(heard))]
 
     def failed(self, error: SpeechError) -> list[Frame]:
         """End the response with an error, before or after it started."""

@@ -25,11 +25,14 @@ from wyoming_tts.transports.realtime.protocol import (
     ReportSession,
     ResponseMessages,
     SpeakText,
+    TruncateResponse,
     get_event_id,
     parse_message,
     refusal_message,
     session_event,
+    truncated_event,
 )
+from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
 SESSION = RealtimeSession("s")
@@ -51,10 +54,19 @@ def refusal_of(message: Any) -> RefusedMessage:
     [
         ({"type": "input.commit"}, CommitText()),
         ({"type": "barge"}, BargeIn()),
+        ({"type": "barge", "response": "r", "played_ms": 1_200}, BargeIn("r", 1_200)),
         ({"type": "session.end"}, EndSession()),
         ({"type": "response.cancel"}, CancelResponse(None)),
         ({"type": "response.cancel", "response": "r"}, CancelResponse("r")),
         ({"type": "response.cancel", "response_id": "r"}, CancelResponse("r")),
+        ({"type": "response.cancel", "played_ms": 0.5}, CancelResponse(None, 0.5)),
+        ({"type": "response.cancel", "played_ms": None}, CancelResponse(None)),
+        ({"type": "response.truncate"}, TruncateResponse(None)),
+        ({"type": "response.truncate", "response": "r", "played_ms": 9}, TruncateResponse("r", 9)),
+        (
+            {"type": "conversation.item.truncate", "item_id": "r", "content_index": 0, "audio_end_ms": 9},
+            TruncateResponse("r", 9, is_item=True),
+        ),
         ({"type": "input.append", "text": "a"}, AppendText(None, "a", SESSION)),
         ({"type": "response.create", "input": "a", "response_id": "r"}, SpeakText("r", "a", SESSION)),
         (
@@ -124,6 +136,11 @@ def test_a_refused_update_changes_nothing() -> None:
         ),
         ({"type": "response.create", "input": "", "response_id": ""}, "1 to 128"),
         ({"type": "response.create", "input": "", "response_id": "a" * 129}, "Got 129 characters"),
+        ({"type": "session.update", "session": {"words": "yes"}}, "'words', expected true or false"),
+        ({"type": "barge", "played_ms": -1}, "as 'played_ms', expected a number from 0"),
+        ({"type": "barge", "played_ms": "5"}, "as 'played_ms', expected a number from 0"),
+        ({"type": "response.cancel", "played_ms": True}, "as 'played_ms', expected a number from 0"),
+        ({"type": "response.truncate", "audio_end_ms": 1e10}, "as 'audio_end_ms', expected a number"),
         ({"type": "input.append"}, "without 'text'"),
         ({"continue": 1}, "true or false"),
         ({"continue": True}, "without 'input'"),
@@ -174,6 +191,7 @@ _JSON = st.recursive(
 _KEYS = [
     *("type", "session", "audio", "format", "sample_rate", "binary", "speed", "voice", "language"),
     *("input", "text", "response", "response_id", "continue", "segment_id", "event_id"),
+    *("words", "played_ms", "audio_end_ms", "item_id"),
 ]
 _TYPES = [
     "session.update",
@@ -181,6 +199,8 @@ _TYPES = [
     "input.append",
     "input.commit",
     "response.cancel",
+    "response.truncate",
+    "conversation.item.truncate",
     "barge",
     "session.end",
 ]
@@ -221,6 +241,29 @@ def test_all_error_codes_map_to_the_documented_ones() -> None:
     assert codes == {*refused, "busy", "internal", "shutting_down"}
 
 
+GOOD = TimedWord("Good", 35, 290, 0, 4, 0, 4, estimated=False)
+HEARD = HeardText(640, "Good", (GOOD,))
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        ResponseMessages("r", SESSION, short=True),
+        ResponseMessages("r", replace(SESSION, words=False)),
+    ],
+)
+def test_words_are_not_told_where_they_are_not_wanted(messages: ResponseMessages) -> None:
+    assert messages.words([GOOD]) == []
+    assert ResponseMessages("r", SESSION).words([]) == []
+
+
+def test_what_was_heard_is_counted_in_code_points_and_in_utf_16() -> None:
+    heard = json.loads(truncated_event("r", HeardText(5, "😀 Hi", ())))["heard"]
+    assert (heard["end"], heard["utf16_end"]) == (4, 5)
+    unknown = json.loads(truncated_event("r", HeardText(5, None, ())))["heard"]
+    assert unknown == {"played_ms": 5, "text": None, "end": None, "utf16_end": None, "words": []}
+
+
 def _server_messages() -> list[dict[str, Any]]:
     """One message of each kind and shape."""
     refused_message = RefusedMessage(BadRequest("b"))
@@ -231,12 +274,15 @@ def _server_messages() -> list[dict[str, Any]]:
         session_event("session.updated", SESSION),
         refusal_message(refused_message),
         full.audio(b"ab"),
+        truncated_event("r", HEARD),
+        truncated_event("r", HEARD, is_item=True),
     ]
     for answer in (full, short):
         frames += [
             *answer.started(),
             *answer.completed(),
-            *answer.canceled(),
+            *answer.words([GOOD]),
+            *answer.canceled(HEARD),
             *answer.failed(UnknownVoice("u")),
         ]
     return [json.loads(frame) for frame in frames]
