@@ -15,6 +15,7 @@ from tests.docs.pages import Block, Command, Page, commands, pages, program_name
 from wyoming_tts.commands import cli
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.settings.descriptions import SETTINGS
+from wyoming_tts.transports.http.dialogue_routes import DialogueBody
 from wyoming_tts.transports.http.speech_request import SpeechBody
 from wyoming_tts.voices.catalogue import load_catalogue
 
@@ -158,7 +159,8 @@ def _known_names() -> set[str]:
     voices = {voice.name for voice in load_catalogue().voices}
     modules = {path.stem for path in Path(wyoming_tts.__file__).parent.iterdir()}
     python = modules | {"wyoming_tts", *wyoming_tts.__all__}
-    return settings | python | set(ErrorCode) | SpeechBody.model_fields.keys() | OTHER_NAMES.keys() | voices
+    fields = SpeechBody.model_fields.keys() | DialogueBody.model_fields.keys()
+    return settings | python | set(ErrorCode) | fields | OTHER_NAMES.keys() | voices
 
 
 def _commands(text: str) -> list[Command]:

@@ -198,9 +198,8 @@ class Synthesizer:
         aliases = VoiceAliases(utterance.voice_aliases)
         spec = await self._library.resolve(aliases.apply(utterance.voice))
         for request in utterance.named_voices:
-            await self._library.resolve(
-                replace(aliases.apply(request), may_download=utterance.voice.may_download)
-            )
+            named = replace(aliases.apply(request), may_download=utterance.voice.may_download)
+            await self._load_language((await self._library.resolve(named)).voice)
         return spec
 
     async def warm_up(self, spec: VoiceSpec | None = None) -> VoiceSpec:

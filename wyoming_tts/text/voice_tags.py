@@ -23,6 +23,7 @@ _LANGUAGE = rf"lang:[ \t]*(?P<lang>{TAG_PATTERN})?[ \t]*"
 _RATE = r"rate:[ \t]*(?P<rate>[0-9]{1,6}(?:\.[0-9]{0,6})?|default)?[ \t]*"
 _PAUSE = r"pause:[ \t]*(?P<pause>[0-9]{1,6}(?:\.[0-9]{0,6})?[ \t]*m?s)[ \t]*"
 _DEFAULT = "default"
+_VOICE_TAG_RE = regex.compile(rf"\[{_VOICE}\]")
 
 TagPart: TypeAlias = StyledText | Break
 
@@ -111,3 +112,8 @@ def named_voices(text: str) -> tuple[VoiceRequest, ...]:
     parts = [*parser.feed(text), *parser.finish()]
     voices = (part.style.voice for part in parts if isinstance(part, StyledText))
     return tuple(dict.fromkeys(voice for voice in voices if voice is not None))
+
+
+def is_voice_tag(text: str) -> bool:
+    """Whether a text is one tag that names a voice."""
+    return len(text) <= MAX_TAG_CHARS and _VOICE_TAG_RE.fullmatch(text) is not None

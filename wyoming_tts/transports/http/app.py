@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 
 from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.http.dialogue_routes import dialogue_routes
 from wyoming_tts.transports.http.errors import (
     NOT_READY,
     ApiError,
@@ -90,7 +91,9 @@ def create_app(
     )
     app.state.requests = requests
     install_error_handlers(app)
-    app.include_router(speech_routes(SpeechContext(service, options, run_blocking)))
+    context = SpeechContext(service, options, run_blocking)
+    app.include_router(speech_routes(context))
+    app.include_router(dialogue_routes(service, context))
     app.include_router(voice_routes(service))
     app.include_router(_state_routes(service))
     for router in routers:

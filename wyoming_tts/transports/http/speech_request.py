@@ -85,19 +85,13 @@ class RatedVoice(BaseModel):
     rate: Speed | None = Field(None, description="Factor of the pace whenever the voice speaks by that name.")
 
 
-class BaseSpeechBody(BaseModel):
-    """The fields that all speech request bodies have in common."""
+class SpeechFields(BaseModel):
+    """The fields that all speech request bodies have in common, whatever is spoken."""
 
     model_config = ConfigDict(extra="ignore")
 
     model: Annotated[str, Field(max_length=1000)] | None = Field(
         None, description="Any: the voice decides which model speaks."
-    )
-    input: str = Field(min_length=1, description="The text.", examples=["Good morning."])
-    voice: Name | VoiceId | None = Field(
-        None,
-        description="A voice's name, one of OpenAI's, or a blend's recipe as `af_bella(2)+af_sky(1)`; "
-        "the server's default voice where it is left out.",
     )
     instructions: str | None = Field(None, description="Accepted and ignored; `X-Ignored` says so.")
     speed: Speed | None = Field(None, description="Pace, relative to the server's setting.")
@@ -114,11 +108,6 @@ class BaseSpeechBody(BaseModel):
     )
     leading_silence: LeadingSilence | None = Field(
         None, description="Seconds of silence before the speech; the server's setting where it is left out."
-    )
-    input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
-    ssml: bool | None = Field(None, description="True: the input is SSML if it begins with `<speak>`.")
-    allow_voice_tags: bool | None = Field(
-        None, description="True: `[voice:NAME]`, `[lang:CODE]` and `[rate:0.8]` in the text are tags."
     )
     voice_aliases: dict[Name, Name | RatedVoice] | None = Field(
         None,
@@ -138,6 +127,22 @@ class BaseSpeechBody(BaseModel):
     def encoding(self) -> Encoding:
         """Return the requested audio encoding."""
         raise NotImplementedError
+
+
+class BaseSpeechBody(SpeechFields):
+    """A speech request body with a text."""
+
+    input: str = Field(min_length=1, description="The text.", examples=["Good morning."])
+    voice: Name | VoiceId | None = Field(
+        None,
+        description="A voice's name, one of OpenAI's, or a blend's recipe as `af_bella(2)+af_sky(1)`; "
+        "the server's default voice where it is left out.",
+    )
+    input_type: Literal["text", "ssml"] | None = Field(None, description="`text` where it is left out.")
+    ssml: bool | None = Field(None, description="True: the input is SSML if it begins with `<speak>`.")
+    allow_voice_tags: bool | None = Field(
+        None, description="True: `[voice:NAME]`, `[lang:CODE]` and `[rate:0.8]` in the text are tags."
+    )
 
 
 class SpeechBody(BaseSpeechBody):

@@ -50,7 +50,7 @@ def _add_speech(router: APIRouter, context: SpeechContext) -> None:
     @router.post(
         "/v1/audio/speech",
         response_class=Response,
-        responses={200: _describe_audio(*Encoding), **_SPEECH_ERRORS},
+        responses={200: describe_audio(*Encoding), **_SPEECH_ERRORS},
     )
     async def create_speech(request: Request, body: SpeechBody) -> Response:
         """Speak a text; the audio is streamed as it is computed."""
@@ -64,7 +64,7 @@ def _add_speech(router: APIRouter, context: SpeechContext) -> None:
     @router.post(
         "/v1/audio/speech/stream",
         response_class=Response,
-        responses={200: _describe_audio(*Encoding), **_SPEECH_ERRORS},
+        responses={200: describe_audio(*Encoding), **_SPEECH_ERRORS},
     )
     async def stream_speech(request: Request, body: StreamBody) -> Response:
         """Speak a text, as PCM unless another format is requested."""
@@ -80,7 +80,7 @@ def _add_player(router: APIRouter, context: SpeechContext) -> None:
     @router.get(
         "/synthesize-stream",
         response_class=Response,
-        responses={200: _describe_audio(Encoding.WAV), **_SPEECH_ERRORS},
+        responses={200: describe_audio(Encoding.WAV), **_SPEECH_ERRORS},
     )
     async def synthesize_stream(
         request: Request,
@@ -97,7 +97,8 @@ def _add_player(router: APIRouter, context: SpeechContext) -> None:
         return SpeechResponse(context, speech)
 
 
-def _describe_audio(*encodings: Encoding) -> dict[str, Any]:
+def describe_audio(*encodings: Encoding) -> dict[str, Any]:
+    """Describe a response with audio for OpenAPI."""
     types: dict[str, Any] = {media_type(encoding).partition(";")[0]: _BINARY for encoding in encodings}
     if len(encodings) > 1:
         types[EVENTS] = {"schema": _EVENT}
