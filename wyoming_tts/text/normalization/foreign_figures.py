@@ -10,6 +10,7 @@ import unicodedata
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.offset_text import substitute
 from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
 
 _FULLWIDTH = 0xFF00 - 0x20
@@ -39,7 +40,7 @@ _MARKS_RE = regex.compile(r"(?<=\d)[٫٬](?=\d)")
 
 def to_ascii_figures(text: str) -> str:
     """Replace digits, signs and units that are written with other characters; drop marks of direction."""
-    return text if text.isascii() else str(_FOREIGN_RE.sub(_ascii, text))
+    return text if text.isascii() else substitute(_FOREIGN_RE, _ascii, text)
 
 
 def _ascii(match: regex.Match[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.languages import LanguageTag
+from wyoming_tts.offset_text import join_texts, replace_words, with_offsets_of
 from wyoming_tts.text.normalization.abbreviations import AbbreviationRules
 from wyoming_tts.text.normalization.addresses import AddressRules
 from wyoming_tts.text.normalization.agreement import AgreementRules
@@ -149,16 +150,19 @@ class TextNormalizer:
         """Verbalize a window of text; `before` is the text before it, for lookbehind."""
         if self.language_rules is None or not window:
             return window
-        text = self.language_rules.numerals.with_ascii_marks(before + window)
+        text = self.language_rules.numerals.with_ascii_marks(str(before) + str(window))
         found = sorted(self._replacements(self.language_rules.rules, text, len(before)))
+        if not found:
+            return with_offsets_of(text[len(before) :], window)
+        written = with_offsets_of(text, before + window)
         if not self.language_rules.language.is_spaced:
-            return splice(text, len(before), found)
+            return splice(written, len(before), found)
         parts = []
         at = len(before)
         for begin, end, words in found:
-            parts += [text[at:begin], words]
+            parts += [written[at:begin], replace_words(words, written[begin:end])]
             at = end
-        return "".join([*parts, text[at:]])
+        return join_texts([*parts, written[at:]])
 
     def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[tuple[int, int, str]]:
         taken = bytearray(len(text))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no grapheme clusters
 
+from wyoming_tts.offset_text import group, join_texts, standing_for, substitute
 from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
 from wyoming_tts.text.normalization.normalizer import LanguageRules, TextNormalizer
@@ -19,6 +20,10 @@ from wyoming_tts.text.normalization.numerals import telephone_number
 
 _BLEEP = "bleep"
 """Used where the language has no word for it."""
+_SPACES_RE = re.compile(r"\s+")
+_CLUSTER_RE = regex.compile(r"\X")
+_BETWEEN = ", "
+"""Between characters: after a comma and in upper case, an "a" is read as the letter and not as an article."""
 _FIELDS_RE = re.compile(r"[^\W_]+")
 _ORDINAL_RE = re.compile(r"([0-9]{1,15})\s?(\.?(?:[ºª°]|[a-zè]{1,4})?)", re.IGNORECASE)
 _FRACTION_RE = re.compile(r"(?:([0-9]{1,9})\s*[+\s]\s*)?([0-9]{1,9})\s*[/⁄]\s*([0-9]{1,9})")
@@ -45,17 +50,22 @@ def normalize_say_as(text: str, say_as: SayAs, normalizer: TextNormalizer, befor
         normalizer: of the language; one without data spells out characters and digits alone.
         before: the text before it, on which the case of a day may depend.
     """
-    text = to_ascii_figures(" ".join(text.split()))
-    if not text:
+    content = to_ascii_figures(substitute(_SPACES_RE, " ", text.strip()))
+    if not content:
         return ""
+    if reader := _READERS_OF_PARTS.get(say_as.interpret_as):
+        return reader(content, normalizer.language_rules)
+    written = _read_whole(str(content), say_as, normalizer, str(before))
+    return content if written is None else standing_for(written, content)
+
+
+def _read_whole(text: str, say_as: SayAs, normalizer: TextNormalizer, before: str) -> str | None:
     if say_as.interpret_as is InterpretAs.DATE:
-        written = _date(text, say_as.format, normalizer.language_rules, before)
-    elif say_as.interpret_as is InterpretAs.CURRENCY:
-        written = _amount(text, say_as.format)
-    else:
-        reader = _READERS.get(say_as.interpret_as)
-        written = reader(text, normalizer.language_rules) if reader else None
-    return text if written is None else written
+        return _date(text, say_as.format, normalizer.language_rules, before)
+    if say_as.interpret_as is InterpretAs.CURRENCY:
+        return _amount(text, say_as.format)
+    reader = _READERS.get(say_as.interpret_as)
+    return reader(text, normalizer.language_rules) if reader else None
 
 
 def _cardinal(text: str, rules: LanguageRules | None) -> str | None:
@@ -75,9 +85,9 @@ def _ordinal(text: str, rules: LanguageRules | None) -> str | None:
 
 
 def _characters(text: str, rules: LanguageRules | None) -> str:
-    # After a comma and in upper case, an "a" is read as the letter and not as an article.
-    clusters = (cluster for cluster in regex.findall(r"\X", text) if not cluster.isspace())
-    return ", ".join(_character(cluster, rules) for cluster in clusters)
+    clusters = (group(found) for found in _CLUSTER_RE.finditer(text) if not found[0].isspace())
+    names = (standing_for(_character(str(cluster), rules), cluster) for cluster in clusters)
+    return join_texts(part for name in names for part in (_BETWEEN, name))[len(_BETWEEN) :]
 
 
 def _character(cluster: str, rules: LanguageRules | None) -> str:
@@ -89,7 +99,9 @@ def _character(cluster: str, rules: LanguageRules | None) -> str:
 
 
 def _digits(text: str, rules: LanguageRules | None) -> str:
-    return " ".join(_digit_run(field, rules) for field in _FIELDS_RE.findall(text))
+    fields = map(group, _FIELDS_RE.finditer(text))
+    said = (standing_for(_digit_run(str(field), rules), field) for field in fields)
+    return join_texts(part for each in said for part in (" ", each))[1:]
 
 
 def _digit_run(run: str, rules: LanguageRules | None) -> str:
@@ -130,13 +142,16 @@ def _expletive(_text: str, rules: LanguageRules | None) -> str:
 _READERS: Mapping[InterpretAs, Callable[[str, LanguageRules | None], str | None]] = {
     InterpretAs.CARDINAL: _cardinal,
     InterpretAs.ORDINAL: _ordinal,
-    InterpretAs.CHARACTERS: _characters,
-    InterpretAs.DIGITS: _digits,
     InterpretAs.TIME: _time,
     InterpretAs.TELEPHONE: _telephone,
     InterpretAs.FRACTION: _fraction,
     InterpretAs.EXPLETIVE: _expletive,
 }
+_READERS_OF_PARTS: Mapping[InterpretAs, Callable[[str, LanguageRules | None], str]] = {
+    InterpretAs.CHARACTERS: _characters,
+    InterpretAs.DIGITS: _digits,
+}
+"""Those that read each part by itself, which keeps its offsets."""
 
 
 def _amount(text: str, currency: str) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.offset_text import OffsetBuffer, join_texts
 from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
 from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
@@ -87,6 +88,8 @@ class StreamingNormalizer:
         self._half_day_re = _half_day(normalizer.language)
         self._tokens = _tokens(normalizer.language)
         self._held = ""
+        self._written = OffsetBuffer()
+        """The same text with its offsets."""
         self._scanned = 0
         """End of the open window's tokens in `_held`."""
         self._before = ""
@@ -102,7 +105,8 @@ class StreamingNormalizer:
         if self._normalizer.language is None:
             return [piece]
         text = to_ascii_figures(piece.text)
-        self._held += text
+        self._held += str(text)
+        self._written.append(text)
         if (
             not self._passing
             and len(self._held) - self._scanned <= MAX_TOKEN_CHARS
@@ -130,11 +134,10 @@ class StreamingNormalizer:
     def _scan(self, token_re: regex.Pattern[str]) -> Iterator[str]:
         if self._passing:
             yield self._pass_rest_of_token()
-        at, start = self._scanned, 0
+        at, start, spoken = self._scanned, 0, 0
         text = self._held
         while True:
             if at == start and (plain_run := self._tokens.plain.match(text, at)):
-                yield self._skip(plain_run.group())
                 at = start = plain_run.end()
             match = token_re.match(text, at)
             if match is None:
@@ -145,13 +148,16 @@ class StreamingNormalizer:
             if at > start and (
                 too_long or end - start > MAX_WINDOW_CHARS or "\n" in text[begin : match.start(1)]
             ):
-                yield self._normalize(text[start:at])
-                start = at
+                yield from (self._skip(text[spoken:start]), self._normalize(text[start:at]))
+                spoken = start = at
             plain = too_long or self._is_plain(token, window=text[start:begin])
             at = end
+            if plain and start < begin:
+                yield from (self._skip(text[spoken:start]), self._normalize(text[start:end]))
+                spoken = end
             if plain:
-                yield self._normalize(text[start:end]) if start < begin else self._skip(text[start:end])
                 start = end
+        yield self._skip(text[spoken:start])
         self._held = text[start:]
         self._scanned = at - start
         if len(self._held) - self._scanned > MAX_TOKEN_CHARS:
@@ -180,13 +186,13 @@ class StreamingNormalizer:
         return self._skip(passed)
 
     def _normalize(self, window: str) -> str:
-        spoken = self._normalizer.normalize(window, self._before)
-        self._skip(window)
-        return spoken
+        before = self._before
+        return self._normalizer.normalize(self._skip(window), before)
 
     def _skip(self, text: str) -> str:
+        """Return the text from where it was written, unchanged."""
         self._before = (self._before + text)[-_BEFORE_CHARS:]
-        return text
+        return self._written.take(len(text))
 
     def _is_plain(self, token: str, *, window: str) -> bool:
         if self._tokens.single.fullmatch(token):
@@ -211,7 +217,7 @@ class StreamingNormalizer:
 
 
 def _pieces(spoken: Iterator[str]) -> list[TextPiece]:
-    text = "".join(spoken)
+    text = join_texts(spoken)
     return [TextPiece(text)] if text else []
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import regex  # type: ignore[import-untyped]
 
+from wyoming_tts.offset_text import join_texts, replace_words
 from wyoming_tts.text.normalization.language_data import LanguageData, any_of
 from wyoming_tts.text.normalization.rules import Rule, make_rule
 from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
@@ -37,13 +38,13 @@ def for_unspaced_script(rule: Rule) -> Rule:
 
 def splice(text: str, start: int, replaced: Iterable[tuple[int, int, str]]) -> str:
     """The text from `start` with words in place of spans, and no spaces between letters where they meet."""
-    parts, at = [], start
+    plain, parts, at = str(text), [], start
     for begin, end, spoken in replaced:
         words = _SPACE_RE.sub("", spoken.strip())
-        spaced = begin > at and _WRITTEN_SPACE_RE.match(text[begin - 2 : begin] + words[:1], 1)
-        parts += [text[at : begin - 1 if spaced else begin], words]
-        at = end + 1 if _WRITTEN_SPACE_RE.match(words[-1:] + text[end : end + 2], 1) else end
-    return "".join([*parts, text[at:]])
+        spaced = begin > at and _WRITTEN_SPACE_RE.match(plain[begin - 2 : begin] + words[:1], 1)
+        parts += [text[at : begin - 1 if spaced else begin], replace_words(words, text[begin:end])]
+        at = end + 1 if _WRITTEN_SPACE_RE.match(words[-1:] + plain[end : end + 2], 1) else end
+    return join_texts([*parts, text[at:]])
 
 
 def joint_rules(language: LanguageData) -> list[Rule]:
