@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
+from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
 
 HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
@@ -25,6 +26,9 @@ class FakeSpeechService(FakeSynthesizer):
 
     def voices(self) -> Sequence[AvailableVoice]:
         return self.available
+
+    async def phonemes(self, utterance: Utterance) -> Sequence[str]:
+        return [piece async for piece in utterance.text]
 
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         if "+" not in recipe:

@@ -62,6 +62,10 @@ class ServerSpeechService:
         downloadable = map(_offered_from_catalogue, library.downloadable)
         return (*self._offered, *downloadable)
 
+    async def phonemes(self, utterance: Utterance) -> Sequence[str]:
+        """As for `SpeechService.phonemes`."""
+        return (await self._parts.synthesizer.explain(utterance)).phonemes
+
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         """As for `SpeechService.blend`."""
         parts = self._parts

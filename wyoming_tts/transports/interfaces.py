@@ -73,6 +73,14 @@ class SpeechService(SpeechSynthesis, Protocol):
         """The voices that clients can request. Called on the event loop, so it must not block."""
         ...
 
+    async def phonemes(self, utterance: Utterance) -> Sequence[str]:
+        """The phonemes of an utterance in IPA, of one segment after the other; nothing is rendered.
+
+        Raises:
+            SpeechError: as for `speak`.
+        """
+        ...
+
     async def blend(self, recipe: str, name: str | None) -> AvailableVoice:
         """Blend Kokoro voices by a recipe, and save the blend if it is given a name.
 

@@ -25,6 +25,7 @@ from wyoming_tts.transports.http.errors import (
     install_error_handlers,
     json_response,
 )
+from wyoming_tts.transports.http.phoneme_routes import phoneme_routes
 from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
 from wyoming_tts.transports.http.server import HttpServer, HttpServerOptions
@@ -94,6 +95,7 @@ def create_app(
     context = SpeechContext(service, options, run_blocking)
     app.include_router(speech_routes(context))
     app.include_router(dialogue_routes(service, context))
+    app.include_router(phoneme_routes(service, context))
     app.include_router(voice_routes(service))
     app.include_router(_state_routes(service))
     for router in routers:

@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, UnknownVoice, Unsupported
+from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice, Unsupported
 
 NOT_READY = "not_ready"
 """Error code of a server whose default voice is not warm yet."""
@@ -72,6 +72,14 @@ class ErrorAnswer(BaseModel):
 
 class InvalidField(BadRequest):
     """A field of the request is invalid."""
+
+    def __init__(self, message: str, *, param: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+
+class FieldTooLong(TooLong):
+    """A field of the request is too long."""
 
     def __init__(self, message: str, *, param: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

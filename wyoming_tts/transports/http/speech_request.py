@@ -14,7 +14,6 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from wyoming_tts.encoders import EncoderOptions, Encoding
-from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
     LEADING_SILENCE_RANGE,
@@ -33,7 +32,7 @@ from wyoming_tts.speech import (
 )
 from wyoming_tts.text.plain_text import has_visible_character
 from wyoming_tts.text.voice_tags import named_voices
-from wyoming_tts.transports.http.errors import InvalidField
+from wyoming_tts.transports.http.errors import FieldTooLong, InvalidField
 
 TRANSPORT = "http"
 """The transport's name in logs and metrics."""
@@ -207,7 +206,7 @@ def make_speech_request(
         TooLong: the text is over the limit.
         InvalidField: the text has no visible character.
     """
-    _check_text(body.input, options, "input")
+    check_text(body.input, options.max_text_chars, "input")
     encoding = body.encoding()
     text_format = _text_format(body)
     is_tagged = bool(body.allow_voice_tags) and text_format is TextFormat.PLAIN
@@ -250,7 +249,7 @@ def make_player_request(
     Raises:
         TooLong, InvalidField: as in `make_speech_request`.
     """
-    _check_text(text, options, "text")
+    check_text(text, options.max_text_chars, "text")
     prosody = Prosody(speed=speed or 1.0)
     utterance = Utterance.of(
         text, voice=VoiceRequest(voice, may_download=False), prosody=prosody, transport=TRANSPORT
@@ -258,11 +257,19 @@ def make_player_request(
     return SpeechRequest(replace(utterance, id=request_id, pause_tags=True), len(text), Encoding.WAV)
 
 
-def _check_text(text: str, options: HttpOptions, param: str) -> None:
-    if len(text) > options.max_text_chars:
-        raise TooLong(
-            f"Got a text of {len(text)} characters, expected at most {options.max_text_chars}.",
-            hint="Send it in parts, or raise max_text_chars.",
+def check_text(
+    text: str, max_chars: int, param: str, *, hint: str = "Send it in parts, or raise max_text_chars."
+) -> None:
+    """Check that a text is no longer than allowed and has something to speak.
+
+    Raises:
+        TooLong, InvalidField: with the name of the field.
+    """
+    if len(text) > max_chars:
+        raise FieldTooLong(
+            f"Got a text of {len(text)} characters, expected at most {max_chars}.",
+            param=param,
+            hint=hint,
         )
     if not has_visible_character(text):
         raise InvalidField(
