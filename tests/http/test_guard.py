@@ -572,6 +572,12 @@ async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
     assert (lists.status_code, streamed.status_code, again.status_code) == (200, 429, 200)
 
 
+@pytest.mark.parametrize("path", ["captioned_speech", "dialogue", "generate_from_phonemes", "phonemize"])
+async def test_every_path_that_takes_work_counts_against_the_rate_limit(path: str) -> None:
+    async with client(make_guard(requests_per_minute=1)) as http:
+        assert [(await http.post(f"/dev/{path}")).status_code for _ in range(2)] == [200, 429]
+
+
 async def test_opening_a_websocket_is_no_speech_request() -> None:
     guard = make_guard(requests_per_minute=1)
     async with serving(guard) as port:

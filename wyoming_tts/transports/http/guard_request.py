@@ -17,7 +17,14 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
 """Open without a key and under any host name: health checks need them, and they reveal nothing."""
 PLAYER_PATH = "/synthesize-stream"
-SPEECH_PATHS = ("/v1/audio/speech", PLAYER_PATH)
+SPEECH_PATHS = (
+    "/v1/audio/speech",
+    PLAYER_PATH,
+    "/dev/captioned_speech",
+    "/dev/dialogue",
+    "/dev/generate_from_phonemes",
+    "/dev/phonemize",
+)
 """Prefixes of the paths that the rate limit counts."""
 FILE_PATHS = ("/page/voices/upload/", "/page/blends/import")
 """Prefixes of the paths whose body is a file, streamed to the disk and never parsed on the event loop."""
