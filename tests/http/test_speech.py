@@ -16,7 +16,7 @@ from tests.support.fake_synthesizer import RATE, speech_pcm
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceAlias, VoiceRequest
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.speech_response import StreamEncoder
+from wyoming_tts.transports.http.speech_response import EncodedChunk, StreamEncoder
 
 T = TypeVar("T")
 
@@ -428,7 +428,7 @@ async def test_a_cancelled_response_closes_its_encoder_only_after_the_worker_is_
 
     encoder = RecordingEncoder(done)
     stream_encoder = StreamEncoder(encoder, run_after_release)
-    pieces = stream_encoder.encode(b"", speech_pcm("a"), aiter(_pieces()))
+    pieces = stream_encoder.encode(speech_pcm("a"), None, aiter(_pieces()))
     consuming = asyncio.create_task(consume(pieces, encoder))
     await in_use.wait()
     consuming.cancel()
@@ -459,7 +459,7 @@ class RecordingEncoder:
         self._done.append("closed")
 
 
-async def consume(pieces: AsyncIterator[bytes], encoder: RecordingEncoder) -> None:
+async def consume(pieces: AsyncIterator[EncodedChunk], encoder: RecordingEncoder) -> None:
     with closing(encoder):
         async for _ in pieces:
             pass

@@ -91,6 +91,11 @@ class CaptionText:
         """Characters of `_text` up to the end of the last word."""
         self._last: CaptionWord | None = None
 
+    @property
+    def last_start(self) -> float:
+        """When the last word that was told begins: the one behind the last that was yielded."""
+        return self._last.spoken.start_time if self._last else 0.0
+
     def add_text(self, text: str) -> None:
         """Take more of the text, as it was written."""
         self._pieces.append(text)

@@ -79,31 +79,31 @@ class CueMaker:
     def add_words(self, words: Iterable[SpokenWord]) -> Iterator[Cue]:
         """Take the next words; yields the cues that are certain."""
         for word in self._text.add_words(words):
-            yield from self._add(word)
+            self._sentence.append(word)
+            yield from self._take_certain(self._text.last_start)
 
     def finish(self, end_time: float) -> Iterator[Cue]:
         """Yield the rest. `end_time` is when the audio ends; the last cue does not stay for longer."""
-        for word in self._text.finish():
-            yield from self._add(word)
+        self._sentence += self._text.finish()
         if self._sentence:
             yield from _make_cues(_Passage(self._sentence, end_time + _GAP_SECONDS))
             self._sentence = []
 
-    def _add(self, word: CaptionWord) -> Iterator[Cue]:
-        sentence = self._sentence
-        if sentence and self._is_over(word.spoken.start_time):
-            yield from _make_cues(_Passage(sentence, word.spoken.start_time))
-            sentence.clear()
-        elif len(sentence) >= _MAX_WORDS:
-            *certain, last = _make_cues(_Passage(sentence, word.spoken.start_time))
-            yield from certain
-            del sentence[: len(sentence) - len(last.words)]
-        sentence.append(word)
+    def _take_certain(self, next_start: float) -> Sequence[Cue]:
+        """Take the words of which the cues are certain from the front of the sentence."""
+        is_over = self._is_over(next_start)
+        if not is_over and len(self._sentence) < _MAX_WORDS:
+            return ()
+        cues = _make_cues(_Passage(self._sentence, next_start))
+        rest = 0 if is_over else len(cues.pop().words)
+        del self._sentence[: len(self._sentence) - rest]
+        return cues
 
     def _is_over(self, next_start: float) -> bool:
         """Whether the sentence ends before the next word, and is no mere `Yes.` that would flash past."""
         first, last = self._sentence[0], self._sentence[-1]
-        return last.strength is BreakStrength.SENTENCE and next_start - first.spoken.start_time >= MIN_SECONDS
+        is_end = last.strength is BreakStrength.SENTENCE
+        return is_end and next_start - first.spoken.start_time >= MIN_SECONDS
 
 
 class _Passage:

@@ -21,6 +21,11 @@ class CaptionFormat(StrEnum):
     """WebVTT."""
     JSON = "json"
 
+    @classmethod
+    def _missing_(cls, value: object) -> CaptionFormat | None:
+        name = str(value).lower()
+        return next((form for form in cls if form == name), None)
+
     @property
     def media_type(self) -> str:
         """The content type."""
@@ -161,7 +166,7 @@ class _Json:
 def word_fields(word: SpokenWord) -> dict[str, object]:
     """Return a word as JSON: its text, its times in seconds, and where it was written."""
     return {
-        "word": word.text,
+        "text": word.text,
         "start_time": _seconds(word.start_time),
         "end_time": _seconds(word.end_time),
         "begin": word.begin,

@@ -52,7 +52,7 @@ def test_json_has_the_words_of_each_caption_and_the_duration() -> None:
     assert answer["duration"] == 2.4
     assert [caption["text"] for caption in answer["captions"]] == ["Hi 😀 there.", "It is 4 °C."]
     there = answer["captions"][0]["words"][-1]
-    assert (there["word"], there["begin"], there["utf16_begin"], there["utf16_end"]) == ("there", 5, 6, 11)
+    assert (there["text"], there["begin"], there["utf16_begin"], there["utf16_end"]) == ("there", 5, 6, 11)
     assert "estimated" not in there
 
 

@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from wyoming_tts.captions import CaptionFormat
 from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
@@ -52,6 +54,18 @@ NoiseScale: TypeAlias = Annotated[
 LeadingSilence: TypeAlias = Annotated[
     float, Field(ge=LEADING_SILENCE_RANGE[0], le=LEADING_SILENCE_RANGE[1], allow_inf_nan=False)
 ]
+
+
+def _check_format(value: object) -> object:
+    """Report a wrong format with all of them: pydantic reports the kinds one by one."""
+    names = [*Encoding, *CaptionFormat]
+    if not isinstance(value, str) or value.lower() not in names:
+        expected = f"{', '.join(repr(str(name)) for name in names[:-1])} or {str(names[-1])!r}"
+        raise PydanticCustomError("enum", "Input should be {expected}", {"expected": expected})
+    return value
+
+
+ResponseFormat: TypeAlias = Annotated[Encoding | CaptionFormat, BeforeValidator(_check_format)]
 SampleRate: TypeAlias = Annotated[int, Field(ge=SAMPLE_RATE_RANGE[0], le=SAMPLE_RATE_RANGE[1])]
 
 
@@ -123,9 +137,21 @@ class SpeechFields(BaseModel):
         None, description="Piper's noise of phoneme lengths in place of the server's."
     )
 
+    return_timestamps: bool | None = Field(
+        None, description="True: says when each word sounds, in server-sent events and in WebVTT."
+    )
+
     def encoding(self) -> Encoding:
         """Return the requested audio encoding."""
         raise NotImplementedError
+
+    def captions(self) -> CaptionFormat | None:
+        """Return the requested format of captions; None for audio."""
+        return None
+
+    def tells_words(self) -> bool:
+        """Return whether the response says when each word sounds."""
+        return bool(self.return_timestamps)
 
 
 class BaseSpeechBody(SpeechFields):
@@ -147,11 +173,18 @@ class BaseSpeechBody(SpeechFields):
 class SpeechBody(BaseSpeechBody):
     """The body of OpenAI's speech request, with this server's additions."""
 
-    response_format: Encoding | None = Field(None, description="`mp3` where it is left out.")
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="`mp3` where it is left out; `srt`, `vtt` and `json` are captions alone.",
+    )
 
     def encoding(self) -> Encoding:
         """Return the requested audio encoding."""
-        return self.response_format or Encoding.MP3
+        return self.response_format if isinstance(self.response_format, Encoding) else Encoding.MP3
+
+    def captions(self) -> CaptionFormat | None:
+        """Return the requested format of captions; None for audio."""
+        return self.response_format if isinstance(self.response_format, CaptionFormat) else None
 
 
 class StreamBody(BaseSpeechBody):
@@ -165,13 +198,32 @@ class StreamBody(BaseSpeechBody):
         return self.format or self.response_format or Encoding.PCM
 
 
+class CaptionedSpeechBody(BaseSpeechBody):
+    """The body of Kokoro-FastAPI's request for speech with the times of its words."""
+
+    response_format: Encoding | None = Field(None, description="`mp3` where it is left out.")
+    return_timestamps: bool | None = Field(None, description="False: without the times.")
+
+    def encoding(self) -> Encoding:
+        """Return the requested audio encoding."""
+        return self.response_format or Encoding.MP3
+
+    def tells_words(self) -> bool:
+        """Return whether the response says when each word sounds."""
+        return self.return_timestamps is not False
+
+
 @dataclass(frozen=True, slots=True)
 class SpeechRequest:
     """A validated speech request."""
 
     utterance: Utterance
-    characters: int
+    text: str
     encoding: Encoding
+    captions: CaptionFormat | None = None
+    """Captions are sent in place of the audio."""
+    tells_words: bool = False
+    """Whether the response says when each word sounds."""
     as_events: bool = False
     """Sent as server-sent events instead of an audio body."""
     as_a_whole: bool = False
@@ -204,9 +256,10 @@ def make_speech_request(
 
     Raises:
         TooLong: the text is over the limit.
-        InvalidField: the text has no visible character.
+        InvalidField: the text has no visible character, or captions are to be events.
     """
     check_text(body.input, options.max_text_chars, "input")
+    _check_stream_format(body)
     encoding = body.encoding()
     text_format = _text_format(body)
     is_tagged = bool(body.allow_voice_tags) and text_format is TextFormat.PLAIN
@@ -231,8 +284,10 @@ def make_speech_request(
             named_voices=named_voices(body.input) if is_tagged else (),
             leading_silence=body.leading_silence,
         ),
-        characters=len(body.input),
+        text=body.input,
         encoding=encoding,
+        captions=body.captions(),
+        tells_words=body.tells_words(),
         as_events=body.stream_format == "sse",
         as_a_whole=body.stream is False,
         ignored=("instructions",) if body.instructions else (),
@@ -254,7 +309,7 @@ def make_player_request(
     utterance = Utterance.of(
         text, voice=VoiceRequest(voice, may_download=False), prosody=prosody, transport=TRANSPORT
     )
-    return SpeechRequest(replace(utterance, id=request_id, pause_tags=True), len(text), Encoding.WAV)
+    return SpeechRequest(replace(utterance, id=request_id, pause_tags=True), text, Encoding.WAV)
 
 
 def check_text(
@@ -276,6 +331,15 @@ def check_text(
             "Got a text without a visible character, expected one to speak.",
             param=param,
             hint=f"Put it into `{param}`.",
+        )
+
+
+def _check_stream_format(body: BaseSpeechBody) -> None:
+    if body.captions() is not None and body.stream_format == "sse":
+        raise InvalidField(
+            f"Got `sse` for captions in {body.captions()}, expected a format of audio.",
+            param="stream_format",
+            hint="Leave out `stream_format`, or ask for audio with `return_timestamps`.",
         )
 
 

@@ -13,15 +13,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.captions import word_fields
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
-from wyoming_tts.speech import AudioChunk, Utterance
+from wyoming_tts.speech import AudioChunk, SpokenWord, Utterance
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
@@ -73,24 +74,22 @@ class SpeechResponse(Response):
     async def _answer(self, send: Send) -> None:
         if self._request.as_a_whole and not self._request.as_events:
             async with self._open_stream() as (audio, pieces):
-                body = await _collect(pieces, self._context.options.max_buffered_bytes)
-                head = audio.head()
-                body[: len(head)] = head
-            await self._send_whole(send, body, audio.rate)
+                body = await self._collect(audio, (piece.audio async for piece in pieces))
+            await send_whole(send, body, self._headers_at(audio.rate))
             return
         async with self._open_stream() as (audio, pieces):
-            await _send_start(send, self._headers_at(audio.rate))
+            await send_start(send, self._headers_at(audio.rate))
             if self._request.as_events:
                 await self._send_events(send, pieces, audio)
             else:
                 await self._send_audio(send, pieces)
 
     @asynccontextmanager
-    async def _open_stream(self) -> AsyncIterator[tuple[StreamEncoder, AsyncIterator[bytes]]]:
+    async def _open_stream(self) -> AsyncIterator[tuple[StreamEncoder, AsyncIterator[EncodedChunk]]]:
         """Yield the encoder once the first audio is there, and its output in pieces, some of them empty."""
         context, request = self._context, self._request
         async with AsyncExitStack() as stack:
-            stream = await _enter_stream(stack, context.service, request.utterance)
+            stream = await enter_stream(stack, context.service, request.utterance)
             encoder = stack.enter_context(
                 closing(await _open_encoder(request.encoding, stream.format.rate, context))
             )
@@ -98,39 +97,45 @@ class SpeechResponse(Response):
             chunks = aiter(stream)
             first = await anext(chunks, None)
             silence = bytes(self._silence_bytes())
-            pieces = audio.encode(silence, first.pcm if first else b"", chunks)
+            pieces = audio.encode(silence, first, chunks)
             yield audio, await stack.enter_async_context(aclosing(pieces))
 
-    async def _send_audio(self, send: Send, pieces: AsyncIterator[bytes]) -> None:
+    async def _send_audio(self, send: Send, pieces: AsyncIterator[EncodedChunk]) -> None:
         async for piece in pieces:
-            if piece:
-                await _send_body(send, piece)
-        await _send_body(send, b"", more=False)
+            if piece.audio:
+                await send_body(send, piece.audio)
+        await send_body(send, b"", more=False)
 
-    async def _send_events(self, send: Send, pieces: AsyncIterator[bytes], audio: StreamEncoder) -> None:
+    async def _send_events(
+        self, send: Send, pieces: AsyncIterator[EncodedChunk], audio: StreamEncoder
+    ) -> None:
         try:
             async for piece in pieces:
-                if not piece:
-                    continue
-                delta = base64.b64encode(piece).decode()
-                await _send_body(send, _format_event({"type": "speech.audio.delta", "audio": delta}))
+                if piece.words and self._request.tells_words:
+                    words = list(map(word_fields, piece.words))
+                    await send_body(send, _format_event({"type": "speech.audio.words", "words": words}))
+                if piece.audio:
+                    delta = base64.b64encode(piece.audio).decode()
+                    await send_body(send, _format_event({"type": "speech.audio.delta", "audio": delta}))
         except ClientStalled:
             raise
         except Exception as error:
             content = error_content(to_speech_error(error), self._request.utterance.id)
-            await _send_body(send, _format_event({"type": "error", **content}))
+            await send_body(send, _format_event({"type": "error", **content}))
             raise
-        usage = _usage(self._request.characters, audio.seconds)
-        await _send_body(send, _format_event({"type": "speech.audio.done", "usage": usage}), more=False)
+        usage = _usage(len(self._request.text), audio.seconds)
+        await send_body(send, _format_event({"type": "speech.audio.done", "usage": usage}), more=False)
 
-    async def _send_whole(self, send: Send, body: bytearray, rate: int) -> None:
-        await _send_start(send, {**self._headers_at(rate), "Content-Length": str(len(body))})
-        for start in range(0, len(body), _WRITE_BYTES):
-            await _send_body(send, bytes(body[start : start + _WRITE_BYTES]))
-        await _send_body(send, b"", more=False)
+    async def _collect(self, audio: StreamEncoder, pieces: AsyncIterator[bytes]) -> bytearray:
+        """Return all of the encoded audio, with what its beginning says of its length."""
+        body = await collect(pieces, self._context.options)
+        head = audio.head()
+        body[: len(head)] = head
+        return body
 
     def _silence_bytes(self) -> int:
-        has_silence = self._request.encoding in _SILENCE_ENCODINGS and not self._request.as_a_whole
+        is_plain = not self._request.as_a_whole and not self._request.tells_words
+        has_silence = self._request.encoding in _SILENCE_ENCODINGS and is_plain
         return self._context.options.stream_prime_bytes // 2 * 2 if has_silence else 0
 
     def _headers_at(self, rate: int) -> dict[str, str]:
@@ -138,6 +143,15 @@ class SpeechResponse(Response):
         if self._request.ignored:
             headers[IGNORED] = ", ".join(self._request.ignored)
         return headers
+
+
+class EncodedChunk(NamedTuple):
+    """What an encoder makes of a chunk of audio."""
+
+    audio: bytes
+    """Possibly nothing: the encoder keeps what does not fill a frame."""
+    words: tuple[SpokenWord, ...] = ()
+    """The words that begin in the chunk."""
 
 
 class StreamEncoder:
@@ -163,13 +177,16 @@ class StreamEncoder:
         return self._encoder.head()
 
     async def encode(
-        self, silence: bytes, first: bytes, chunks: AsyncIterator[AudioChunk]
-    ) -> AsyncGenerator[bytes, None]:
-        """Encode silence, the first audio and the following chunks; yields pieces, which may be empty."""
-        yield await self._encode(silence + first)
+        self, silence: bytes, first: AudioChunk | None, chunks: AsyncIterator[AudioChunk]
+    ) -> AsyncGenerator[EncodedChunk, None]:
+        """Encode silence, the first chunk and the following ones."""
+        if first is None:
+            yield EncodedChunk(await self._encode(silence))
+        else:
+            yield EncodedChunk(await self._encode(silence + first.pcm), first.words)
         async for chunk in chunks:
-            yield await self._encode(chunk.pcm)
-        yield await self._finish()
+            yield EncodedChunk(await self._encode(chunk.pcm), chunk.words)
+        yield EncodedChunk(await self._finish())
 
     async def _encode(self, pcm: bytes) -> bytes:
         self._bytes += len(pcm)
@@ -216,7 +233,8 @@ async def _run_uninterrupted(work: Any) -> bytes:
     return encoded
 
 
-async def _enter_stream(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
+async def enter_stream(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
+    """Open the stream of an utterance, with errors that name the field of the request at fault."""
     try:
         return await stack.enter_async_context(service.speak(utterance))
     except UnknownVoice as error:
@@ -239,13 +257,19 @@ async def _open_encoder(encoding: Encoding, rate: int, context: SpeechContext) -
         raise UnsupportedFormat(error.message, hint=error.hint) from error
 
 
-async def _collect(pieces: AsyncIterator[bytes], max_bytes: int) -> bytearray:
+async def collect(pieces: AsyncIterator[bytes], options: HttpOptions) -> bytearray:
+    """Return all of a response that is sent as a whole.
+
+    Raises:
+        TooLong: it exceeds the limit.
+    """
     collected = bytearray()
     async for piece in pieces:
         collected += piece
-        if len(collected) > max_bytes:
+        if len(collected) > options.max_buffered_bytes:
+            limit = options.max_buffered_bytes // 1024**2
             raise TooLong(
-                f"The audio exceeds the limit of {max_bytes // 1024**2} MB for a response sent as a whole.",
+                f"The audio exceeds the limit of {limit} MB for a response sent as a whole.",
                 hint="Omit `stream`.",
             )
     return collected
@@ -261,10 +285,20 @@ def _format_event(content: dict[str, object]) -> bytes:
     return f"data: {json.dumps(content)}\n\n".encode()
 
 
-async def _send_start(send: Send, headers: dict[str, str]) -> None:
+async def send_whole(send: Send, body: bytes | bytearray, headers: dict[str, str]) -> None:
+    """Send a response whose body is complete."""
+    await send_start(send, {**headers, "Content-Length": str(len(body))})
+    for start in range(0, len(body), _WRITE_BYTES):
+        await send_body(send, bytes(body[start : start + _WRITE_BYTES]))
+    await send_body(send, b"", more=False)
+
+
+async def send_start(send: Send, headers: dict[str, str]) -> None:
+    """Send the status 200 and the headers."""
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
 
 
-async def _send_body(send: Send, body: bytes, *, more: bool = True) -> None:
+async def send_body(send: Send, body: bytes, *, more: bool = True) -> None:
+    """Send a piece of the body; `more` says whether others follow."""
     await send({"type": "http.response.body", "body": body, "more_body": more})

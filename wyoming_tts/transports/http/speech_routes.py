@@ -1,15 +1,20 @@
-"""Speech endpoints: OpenAI's `/v1/audio/speech`, its streaming variant, and a plain URL for players."""
+"""Speech endpoints: OpenAI's, with captions too, Kokoro-FastAPI's captioned speech, and a URL for players."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from wyoming_tts.captions import CaptionFormat
 from wyoming_tts.encoders import Encoding, media_type
+from wyoming_tts.transports.http.caption_responses import CaptionedSpeechResponse, CaptionsResponse
+from wyoming_tts.transports.http.caption_schemas import CAPTIONED_EXAMPLE, Captions
 from wyoming_tts.transports.http.errors import error_responses, get_request_id
 from wyoming_tts.transports.http.speech_request import (
     HOPS,
+    CaptionedSpeechBody,
     HttpOptions,
     Name,
     SpeechBody,
@@ -33,6 +38,20 @@ _EVENT = {
     "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
     "required": ["data"],
 }
+_TEXT: dict[str, Any] = {"schema": {"type": "string"}}
+
+
+_HEADERS = {
+    SAMPLE_RATE: {"description": "Hz of the audio.", "schema": {"type": "integer"}},
+    IGNORED: {"description": "Request fields that were ignored.", "schema": {"type": "string"}},
+}
+_CAPTIONED: dict[str, Any] = {
+    # Without a schema: Kokoro-FastAPI's content type is that of one JSON value, and several lines are none.
+    "content": {"application/json": {"example": CAPTIONED_EXAMPLE}},
+    "description": "The audio and the times of its words: an object like this one on each line, or one for "
+    "all if `stream` is false. `timestamps` are of the words that begin in this audio.",
+    "headers": _HEADERS,
+}
 _SPEECH_ERRORS = error_responses(400, 404, 408, 413, 503)
 
 
@@ -40,6 +59,7 @@ def speech_routes(context: SpeechContext) -> APIRouter:
     """Return the routes of the speech endpoints."""
     router = APIRouter()
     _add_speech(router, context)
+    _add_captioned(router, context)
     _add_player(router, context)
     return router
 
@@ -50,16 +70,16 @@ def _add_speech(router: APIRouter, context: SpeechContext) -> None:
     @router.post(
         "/v1/audio/speech",
         response_class=Response,
-        responses={200: describe_audio(*Encoding), **_SPEECH_ERRORS},
+        responses={200: describe_audio(*Encoding, captions=tuple(CaptionFormat)), **_SPEECH_ERRORS},
     )
     async def create_speech(request: Request, body: SpeechBody) -> Response:
-        """Speak a text; the audio is streamed as it is computed."""
-        return SpeechResponse(
-            context,
-            make_speech_request(
-                body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
-            ),
+        """Speak a text; the audio, or its captions, are streamed as they are computed."""
+        speech = make_speech_request(
+            body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
         )
+        if speech.captions is not None:
+            return CaptionsResponse(context, speech, speech.captions)
+        return SpeechResponse(context, speech)
 
     @router.post(
         "/v1/audio/speech/stream",
@@ -74,6 +94,19 @@ def _add_speech(router: APIRouter, context: SpeechContext) -> None:
                 body, options, get_request_id(request), parse_hops(request.headers.get(HOPS))
             ),
         )
+
+
+def _add_captioned(router: APIRouter, context: SpeechContext) -> None:
+    @router.post(
+        "/dev/captioned_speech",
+        response_class=Response,
+        responses={200: _CAPTIONED, **_SPEECH_ERRORS},
+    )
+    async def create_captioned_speech(request: Request, body: CaptionedSpeechBody) -> Response:
+        """Speak a text, and say when its words sound: lines of JSON, or one object if `stream` is false."""
+        hops = parse_hops(request.headers.get(HOPS))
+        speech = make_speech_request(body, context.options, get_request_id(request), hops)
+        return CaptionedSpeechResponse(context, speech)
 
 
 def _add_player(router: APIRouter, context: SpeechContext) -> None:
@@ -97,13 +130,15 @@ def _add_player(router: APIRouter, context: SpeechContext) -> None:
         return SpeechResponse(context, speech)
 
 
-def describe_audio(*encodings: Encoding) -> dict[str, Any]:
-    """Describe a response with audio for OpenAPI."""
+def describe_audio(*encodings: Encoding, captions: Collection[CaptionFormat] = ()) -> dict[str, Any]:
+    """Describe a response with audio for OpenAPI, or with captions in its place."""
     types: dict[str, Any] = {media_type(encoding).partition(";")[0]: _BINARY for encoding in encodings}
+    types |= {form.media_type.partition(";")[0]: _TEXT for form in captions if form is not CaptionFormat.JSON}
     if len(encodings) > 1:
         types[EVENTS] = {"schema": _EVENT}
-    headers = {
-        SAMPLE_RATE: {"description": "Hz of the audio.", "schema": {"type": "integer"}},
-        IGNORED: {"description": "Request fields that were ignored.", "schema": {"type": "string"}},
+    described = {
+        "description": "The audio, streamed as it is computed.",
+        "content": types,
+        "headers": _HEADERS,
     }
-    return {"description": "The audio, streamed as it is computed.", "content": types, "headers": headers}
+    return described | ({"model": Captions} if captions else {})
