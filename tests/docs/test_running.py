@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -74,6 +75,7 @@ def _check_files(directory: Path) -> None:
     """Check the files that the commands wrote."""
     for sound in ("door.wav", "evening.wav"):
         assert (directory / sound).read_bytes()[:4] == b"RIFF", sound
+    assert json.loads((directory / "door.json").read_text())["audio_format"] == "audio/wav"
     assert (directory / "morning.mp3").stat().st_size > 500
     assert '"af_bella"' in (directory / "voices.json").read_text()
     assert np.load(directory / "dawn.npy").shape[1:] == (1, 256)

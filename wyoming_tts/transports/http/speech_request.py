@@ -137,21 +137,9 @@ class SpeechFields(BaseModel):
         None, description="Piper's noise of phoneme lengths in place of the server's."
     )
 
-    return_timestamps: bool | None = Field(
-        None, description="True: says when each word sounds, in server-sent events and in WebVTT."
-    )
-
     def encoding(self) -> Encoding:
         """Return the requested audio encoding."""
         raise NotImplementedError
-
-    def captions(self) -> CaptionFormat | None:
-        """Return the requested format of captions; None for audio."""
-        return None
-
-    def tells_words(self) -> bool:
-        """Return whether the response says when each word sounds."""
-        return bool(self.return_timestamps)
 
 
 class BaseSpeechBody(SpeechFields):
@@ -168,6 +156,17 @@ class BaseSpeechBody(SpeechFields):
     allow_voice_tags: bool | None = Field(
         None, description="True: `[voice:NAME]`, `[lang:CODE]` and `[rate:0.8]` in the text are tags."
     )
+    return_timestamps: bool | None = Field(
+        None, description="True: says when each word sounds, in server-sent events and in WebVTT."
+    )
+
+    def captions(self) -> CaptionFormat | None:
+        """Return the requested format of captions; None for audio."""
+        return None
+
+    def tells_words(self) -> bool:
+        """Return whether the response says when each word sounds."""
+        return bool(self.return_timestamps)
 
 
 class SpeechBody(BaseSpeechBody):
