@@ -8,9 +8,10 @@ writes some numbers in digits.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,13 +41,26 @@ class Recognizer:
 
     def recognize(self, samples: Samples, language: str, *, rate: int = SAMPLE_RATE) -> str:
         """What is said in a recording of a rate, Kokoro's if none is given."""
+        return " ".join(segment.text for segment in self._transcribe(samples, language, rate))
+
+    def word_times(self, samples: Samples, language: str, *, rate: int) -> list[tuple[str, float, float]]:
+        """Each word that is heard, with the seconds at which it begins and ends."""
+        segments = self._transcribe(samples, language, rate, word_timestamps=True)
+        return [(word.word, word.start, word.end) for segment in segments for word in segment.words]
+
+    def _transcribe(self, samples: Samples, language: str, rate: int, **options: bool) -> Iterable[Any]:
         pcm = (np.clip(samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2").tobytes()
         resampler = Resampler(rate, _RATE)
         heard = np.frombuffer(resampler.feed(pcm) + resampler.finish(), "<i2") / np.float32(_FULL_SCALE)
+        segments: Iterable[Any]
         segments, _ = self._model.transcribe(
-            heard.astype(np.float32), language=language, beam_size=5, condition_on_previous_text=False
+            heard.astype(np.float32),
+            language=language,
+            beam_size=5,
+            condition_on_previous_text=False,
+            **options,
         )
-        return " ".join(segment.text for segment in segments)
+        return segments
 
 
 class Words:

@@ -1,0 +1,212 @@
+"""Word timings of real voices: `python -m bench.word_timings DIRECTORY --recognizer DIRECTORY`.
+
+DIRECTORY is one of `script/real-voices`. Each voice says the texts of `sentences.yaml`, and the starts of the
+words that it tells are compared with those that a recognizer (Whisper) hears and, behind pauses, with where
+sound begins. A recognizer's starts are early or late by a constant, as it counts some of the silence before a
+word; so the differences are shown as they are and without their median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from bench.kokoro_fidelity.recognition import Recognizer, Words
+from bench.word_timings.comparison import SoundOnsets, TimedWord, WordStart, match_words, missing_seconds
+from wyoming_tts import Settings, Synthesizer, Utterance, VoiceRequest, open_synthesizer
+from wyoming_tts.speech import Samples
+
+_VOICES = "en_US-joe-medium,af_alpha,am_kumo"
+_WIDTH = 150
+_FULL_SCALE = np.float32(32768)
+_MEDIAN_TARGET, _P95_TARGET, _SUM_TARGET = 60.0, 150.0, 10.0
+"""Milliseconds."""
+
+
+@dataclass
+class Figures:
+    """What was measured of a voice."""
+
+    voice: str
+    words: int = 0
+    starts: list[WordStart] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """Of each start: the text that it is in."""
+    missing: list[float] = field(default_factory=list)
+    """Of each text: seconds by which words and pauses are not the audio."""
+    after_end: list[float] = field(default_factory=list)
+    """Of each text: seconds from the last sound to the end of the last word."""
+
+    @property
+    def from_heard(self) -> list[float]:
+        """Milliseconds by which words are told to begin after they were heard to."""
+        return [1000 * (start.told - start.heard) for start in self.starts]
+
+    @property
+    def from_onset(self) -> list[float]:
+        """The same after the sound begins, for words behind a pause."""
+        return [1000 * (start.told - start.onset) for start in self.starts if start.onset is not None]
+
+    @property
+    def heard_from_onset(self) -> list[float]:
+        """The same for the recognizer."""
+        return [1000 * (start.heard - start.onset) for start in self.starts if start.onset is not None]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 if words and pauses are not the audio."""
+    arguments = _parser().parse_args(argv)
+    recognizer = Recognizer(arguments.recognizer, threads=arguments.threads)
+    figures = asyncio.run(_measure(arguments, recognizer))
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console.print(_table(figures))
+    for each in figures:
+        console.print(_worst(each, arguments.worst))
+    return int(any(1000 * max(each.missing) > _SUM_TARGET for each in figures))
+
+
+def sentences() -> list[str]:
+    """The texts."""
+    content = files(__package__).joinpath("sentences.yaml").read_text("utf-8")
+    texts: list[str] = yaml.safe_load(content)
+    return texts
+
+
+async def _measure(arguments: argparse.Namespace, recognizer: Recognizer) -> list[Figures]:
+    settings = Settings(data_dir=(arguments.directory,), cache_memory=0)
+    found = []
+    async with open_synthesizer(settings) as synthesizer:
+        for voice in arguments.voices.split(","):
+            figures = Figures(voice)
+            for text in sentences()[:: arguments.every]:
+                told, samples, rate = await _speak(synthesizer, voice, text)
+                _compare(figures, text, told, samples, rate=rate, recognizer=recognizer)
+            found.append(figures)
+            print(f"{voice}: done", file=sys.stderr, flush=True)
+    return found
+
+
+async def _speak(synthesizer: Synthesizer, voice: str, text: str) -> tuple[list[TimedWord], Samples, int]:
+    utterance = Utterance.of(text, voice=VoiceRequest(name=voice))
+    async with synthesizer.speak(utterance) as stream:
+        chunks = [chunk async for chunk in stream]
+    words = [word for chunk in chunks for word in chunk.words]
+    told = [TimedWord(word.text, word.start_time, word.end_time) for word in words]
+    pcm = b"".join(chunk.pcm for chunk in chunks)
+    return told, np.frombuffer(pcm, "<i2").astype(np.float32) / _FULL_SCALE, chunks[0].format.rate
+
+
+def _compare(
+    figures: Figures,
+    text: str,
+    told: Sequence[TimedWord],
+    samples: Samples,
+    *,
+    rate: int,
+    recognizer: Recognizer,
+) -> None:
+    heard = [TimedWord(*word) for word in recognizer.word_times(samples, "en", rate=rate)]
+    starts = match_words(told, heard, Words("en").of, samples, rate)
+    figures.words += len(told)
+    figures.starts += starts
+    figures.texts += [text] * len(starts)
+    figures.missing.append(missing_seconds(told, len(samples) / rate))
+    if told:
+        figures.after_end.append(told[-1].end - SoundOnsets(samples, rate).last_end)
+
+
+def _table(figures: Sequence[Figures]) -> Table:
+    shown = Table(
+        "voice",
+        "words",
+        "matched",
+        "median",
+        "95 %",
+        "bias",
+        "median without",
+        "95 % without",
+        "behind pauses",
+        "from onset",
+        "95 %",
+        "recognizer from onset",
+        "not in sum",
+        "last end",
+        box=None,
+    )
+    for each in figures:
+        bias = _median(each.from_heard)
+        unbiased = [difference - bias for difference in each.from_heard]
+        shown.add_row(
+            each.voice,
+            str(each.words),
+            str(len(each.starts)),
+            *_spread(each.from_heard),
+            f"{bias:+.0f} ms",
+            *_spread(unbiased),
+            str(len(each.from_onset)),
+            *_spread(each.from_onset),
+            f"{_median(each.heard_from_onset):+.0f} ms",
+            f"{1000 * max(each.missing, default=0.0):.1f} ms",
+            f"{1000 * _median(each.after_end):+.0f} ms",
+        )
+    shown.caption = (
+        f"Targets: median under {_MEDIAN_TARGET:.0f} ms, 95 % under {_P95_TARGET:.0f} ms, "
+        f"words and pauses within {_SUM_TARGET:.0f} ms of the audio."
+    )
+    return shown
+
+
+def _worst(figures: Figures, number: int) -> Table:
+    shown = Table(figures.voice, "told", "heard", "difference", "onset", "in", box=None)
+    pairs = sorted(
+        zip(figures.starts, figures.texts, strict=True),
+        key=lambda pair: abs(pair[0].told - pair[0].heard),
+        reverse=True,
+    )
+    for start, text in pairs[:number]:
+        shown.add_row(
+            start.text,
+            f"{start.told:.3f}",
+            f"{start.heard:.3f}",
+            f"{1000 * (start.told - start.heard):+.0f} ms",
+            "" if start.onset is None else f"{start.onset:.3f}",
+            text,
+        )
+    return shown
+
+
+def _spread(differences: Sequence[float]) -> tuple[str, str]:
+    """Median and 95th percentile of the absolute differences."""
+    if not differences:
+        return "", ""
+    absolute = np.abs(differences)
+    return f"{np.median(absolute):.0f} ms", f"{np.percentile(absolute, 95):.0f} ms"
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else 0.0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.word_timings", description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--recognizer", type=Path, required=True)
+    parser.add_argument("--voices", default=_VOICES, help="names, separated by commas")
+    parser.add_argument("--every", type=int, default=1, help="say only every n-th text")
+    parser.add_argument("--worst", type=int, default=8, help="how many of the largest differences to show")
+    parser.add_argument("--threads", type=int, default=2)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
