@@ -77,6 +77,7 @@ class Job:
         self._written = WrittenText()
         self._spec: VoiceSpec | None = None
         self._samples = 0
+        self._is_playing = False
         self._segments = 0
         self._first_segment_at: float | None = None
         self._first_audio_at: float | None = None
@@ -218,12 +219,13 @@ class Job:
 
     def begin_playing(self) -> None:
         """Note that what was delivered so far is silence, and that the rendered audio follows."""
+        self._is_playing = True
         self.words.delay(self._samples)
 
     def make_chunk(self, pcm: bytes) -> AudioChunk:
         """Make the next chunk of the stream and count it as delivered to the listener."""
         chunk = AudioChunk(AudioFormat(rate=self.rate), pcm, self._samples)
-        if words := self.words.take(before=self._samples + chunk.samples):
+        if self._is_playing and (words := self.words.take(before=self._samples + chunk.samples)):
             chunk = replace(chunk, words=words)
         now = self._now()
         self._count_underrun(now)

@@ -12,12 +12,23 @@ import pytest
 from tests.support.parts import running_parts
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.demand import Capacity
-from wyoming_tts.speech import Attribution, Segment, Utterance, UtteranceRecord, Voice, VoiceSpec
+from wyoming_tts.offset_text import OffsetText
+from wyoming_tts.speech import (
+    Attribution,
+    Segment,
+    Utterance,
+    UtteranceRecord,
+    Voice,
+    VoiceSpec,
+    WordTiming,
+    WordTimings,
+)
 from wyoming_tts.synthesis import Synthesizer
 from wyoming_tts.synthesis.costs import CostModel
 from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prefetch import Prefetch
+from wyoming_tts.synthesis.word_timeline import SegmentTimings
 
 RATE = 1000
 VOICE = Voice("tone", "piper", "en_US", "A tone.", RATE, "tone", Attribution("nobody", ""))
@@ -190,3 +201,18 @@ async def test_records_include_cache_hits_model_loads_and_the_admission_wait() -
     assert (first.cached_segments, second.cached_segments) == (0, 2)
     assert first.model_load_seconds > second.model_load_seconds == 0.0
     assert second.wait > first.wait + first.model_load_seconds
+
+
+async def test_no_word_is_told_with_the_silence_before_all_of_them(job: Job) -> None:
+    [text] = [OffsetText.written(piece) async for piece in job.read_text(None)]
+    job.words.begin_segment(text, 0)
+    job.words.add(SegmentTimings(text, RATE, WordTimings((WordTiming(0, 5, 20, 80),))))
+
+    silence = job.make_chunk(bytes(2 * RATE))
+    job.begin_playing()
+    audio = job.make_chunk(bytes(2 * RATE))
+
+    assert silence.words == ()
+    [word] = audio.words
+    assert word.text == "Hello"
+    assert [word.start_time, word.end_time] == pytest.approx([1.02, 1.08])
