@@ -98,6 +98,10 @@ class OffsetText(str):
         """As `str.rstrip`, with offsets."""
         return self[: len(super().rstrip(chars))]
 
+    def removeprefix(self, prefix: str, /) -> str:
+        """As `str.removeprefix`, with offsets."""
+        return self[len(self) - len(super().removeprefix(prefix)) :]
+
     @property
     def span(self) -> Span | None:
         """The least span of the written text that holds all it stands for; None if all of it was inserted."""
@@ -105,8 +109,10 @@ class OffsetText(str):
         return Span(min(begins), max(self._ends)) if begins else None
 
 
-def join_texts(parts: Iterable[str]) -> str:
-    """Concatenate texts as `"".join` does, with their offsets if any has some."""
+def join_texts(parts: Iterable[str], separator: str = "") -> str:
+    """Concatenate texts as `separator.join` does, with their offsets if any has some."""
+    if separator:
+        parts = [part for text in parts for part in (separator, text)][1:]
     parts = [part for part in parts if part]
     if len(parts) == 1:
         return parts[0]
@@ -175,6 +181,12 @@ def substitute(pattern: Any, replacement: str | Callable[[Any], str], text: str)
         parts += [text[at : match.start()], said]
         at = match.end()
     return join_texts([*parts, text[at:]]) if parts else text
+
+
+def split_text(pattern: Any, text: str) -> list[str]:
+    """Split text where a pattern without groups matches, as `pattern.split(text)` does, with offsets."""
+    bounds = [0, *(at for found in pattern.finditer(text) for at in found.span()), len(text)]
+    return [text[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
 
 
 def replace_words(words: str, replaced: str) -> str:

@@ -19,6 +19,7 @@ from wyoming_tts.offset_text import (
     group,
     join_texts,
     replace_words,
+    split_text,
     standing_for,
     substitute,
     with_offsets_of,
@@ -89,6 +90,24 @@ def test_joined_texts_keep_the_offsets_of_each(parts: list[str]) -> None:
     )
 
 
+@given(pieces)
+def test_texts_are_joined_by_a_separator_that_was_inserted(parts: list[str]) -> None:
+    joined = join_texts(parts, ", ")
+
+    assert joined == ", ".join(parts)
+    assert [at for at in offsets_of(joined) if at] == [at for part in parts for at in offsets_of(part) if at]
+
+
+@given(st.text("a, ", max_size=8), st.sampled_from([",", ", *", " +"]))
+def test_a_split_text_keeps_offsets(text: str, pattern: str) -> None:
+    expression = re.compile(pattern)
+    parts = split_text(expression, OffsetText.written(text))
+    said = [at for part in parts for at in offsets_of(part)]
+
+    assert said == [at for at in copies(0, len(text)) if at in said]
+    assert parts == split_text(expression, text) == expression.split(text)
+
+
 def test_joined_plain_texts_are_plain() -> None:
     assert type(join_texts(["a", "b"])) is str
     assert join_texts([]) == ""
@@ -106,6 +125,14 @@ def test_stripped_text_keeps_offsets(text: str, chars: str | None) -> None:
     assert offsets_of(written.lstrip(chars)) == copies(begin, len(text))
     assert offsets_of(written.rstrip(chars)) == copies(0, end)
     assert offsets_of(written.strip(chars)) == copies(begin, end)
+
+
+@given(st.text("ab", max_size=4), st.text("ab", max_size=3))
+def test_text_without_a_prefix_keeps_offsets(text: str, prefix: str) -> None:
+    shortened = OffsetText.written(text).removeprefix(prefix)
+
+    assert shortened == text.removeprefix(prefix)
+    assert offsets_of(shortened) == copies(len(text) - len(shortened), len(text))
 
 
 def test_a_replacement_stands_for_all_that_it_replaces() -> None:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 import regex  # type: ignore[import-untyped]  # the standard library has no partial matches
 
 from wyoming_tts.languages import TAG_PATTERN
+from wyoming_tts.offset_text import group
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.text.markup import NEUTRAL, Break, SpeakingStyle, StyledText
 from wyoming_tts.text.ssml.attributes import RATES, clamp, parse_pause
@@ -68,12 +69,12 @@ class VoiceTagParser:
             parts += self._text(text[start:at])
             start = at = tag.end()
             if tag.partial:
-                self._held = tag.group()
+                self._held = group(tag)
             else:
                 parts += self._apply(tag)
         parts += self._text(text[start:])
         read = text[: len(text) - len(self._held)]
-        self._before = (read or self._before)[-1:]
+        self._before = str(read[-1:]) or self._before
         return parts
 
     def _follows_bracket(self, text: str, at: int) -> bool:

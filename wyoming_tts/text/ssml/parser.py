@@ -16,12 +16,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import NoReturn, TypeAlias
 from xml.parsers import expat
 
 from wyoming_tts.errors import MalformedMarkup
+from wyoming_tts.offset_text import group, join_texts, standing_for, substitute, with_offsets_of
 from wyoming_tts.text.markup import (
     NEUTRAL,
     Break,
@@ -45,9 +46,12 @@ MAX_NAMES = 500
 """Different names of elements and attributes: expat keeps each that it has seen."""
 MAX_SAY_AS_CHARS = 1000
 """A longer `say-as` is neither a number nor a date, and is spoken as plain text."""
+_MAX_REPLACED_CHARS = 500
+"""Of the content that an alias or phonemes replace; whether it is longer is not waited for."""
 _MAX_NOTES = 20
 
-_SPACE_RE = re.compile(r"[ \t\r\n]+")
+_SPACES_RE = re.compile(r"[\t\r\n][ \t\r\n]*| [ \t\r\n]+")
+"""White space other than a single space."""
 _ROOT = "all"
 
 
@@ -78,6 +82,30 @@ class _Element:
     """Its content is not spoken, or was replaced by something else."""
 
 
+@dataclass(slots=True)
+class _Replacement:
+    """What is said in place of the content of an open element."""
+
+    part: StyledText | PhonemeBlock
+    depth: int
+    """Number of elements around that element."""
+    content: list[str] = field(default_factory=list)
+    content_chars: int = 0
+
+    def add_content(self, text: str) -> None:
+        """Add text, as far as it is within the limit."""
+        text = text[: _MAX_REPLACED_CHARS - self.content_chars]
+        self.content.append(text)
+        self.content_chars += len(text)
+
+    def made(self) -> StyledText | PhonemeBlock:
+        """Return the part, of which every character stands for the content."""
+        content = join_texts(self.content).strip()
+        if isinstance(self.part, StyledText):
+            return StyledText(standing_for(self.part.text, content), self.part.style)
+        return PhonemeBlock(standing_for(self.part.block, content), self.part.style)
+
+
 class SsmlParser:
     """Parser of one text in SSML; the parts do not depend on the pieces that it arrives in.
 
@@ -99,6 +127,7 @@ class SsmlParser:
         self._text: list[str] = []
         """Text in the current style that is not yet a part."""
         self._text_chars = 0
+        self._replacement: _Replacement | None = None
         self._after_space = True
         self._ended = _End.PARAGRAPH
         self._failure: MalformedMarkup | None = None
@@ -115,7 +144,7 @@ class SsmlParser:
                 for token in self._tokens.feed(text):
                     self._take(token)
             except MalformedMarkup as error:
-                self._failure = error
+                self._fail(error)
             if self._style.say_as is None:
                 self._flush_text()
         return self._result()
@@ -131,8 +160,12 @@ class SsmlParser:
                 self._tokens.finish()
                 self._check_all_closed()
             except MalformedMarkup as error:
-                self._failure = error
+                self._fail(error)
         return self._result()
+
+    def _fail(self, error: MalformedMarkup) -> None:
+        self._failure = error
+        self._emit_replacement()
 
     def _result(self) -> list[SsmlPart]:
         parts, self._parts = self._parts, []
@@ -152,6 +185,10 @@ class SsmlParser:
         if not token.is_tag:
             if not self._silent:
                 self._add_text(token.text)
+            elif self._replacement:
+                self._replacement.add_content(token.text)
+                if self._replacement.content_chars == _MAX_REPLACED_CHARS:
+                    self._emit_replacement()
             return
         self._position = token.position
         try:
@@ -202,6 +239,8 @@ class SsmlParser:
             )
         self._flush_text()
         element = self._open.pop()
+        if self._replacement and self._replacement.depth == len(self._open):
+            self._emit_replacement()
         end = _ENDS.get(element.name.rpartition(":")[2])
         if end and not element.silent:
             self._emit_end(end)
@@ -236,7 +275,7 @@ class SsmlParser:
             self._note("a <sub> has no alias; its content is spoken")
             return False
         if folded := self._collapse_spaces(alias):
-            self._parts.append(StyledText(folded, style))
+            self._replacement = _Replacement(StyledText(folded, style), len(self._open))
         return True
 
     def _add_phonemes(self, attributes: dict[str, str], style: SpeakingStyle) -> bool:
@@ -246,10 +285,16 @@ class SsmlParser:
                 "a <phoneme> is ignored because its ph is neither IPA nor X-SAMPA; its content is spoken"
             )
             return False
-        self._parts.append(PhonemeBlock(block, style))
+        self._replacement = _Replacement(PhonemeBlock(block, style), len(self._open))
         self._after_space = False
         self._ended = _End.NOTHING
         return True
+
+    def _emit_replacement(self) -> None:
+        """Emit what is said in place of content, all of which has arrived or as much as is waited for."""
+        if self._replacement:
+            self._parts.append(self._replacement.made())
+            self._replacement = None
 
     def _emit_end(self, end: _End) -> None:
         """Emit the end of a sentence or paragraph, if there was one."""
@@ -270,7 +315,7 @@ class SsmlParser:
 
     def _collapse_spaces(self, text: str) -> str:
         """The text with single spaces, and none after a space."""
-        folded = _SPACE_RE.sub(" ", text)
+        folded = substitute(_SPACES_RE, lambda spaces: with_offsets_of(" ", group(spaces)[:1]), text)
         if self._after_space:
             folded = folded.removeprefix(" ")
         if folded:
@@ -281,7 +326,7 @@ class SsmlParser:
 
     def _flush_text(self) -> None:
         if self._text:
-            self._parts.append(StyledText("".join(self._text), self._style))
+            self._parts.append(StyledText(join_texts(self._text), self._style))
             self._text.clear()
         self._text_chars = 0
 

@@ -15,6 +15,7 @@ from html.entities import html5
 from typing import TypeAlias
 
 from wyoming_tts.errors import MalformedMarkup
+from wyoming_tts.offset_text import group, join_texts, standing_for, substitute
 
 MAX_TAG_CHARS = 4096
 """The phonemes of a long sentence are a tenth of that."""
@@ -91,7 +92,7 @@ class SsmlTokenizer:
 
     def feed(self, text: str) -> Iterator[SsmlToken]:
         """Take more text; yield the tokens that it completes."""
-        text = _NOT_XML_RE.sub("", text)
+        text = substitute(_NOT_XML_RE, "", text)
         at = 0
         while at < len(text):
             token, at = self._state(text, at)
@@ -140,7 +141,7 @@ class SsmlTokenizer:
     def _complete(self, whole: re.Match[str]) -> SsmlToken:
         if whole["tag"]:
             return SsmlToken(self._with_numeric_references(whole["tag"]), self._began, is_tag=True)
-        return SsmlToken(self._resolve(whole), self._began)
+        return SsmlToken(standing_for(self._resolve(whole), group(whole)), self._began)
 
     def _hold(self, text: str) -> None:
         self._held.append(text)
@@ -214,11 +215,11 @@ class SsmlTokenizer:
         if character != ";":
             return None, at + 1
         self._state = self._in_text
-        written = "".join(self._held)
+        written = join_texts(self._held)
         reference = _REFERENCE_RE.fullmatch(written)
         if reference is None:
             raise self._began.error("found '&'; expected an entity such as '&amp;'.")
-        return SsmlToken(self._resolve(reference), self._began), at + 1
+        return SsmlToken(standing_for(self._resolve(reference), written), self._began), at + 1
 
     def _resolve(self, reference: re.Match[str]) -> str:
         """The characters that a reference stands for."""
