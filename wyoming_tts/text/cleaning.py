@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from wyoming_tts.offset_text import join_texts
 from wyoming_tts.text.markdown.fenced_code import CodeBlockOptions
 from wyoming_tts.text.markdown.stripper import MarkdownStripper
 from wyoming_tts.text.markdown.tex import NO_WORDS, TexWords
@@ -120,7 +121,7 @@ def _join_plain(pieces: list[TextPiece]) -> list[TextPiece]:
             plain.append(piece.text)
             continue
         if plain:
-            joined.append(TextPiece("".join(plain)))
+            joined.append(TextPiece(join_texts(plain)))
             plain = []
         joined.append(piece)
     return joined[:-1]

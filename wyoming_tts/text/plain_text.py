@@ -1,9 +1,7 @@
 """Plain-text output of cleaning: white space, emoji, invisible characters and repeated punctuation collapse.
 
-A run of unspoken characters (white space, emoji, invisible characters, dashes) becomes a blank line, the
-end of a line, a space, a dash or nothing. Such a gap is summarized in a few flags and resolved once the
-character after it is known. So memory does not grow with the gap, and the result does not depend on the
-pieces that the text arrives in.
+A gap between two spoken characters is resolved once the second is known. So memory does not grow with the
+gap, and the result does not depend on the pieces that the text arrives in.
 """
 
 from __future__ import annotations
@@ -17,67 +15,35 @@ from typing import cast
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
+from wyoming_tts.offset_text import group, join_texts, standing_for
 from wyoming_tts.text.emoji_names import emoji_name
+from wyoming_tts.text.gaps import GAP_RE, KEYCAP, SINGLE, TEXT_PICTURES, Gap
 
-_TEXT_PICTURES = "©®™‼⁉ℹ↔↕↖↗↘↙↩↪〰〽㊗㊙"
-"""Emoji by definition that are letters, punctuation and arrows in ordinary text, unless a variation
-selector requests the picture."""
-_SIGN_BLOCKS = (
-    r"\u2300-\u245f\u2500-\u27bf\u2800-\u28ff\u2b00-\u2bff\u4dc0-\u4dff"
-    r"\U0001d000-\U0001d24f\U0001f000-\U0001faff"
-)
-"""Blocks of pictures, check marks, boxes, stars and ornaments, which espeak-ng reads as "symbol 2713"."""
 _CIRCLED_RE = regex.compile("[\u2460-\u2487\u249c-\u24fe\u2776-\u2793]")
 """Numbers and letters in circles or brackets, which espeak-ng does not know."""
-_KEYCAP = r"[0-9#*]\ufe0f?\u20e3"
-_SINGLE = (
-    rf"(?:[{_TEXT_PICTURES}]\ufe0f"
-    r"|[[\p{Extended_Pictographic}\p{Emoji_Presentation}\p{Emoji_Modifier}\p{Regional_Indicator}"
-    rf"[[{_SIGN_BLOCKS}]&&[\p{{So}}\p{{Sm}}]]]--[{_TEXT_PICTURES}♭♮♯]])"
-)
-_PICTURE = rf"(?:{_KEYCAP}|{_SINGLE})"
 _SEQUENCE_RE = regex.compile(
-    rf"{_KEYCAP}|\p{{Regional_Indicator}}{{2}}"
-    rf"|{_SINGLE}[\ufe0f\p{{Emoji_Modifier}}\U000e0020-\U000e007f]{{0,8}}"
-    rf"(?:\u200d(?:{_SINGLE}|[♀♂⚕])[\ufe0f\p{{Emoji_Modifier}}]{{0,3}}){{0,6}}\u200d?",
+    rf"{KEYCAP}|\p{{Regional_Indicator}}{{2}}"
+    rf"|{SINGLE}[\ufe0f\p{{Emoji_Modifier}}\U000e0020-\U000e007f]{{0,8}}"
+    rf"(?:\u200d(?:{SINGLE}|[♀♂⚕])[\ufe0f\p{{Emoji_Modifier}}]{{0,3}}){{0,6}}\u200d?",
     regex.V1,
 )
 """A whole emoji sequence, as its name is looked up; after a joiner at its end more may follow."""
-_INVISIBLE = r"[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\ufe00-\ufe0f\ufffd\U000e0100-\U000e01ef]"
 
 _VISIBLE_RE = regex.compile(
     r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}\N{BRAILLE PATTERN BLANK}]", regex.V1
 )
 """Private and unassigned characters may be pictures of a font, and emoji newer than this library."""
 
-_SPACE_RE = regex.compile(r"\s")
-_PICTURE_RE = regex.compile(_PICTURE, regex.V1)
-_NOT_SAID = rf"(?:\s|{_PICTURE}|-|{_INVISIBLE})"
-_SAID = r"[\x21-\x2c\x2e-\x7e\p{L}\p{N}]"
-_GAP_RE = regex.compile(rf"{_NOT_SAID}{{2,}}|\A | \Z|(?! |(?<={_SAID})-{_SAID}){_NOT_SAID}", regex.V1)
-"""All gaps except the usual ones: one space between two words, one hyphen within a word."""
-_UNDECIDED_RE = regex.compile(rf"[0-9#*{_TEXT_PICTURES}]\ufe0f?$")
+_UNDECIDED_RE = regex.compile(rf"[0-9#*{TEXT_PICTURES}]\ufe0f?$")
 """The end of a piece whose meaning changes if a keycap or a selector follows."""
 _UNDECIDED_CHARS = 2
 
-_JOINERS = "\u200c\u200d"
-_JOINING_SCRIPTS = range(0x0600, 0x1D00)
-"""Arabic to Vedic: in these a (non-)joiner after a letter is spelling, elsewhere it is noise."""
-_CLINGING = ".,;:!?…)"
-"""Punctuation that joins the word before the emoji, without the emoji's space."""
 UNSPOKEN = "□"
 """Stands for what was left out: as with an emoji, a mark behind it joins the word before it."""
-SOFT_LINE_BREAK = "\v"
-"""Ends a line as a line end does, but two of them, or one beside a line end, are no blank line: HTML's
-`<br>`."""
-_BLANK_LINE = 2
-"""Line ends that make a gap a blank line."""
 
 _REPEATED_RE = regex.compile(r"[!?]+|\.+|,+|;+")
 _MAY_REPEAT_RE = regex.compile(r"\A[!?.,;]|[!?]{2}|\.{4}|,,|;;")
 _MAX_DOTS = 3
-_DASHES = 2
-"""Hyphens in a row that make a dash."""
 
 _MARK_RE = regex.compile(r"[\p{Terminal_Punctuation}\p{Sentence_Terminal}…][\p{Pe}\p{Pf}\p{Pi}\"'’]*$")
 _LINE_GOES_ON_AFTER = "—–-([{/&+=×÷−<>≤≥"
@@ -162,7 +128,7 @@ class PlainTextWriter:
         self._given_word = ""
         self._given_address: bool | None = False
         self._held = ""
-        self._gap = _Gap()
+        self._gap = Gap()
         self._tail = ""
         self._columns = 0
         """Width of the current line."""
@@ -205,8 +171,9 @@ class PlainTextWriter:
             text = self._without_circles(text)
         self._queue.append(text)
         self._ended = self._ended and text.isspace()
-        self._recent = (self._recent + text)[-_TAIL_CHARS:]
-        word = _current_word(self._given_word, text)
+        plain = str(text)
+        self._recent = (self._recent + plain)[-_TAIL_CHARS:]
+        word = _current_word(self._given_word, plain)
         if word != self._given_word:
             self._given_word = word
             self._given_address = None
@@ -215,13 +182,13 @@ class PlainTextWriter:
         """The text with plain numbers and letters where it has them in circles, except in an address."""
         kept, at, word = [], 0, self._given_word
         for circled in _CIRCLED_RE.finditer(text):
-            before = text[at : circled.start()]
-            word = _current_word(word, before)
-            plain = circled.group() if _is_address(word) else f" {_in_circle(circled.group())} "
-            word = _current_word(word, plain)
-            kept += [before, plain]
+            before, sign = text[at : circled.start()], group(circled)
+            word = _current_word(word, str(before))
+            parts = [sign] if _is_address(word) else [" ", standing_for(_in_circle(sign), sign), " "]
+            word = _current_word(word, "".join(parts))
+            kept += [before, *parts]
             at = circled.end()
-        return "".join([*kept, text[at:]])
+        return join_texts([*kept, text[at:]]) if at else text
 
     def write_block(self, block: str) -> None:
         """Add a phoneme block, which passes untouched."""
@@ -244,12 +211,12 @@ class PlainTextWriter:
     def take(self, *, final: bool = False) -> list[TextPiece]:
         """Return what is decided; all that is left if `final`."""
         queue, self._queue = self._queue, []
-        for plain, group in groupby(queue, lambda given: isinstance(given, str)):
+        for plain, items in groupby(queue, lambda given: isinstance(given, str)):
             if plain:
-                self._held += "".join(cast("Iterable[str]", group))
+                self._held = join_texts([self._held, *cast("Iterable[str]", items)])
                 self._decide(self._decided_end())
                 continue
-            for given in group:
+            for given in items:
                 self._take_structure(cast("_Mark | _Block", given))
         if final:
             self._settle()
@@ -261,14 +228,14 @@ class PlainTextWriter:
         if isinstance(given, _Block):
             self._write_raw(given.text)
         elif given is _Mark.COMMA:
-            self._gap = _Gap()
+            self._gap = Gap()
             if self._tail and not _MARK_RE.search(self._tail):
                 self._emit(",")
         else:
             self._write_full_stop()
 
     def _write_raw(self, block: str) -> None:
-        before = self._resolve_gap(block[0])
+        before = self._resolve_gap(block[:1])
         if before:
             self._pieces.append(TextPiece(before))
         self._pieces.append(TextPiece(block, raw=True))
@@ -307,23 +274,23 @@ class PlainTextWriter:
         at = 0
         for sequence in _SEQUENCE_RE.finditer(text):
             self._fold(text[at : sequence.start()])
-            self._write_emoji_name(sequence.group())
+            self._write_emoji_name(group(sequence))
             at = sequence.end()
         self._fold(text[at:])
 
     def _write_emoji_name(self, sequence: str) -> None:
-        name = emoji_name(sequence.rstrip("\u200d"), self._language)
+        name = emoji_name(str(sequence).rstrip("\u200d"), self._language)
         self._gap.add(" ", after=self._tail[-1:])
         if name and name != self._picture:
-            self._keep(name, begins_line=True)
+            self._keep(standing_for(name, sequence), begins_line=True)
             self._picture = name
         self._gap.add("\U0001f600", after=self._tail[-1:])
 
     def _fold(self, text: str) -> None:
         at = 0
-        for gap in _GAP_RE.finditer(text):
+        for gap in GAP_RE.finditer(text):
             self._keep(text[at : gap.start()])
-            self._gap.add(gap.group(), after=self._tail[-1:])
+            self._gap.add(group(gap), after=self._tail[-1:])
             at = gap.end()
         self._keep(text[at:])
 
@@ -336,7 +303,7 @@ class PlainTextWriter:
             self._emit(self._without_repeats(kept), folded=False)
 
     def _resolve_gap(self, first: str) -> str:
-        gap, self._gap = self._gap, _Gap()
+        gap, self._gap = self._gap, Gap()
         before = (
             gap.line_break
             if gap.is_line_break and self._ends_line(first)
@@ -358,11 +325,12 @@ class PlainTextWriter:
         if not text:
             return
         self._pieces.append(TextPiece(text))
-        self._tail = (self._tail + text)[-_TAIL_CHARS:]
-        self._columns += len(text) if text.isascii() else sum(1 + (char >= _WIDE) for char in text)
+        plain = str(text)
+        self._tail = (self._tail + plain)[-_TAIL_CHARS:]
+        self._columns += len(plain) if plain.isascii() else sum(1 + (char >= _WIDE) for char in plain)
         if folded:
             self._picture = ""
-        self._word = _current_word(self._word, text)
+        self._word = _current_word(self._word, plain)
 
     def _without_repeats(self, text: str) -> str:
         if not _MAY_REPEAT_RE.search(text):
@@ -373,9 +341,9 @@ class PlainTextWriter:
             if len(run.group()) == 1 and run.start():
                 continue
             kept.append(text[at : run.start()])
-            kept.append(self._shorten_run(run.group(), text[: run.start()]))
+            kept.append(self._shorten_run(group(run), str(text)[: run.start()]))
             at = run.end()
-        return "".join([*kept, text[at:]])
+        return join_texts([*kept, text[at:]])
 
     def _shorten_run(self, run: str, before: str) -> str:
         if _is_address(_current_word(self._word, before)):
@@ -383,7 +351,8 @@ class PlainTextWriter:
         earlier = "" if before else self._tail[len(self._tail.rstrip("!?" if run[0] in "!?" else run[0])) :]
         if run[0] == ".":
             return run[: max(0, _MAX_DOTS - len(earlier))]
-        return "".join(dict.fromkeys(mark for mark in run if mark not in earlier))
+        marks = dict.fromkeys(mark for mark in run if mark not in earlier)
+        return join_texts(run[at : at + 1] for at in map(run.index, marks))
 
 
 def _in_circle(char: str) -> str:
@@ -403,82 +372,3 @@ def _is_address(word: str) -> bool:
     if "/" not in word and "@" not in word and "." not in word:
         return False
     return _ADDRESS_RE.search(word) is not None
-
-
-@dataclass(slots=True)
-class _Gap:
-    """Summary of a run of unspoken characters."""
-
-    begun: bool = False
-    spaced: bool = False
-    pictured: bool = False
-    line_ends: int = 0
-    softly_broken: bool = False
-    joiner: str = ""
-    dashes: int = 0
-    spaced_before_dash: bool = False
-    spaced_behind_dash: bool = False
-    broken_before_dash: bool = False
-
-    def add(self, text: str, *, after: str) -> None:
-        """Add more of the run; `after` is the character before all of it."""
-        if not self.begun and text[0] in _JOINERS and after and ord(after) in _JOINING_SCRIPTS:
-            self.joiner = text[0]
-        self.begun = True
-        head, dash, rest = text.partition("-")
-        if not self.dashes:
-            self._add_space(head)
-            self.spaced_before_dash = self.spaced or self.pictured
-            self.broken_before_dash = self.is_broken
-        else:
-            self.spaced_behind_dash |= self._add_space(head)
-        if dash:
-            self.dashes += text.count("-")
-            self.spaced_behind_dash |= self._add_space(rest)
-
-    def _add_space(self, text: str) -> bool:
-        spaced = _SPACE_RE.search(text) is not None
-        pictured = _PICTURE_RE.search(text) is not None
-        self.spaced |= spaced
-        self.pictured |= pictured
-        self.line_ends += text.count("\n") + text.count("\u2028") + 2 * text.count("\u2029")
-        self.softly_broken |= SOFT_LINE_BREAK in text
-        return spaced or pictured
-
-    @property
-    def is_line_break(self) -> bool:
-        """Whether a line ends in it, and no blank line or dash follows the text before."""
-        return self.broken_before_dash and self.line_ends < _BLANK_LINE
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether a line ends in it."""
-        return self.softly_broken or self.line_ends > 0
-
-    @property
-    def line_break(self) -> str:
-        """What the run becomes where the line before it is a whole."""
-        return "\n" + self._sign
-
-    @property
-    def _sign(self) -> str:
-        """The sign of a number; any other dash is that of a list or a ruler."""
-        return "-" if self.dashes == 1 and not self.spaced_behind_dash else ""
-
-    def between(self, left: str, right: str, *, in_address: bool) -> str:
-        """What the run becomes between these two characters; `left` is empty at the start of the text."""
-        if self.line_ends >= _BLANK_LINE:
-            return "\n\n" + self._sign if left else self._sign
-        if self.dashes:
-            return self._dash(left, in_address=in_address)
-        if not left or (self.pictured and right in _CLINGING):
-            return ""
-        return " " if self.spaced or self.pictured else self.joiner
-
-    def _dash(self, left: str, *, in_address: bool) -> str:
-        before = " " if left and self.spaced_before_dash else ""
-        behind = " " if self.spaced_behind_dash else ""
-        option = (before or not left) and not behind  # as in `--help`
-        if self.dashes < _DASHES or (in_address and not before) or (option and self.dashes == _DASHES):
-            return (before + "-" * self.dashes + behind) if left or not behind else ""
-        return " — " if left else ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import regex  # type: ignore[import-untyped]  # partial matches and possessive quantifiers
 
 from wyoming_tts.ipa import from_misaki, is_certainly_ipa, is_ipa
+from wyoming_tts.offset_text import group, standing_for, with_offsets_of
 from wyoming_tts.text.markdown import syntax
 from wyoming_tts.text.markdown.scanner import NeedMoreText, TextScanner
 from wyoming_tts.text.plain_text import UNSPOKEN, PlainTextWriter
@@ -75,7 +76,7 @@ class BracketReader:
             return False
         if closing < 0 and end < limit and not scanner.complete:
             raise NeedMoreText
-        if closing < 0 or not _is_block(scanner.text[scanner.position + 2 : closing]):
+        if closing < 0 or not _is_block(str(scanner.text[scanner.position + 2 : closing])):
             return False
         self._writer.write_block(scanner.advance(closing + 2 - scanner.position))
         return True
@@ -85,7 +86,7 @@ class BracketReader:
         if not found or not is_certainly_ipa(phonemes := from_misaki(found["phonemes"])):
             return False
         self._scanner.consume(found)
-        self._writer.write_block(f"[[ {phonemes} ]]")
+        self._writer.write_block(standing_for(f"[[ {phonemes} ]]", group(found, "word")))
         return True
 
     def _wiki_link(self) -> bool:
@@ -93,7 +94,8 @@ class BracketReader:
         found = self._scanner.match(_WIKI_LINK_RE)
         if not found:
             return False
-        self._scanner.replace(found, (found["label"] or found["target"]).lstrip(":").replace("#", " "))
+        name = (group(found, "label") or group(found, "target")).lstrip(":")
+        self._scanner.replace(found, with_offsets_of(name.replace("#", " "), name))
         return True
 
     def _footnote(self) -> bool:
@@ -114,7 +116,7 @@ class BracketReader:
             self._scanner.consume(found)
             self._writer.write(UNSPOKEN)
         else:
-            self._scanner.replace(found, found["text"])
+            self._scanner.replace(found, group(found, "text"))
         return True
 
     def _citation(self) -> bool:

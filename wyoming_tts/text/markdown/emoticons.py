@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import regex  # type: ignore[import-untyped]  # partial matches and possessive quantifiers
 
+from wyoming_tts.offset_text import standing_for
 from wyoming_tts.text.markdown.scanner import TextScanner
 from wyoming_tts.text.plain_text import PlainTextWriter
 
@@ -75,5 +76,4 @@ class EmoticonReader:
         return True
 
     def _replace(self, chars: int, picture: str) -> None:
-        self._scanner.advance(chars)
-        self._writer.write(picture)
+        self._writer.write(standing_for(picture, self._scanner.advance(chars)))

@@ -12,8 +12,10 @@ from html.entities import html5
 
 import regex  # type: ignore[import-untyped]  # partial matches
 
+from wyoming_tts.offset_text import group, join_texts, standing_for, substitute
+from wyoming_tts.text.gaps import SOFT_LINE_BREAK
 from wyoming_tts.text.markdown.scanner import TextScanner
-from wyoming_tts.text.plain_text import SOFT_LINE_BREAK, PlainTextWriter
+from wyoming_tts.text.plain_text import PlainTextWriter
 
 
 def _words(text: str) -> frozenset[str]:
@@ -55,6 +57,8 @@ _AUTOLINK_RE = regex.compile(
     r"<(?P<address>(?:[a-zA-Z][a-zA-Z0-9+.-]{1,20}+:[^\s<>]{1,1000}+|[\w.+-]{1,64}+@[\w.-]{1,200}+))>"
 )
 _ENTITY_RE = regex.compile(r"&(?:#[0-9]{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,31}+);")
+_LENIENT_ENTITY_RE = regex.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
+"""What `html.unescape` looks at."""
 _AMPERSAND_RE = regex.compile("&amp;")
 _COMMENT_END = "-->"
 _MAX_END_CHARS = 32
@@ -90,7 +94,8 @@ class HtmlTagStripper:
         found = self._scanner.match(_AMPERSAND_RE if self._writer.in_address else _ENTITY_RE)
         if not found or not (found.group()[1] == "#" or found.group()[1:] in html5):
             return False
-        self._writer.write(html.unescape(self._scanner.consume(found)))
+        entity = self._scanner.consume(found)
+        self._writer.write(standing_for(html.unescape(str(entity)), entity))
         return True
 
     def try_tag(self) -> bool:
@@ -100,7 +105,7 @@ class HtmlTagStripper:
             return self._tag(found)
         if found := scanner.match(_AUTOLINK_RE):
             scanner.consume(found)
-            self._writer.write(found["address"].removeprefix("mailto:"))
+            self._writer.write(group(found, "address").removeprefix("mailto:"))
             return True
         if found := scanner.match(_COMMENT_RE):
             self._until = regex.compile(_COMMENT_END)
@@ -118,7 +123,7 @@ class HtmlTagStripper:
         if name in _UNSPOKEN and not found["end"]:
             self._until = regex.compile(rf"</{name}\s{{0,20}}>", regex.IGNORECASE)
         elif name == "img":
-            self._writer.write(_alternative(found["attributes"]))
+            self._writer.write(_alternative(group(found, "attributes")))
         else:
             self._break(name, opened=not found["end"])
         return True
@@ -150,4 +155,9 @@ def _is_tag(name: str, attributes: str) -> bool:
 
 def _alternative(attributes: str) -> str:
     found = _ALT_RE.search(attributes)
-    return html.unescape(f" {found[1] or found[2] or ''} ") if found else ""
+    if not found:
+        return ""
+    written = group(found, 1) or group(found, 2)
+    return join_texts(
+        [" ", substitute(_LENIENT_ENTITY_RE, lambda entity: html.unescape(entity.group()), written), " "]
+    )

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wyoming_tts.offset_text import group
+
 MAX_HELD_CHARS = 2_500
 """An expression that is still undecided after this many characters does not match."""
 
@@ -63,7 +65,7 @@ class TextScanner:
     def consume(self, found: Any) -> str:
         """Move past a match; return its text."""
         self.position = found.end()
-        return str(found.group())
+        return group(found)
 
     def advance(self, chars: int) -> str:
         """Move by this many characters; return them."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 from enum import Enum, auto
+from typing import Any
 
+from wyoming_tts.offset_text import group, join_texts, split_text, standing_for, substitute
 from wyoming_tts.text.markdown import syntax, terminal_codes, tex
 from wyoming_tts.text.markdown.brackets import BracketReader
 from wyoming_tts.text.markdown.emoticons import EmoticonReader
@@ -246,7 +248,7 @@ class MarkdownStripper:
             return False
         self._begin_block(_Line.ITEM)
         self._scanner.position = found.start("word")
-        self._writer.write(f"{found['number']}: ")
+        self._writer.write(group(found, "number") + ": ")
         return True
 
     def _row(self) -> bool:
@@ -258,9 +260,9 @@ class MarkdownStripper:
             return True
         self._begin_block(_Line.ROW)
         self._line_start = False
-        cells = [cell.strip() for cell in syntax.CELL_END_RE.split(found["cells"])]
-        cells_text = ", ".join(cell.replace("\\|", "|") for cell in cells if cell)
-        self._scanner.replace(found, cells_text + "\n")
+        cells = [cell.strip() for cell in split_text(syntax.CELL_END_RE, group(found, "cells"))]
+        cells_text = join_texts([cell for cell in cells if cell], ", ")
+        self._scanner.replace(found, substitute(syntax.ESCAPED_PIPE_RE, "|", cells_text) + "\n")
         return True
 
     def _definition(self) -> bool:
@@ -326,8 +328,12 @@ class MarkdownStripper:
             return False
         end = found.end() if found["next"] is None else found.start("next")
         self._scanner.advance(end - self._scanner.position)
-        self._writer.write(tex.speak_formula(found["tex"], self._tex_words))
+        self._say_formula(found)
         return True
+
+    def _say_formula(self, found: Any) -> None:
+        spoken = tex.speak_formula(found["tex"], self._tex_words)
+        self._writer.write(standing_for(spoken, group(found, "tex")))
 
     def _exclamation(self) -> bool:
         """An image, where one can begin; an exclamation mark must not be held back."""
@@ -360,7 +366,7 @@ class MarkdownStripper:
             return True
         if formula := self._scanner.match(tex.backslash_pattern()):
             self._scanner.consume(formula)
-            self._writer.write(tex.speak_formula(formula["tex"], self._tex_words))
+            self._say_formula(formula)
             return True
         if not self._markdown:
             return False
@@ -380,12 +386,12 @@ class MarkdownStripper:
         found = None if apostrophe else self._scanner.match(syntax.CODE_RE)
         if found:
             self._scanner.consume(found)
-            self._writer.write(found["code"])
+            self._writer.write(group(found, "code"))
             return True
         found = self._scanner.match(syntax.BACKTICKS_RE)
-        self._scanner.advance(len(found["run"]))
+        run = self._scanner.advance(len(found["run"]))
         if apostrophe and syntax.LATIN_RE.match(found["next"]):
-            self._writer.write("'")
+            self._writer.write(standing_for("'", run))
         return True
 
     def _stars(self) -> bool:
@@ -399,12 +405,10 @@ class MarkdownStripper:
             and syntax.LEFT_FACTOR_RE.search(self._writer.recent.rstrip())
         ):
             if run == syntax.POWER and following.isdigit():
-                self._scanner.advance(2)
-                self._writer.write("^")
+                self._writer.write(standing_for("^", self._scanner.advance(2)))
                 return True
             if len(run) == 1 and self._scanner.match(syntax.FACTOR_RE):
-                self._scanner.advance(1)
-                self._writer.write("×")
+                self._writer.write(standing_for("×", self._scanner.advance(1)))
                 return True
         self._scanner.advance(len(run))
         return True

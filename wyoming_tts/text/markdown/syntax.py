@@ -40,6 +40,7 @@ TASK_RE = regex.compile(r"\[[ xX]\][ \t]")
 ROW_RE = regex.compile(r"\|(?P<cells>[^\n]{1,2000}+)\n")
 ROW_RULER_RE = regex.compile(r"[\s:|-]+")
 CELL_END_RE = regex.compile(r"(?<!\\)\|")
+ESCAPED_PIPE_RE = regex.compile(r"\\\|")
 DEFINITION_RE = regex.compile(
     r"\[[^\]\[\n^][^\]\[\n]{0,100}+\]:[ \t]{0,8}+"
     r"(?:<[^<>\n]{0,500}+>|(?:https?|ftp|mailto):[^\s]{0,1000}+|(?:www\.|/|\./|\.\./|#)[^\s]{0,1000}+)"
