@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import regex  # type: ignore[import-untyped]  # properties and possessive quantifiers
 
+from wyoming_tts.offset_text import group, join_texts, substitute
+
 _ELLIPSIS_RE = regex.compile(
     r"(?P<before>[\w\p{M}%°\ufdd0,;:!?])(?P<closed>[\"'”’»)\]]*+)\s*+"
     r"(?:(?:\.{2,}+|…)(?:\s?[.…])*+|\.(?:\ \.){2,}+)"
@@ -35,16 +37,16 @@ _SPOKEN_RE = regex.compile(r"[\p{L}\p{N}\ufdd0%€$£]")
 def mark_pauses(text: str) -> str:
     """Return a sentence, or part of one, with commas in place of the ellipses and brackets within it."""
     if "…" in text or ".." in text or ". ." in text:
-        text = _ELLIPSIS_RE.sub(_comma_for_ellipsis, _OMISSION_RE.sub("...", text))
+        text = substitute(_ELLIPSIS_RE, _comma_for_ellipsis, substitute(_OMISSION_RE, "...", text))
     return _mark_brackets(text) if any(bracket in text for bracket in "([（）)]") else text
 
 
 def _comma_for_ellipsis(found: regex.Match[str]) -> str:
-    before, closed, closers = found.group("before", "closed", "closers")
+    before, closed, closers = (group(found, name) for name in ("before", "closed", "closers"))
     if found["next"] in _MARKS:
-        return f"{before}{closed}{closers}"
+        return join_texts([before, closed, closers])
     comma = "" if before in _MARKS else ","
-    return f"{before}{comma}{closed}{closers} "
+    return join_texts([before, comma, closed, closers, " "])
 
 
 def _mark_brackets(text: str) -> str:
@@ -104,7 +106,7 @@ def _open(before: str, bracket: str) -> str:
     if stripped == before:  # nothing, or a quote or dash that the bracket directly follows
         return before
     joined = stripped[-1:] in _MARKS or _SHORT_WORD_RE.search(stripped) is not None
-    return f"{stripped} " if joined else f"{stripped}, "
+    return stripped + (" " if joined else ", ")
 
 
 def _close(before: str, bracket: str, after: str) -> str:

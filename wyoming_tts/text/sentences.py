@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,6 +19,7 @@ from itertools import islice
 import regex  # type: ignore[import-untyped]  # the standard library knows no sentence properties
 from sentence_stream import SentenceBoundaryDetector
 
+from wyoming_tts.offset_text import OffsetBuffer, join_texts, standing_for
 from wyoming_tts.text.first_segment import (
     BLOCK_PLACEHOLDER,
     DEFAULT_BOUNDARIES,
@@ -82,10 +83,17 @@ class SentencePart:
         masked = mark_pauses(self.masked)
         if self.ends_sentence and _lacks_mark(masked, auto_punctuation):
             masked += auto_punctuation[0]
-        blocks = iter(self.blocks)
-        return "".join(
-            next(blocks) if part == BLOCK_PLACEHOLDER else part for part in _BLOCK_RE.split(masked)
-        )
+        return join_texts(_with_blocks(masked, self.blocks))
+
+
+def _with_blocks(masked: str, blocks: Iterable[str]) -> Iterator[str]:
+    """The parts of a text, with its blocks in place of their placeholders."""
+    plain, at = str(masked), 0
+    for block in blocks:
+        end = plain.index(BLOCK_PLACEHOLDER, at)
+        yield from (masked[at:end], block)
+        at = end + 1
+    yield masked[at:]
 
 
 def _lacks_mark(text: str, marks: str) -> bool:
@@ -111,6 +119,8 @@ class SentenceSplitter:
         self._detector = SentenceBoundaryDetector()
         self._pending = ""
         """The text since the last split."""
+        self._written = OffsetBuffer()
+        """The same with its offsets."""
         self._known = 0
         """Characters of it that the detector has been given."""
         self._joined = 0
@@ -126,11 +136,11 @@ class SentenceSplitter:
         if piece.raw:
             yield from self._end_line()
             self._blocks.append(piece.text)
-            yield from self._take(BLOCK_PLACEHOLDER, chars=len(piece.text))
+            yield from self._take(standing_for(BLOCK_PLACEHOLDER, piece.text), chars=len(piece.text))
             return
-        start = 0
-        while start < len(piece.text):
-            end = self._unit_end(piece.text, start)
+        text, start = str(piece.text), 0
+        while start < len(text):
+            end = self._unit_end(text, start)
             yield from self._take(piece.text[start:end], chars=end - start)
             start = end
 
@@ -172,8 +182,9 @@ class SentenceSplitter:
         """Yield what can be spoken already; unless `word_over`, the last word may go on and is kept."""
         yield from self._detect()
         end = len(self._pending) if word_over else _finished_words_end(self._pending)
-        ends_sentence = _ends_with_stop(self._pending[:end])
-        if self._cut_before(end, ends_sentence=ends_sentence).is_speakable:
+        before = self._pending[:end]
+        ends_sentence = _ends_with_stop(before)
+        if self._part(before, ends_sentence=ends_sentence).is_speakable:
             yield from self._cut_and_reset(end, ends_sentence=ends_sentence)
 
     def finish(self, *, ends_sentence: bool | None = True) -> Iterator[SentencePart]:
@@ -200,7 +211,8 @@ class SentenceSplitter:
             return
         if not unit.isspace():
             yield from self._end_line()
-        self._pending += unit
+        self._pending += str(unit)
+        self._written.append(unit)
         self._chars += chars
         last = unit[-1]
         letter = last.isalpha() or last == BLOCK_PLACEHOLDER
@@ -248,11 +260,12 @@ class SentenceSplitter:
     def _cut_and_reset(self, end: int, *, ends_sentence: bool) -> Iterator[SentencePart]:
         """Cut where the detector sees no boundary, and start it again after the cut."""
         yield self._cut(end, ends_sentence=ends_sentence)
-        rest, blocks = self._pending, self._blocks
+        rest, written, blocks = self._pending, self._written, self._blocks
         self._reset()
         for part in _BLOCK_RE.split(rest):
+            text = written.take(len(part))
             yield from self.add(
-                TextPiece(blocks.popleft(), raw=True) if part == BLOCK_PLACEHOLDER else TextPiece(part)
+                TextPiece(blocks.popleft(), raw=True) if part == BLOCK_PLACEHOLDER else TextPiece(text)
             )
 
     def _forced_end(self) -> int:
@@ -278,18 +291,20 @@ class SentenceSplitter:
                 return max(1, index)
         return len(self._pending)
 
-    def _cut_before(self, end: int, *, ends_sentence: bool) -> SentencePart:
-        masked = self._pending[:end].strip()
+    def _part(self, text: str, *, ends_sentence: bool) -> SentencePart:
+        masked = text.strip()
         return SentencePart(
             masked, tuple(islice(self._blocks, masked.count(BLOCK_PLACEHOLDER))), ends_sentence
         )
 
     def _cut(self, end: int, *, ends_sentence: bool) -> SentencePart:
-        cut = self._cut_before(end, ends_sentence=ends_sentence)
+        cut = self._part(self._written.take(end), ends_sentence=ends_sentence)
         self._line_ends = self._gap_at(end).count("\n")
         if self._line_ends:
             cut = replace(cut, ends_line=True, ends_paragraph=self._line_ends >= len(_BLANK_LINE))
-        self._pending = self._pending[end:].lstrip()
+        rest = self._pending[end:]
+        self._pending = rest.lstrip()
+        self._written.take(len(rest) - len(self._pending))
         for _ in cut.blocks:
             self._blocks.popleft()
         self._chars = len(self._pending) + sum(len(block) - 1 for block in self._blocks)
