@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.http.conftest import Served
+from tests.http.conftest import Served, serving
+from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.interfaces import ServiceHealth
 
 
@@ -139,3 +140,15 @@ async def test_the_openapi_description_names_every_status_and_omits_fastapis_422
     assert set(speech["200"]["content"]) >= {"audio/mpeg", "audio/wav", "audio/pcm", "text/event-stream"}
     assert "422" not in str(description)
     assert "HTTPValidationError" not in str(description)
+
+
+async def test_models_are_unloaded_on_request_where_the_settings_allow_it() -> None:
+    async with serving(HttpOptions(allow_unload=True)) as served:
+        answer = await served.client.post("/dev/unload")
+    assert answer.json() == {"status": "unloaded", "models": ["af_heart.onnx"], "in_use": ["lessac.onnx"]}
+
+
+async def test_models_are_not_unloaded_on_request_by_default(served: Served) -> None:
+    answer = await served.client.post("/dev/unload")
+    assert answer.status_code == 403
+    assert "allow_unload" in answer.json()["error"]["message"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
+from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
 
 HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
 LESSAC = AvailableVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
@@ -35,6 +35,9 @@ class FakeSpeechService(FakeSynthesizer):
             raise BadRequest(f"{recipe!r} is not a recipe.", hint="Write af_bella+af_sky.")
         self.blends.append((recipe, name))
         return AvailableVoice(name or recipe, "en_US", "kokoro", f"Blend {recipe}", sample_rate=24_000)
+
+    async def unload_models(self) -> UnloadedModels:
+        return UnloadedModels(["af_heart.onnx"], ["lessac.onnx"])
 
     def health(self) -> ServiceHealth:
         return self.service_health

@@ -16,6 +16,7 @@ def http_options(settings: Settings) -> HttpOptions:
         max_text_chars=settings.max_text_chars,
         send_timeout=settings.send_timeout,
         stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
+        allow_unload=settings.allow_unload,
         encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
     )
 

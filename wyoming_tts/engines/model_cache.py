@@ -1,7 +1,8 @@
 """Model cache, LRU: models in memory are loaded once, leased to streams, the least recently used freed first.
 
 A stream holds a lease while it speaks, so a model in use is never freed. A model that several streams request
-at once is loaded once; a load whose stream was cancelled meanwhile is kept for the next.
+at once is loaded once; a load whose stream was cancelled meanwhile is kept for the next. Models that nobody
+speaks with can be unloaded after a while; they are loaded again when they are needed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +39,25 @@ class _Entry:
     file_bytes: int = 0
     fingerprints: dict[str, str] = field(default_factory=dict)
     """Of the voices it was leased for, by name, as of their first lease."""
+    used_at: float = 0.0
+    """When its last lease ended, other than by `lease_loaded`."""
+    is_unwanted: bool = False
+    """Whether it is freed at the end of its last lease."""
 
     @property
     def is_in_memory(self) -> bool:
         """Whether it occupies memory: a remote voice does not, and takes no place in the cache."""
         return self.loaded is not None and not isinstance(self.loaded, RemoteVoice)
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """What `ModelCache.unload` did."""
+
+    models: tuple[str, ...]
+    """The models that were freed."""
+    in_use: tuple[str, ...]
+    """The models that will be freed at the end of their last lease."""
 
 
 @dataclass(slots=True)
@@ -119,6 +134,7 @@ class ModelCache:
             yield await self._ensure_loaded(voice, entry)
         finally:
             entry.leases -= 1
+            entry.used_at = self._clock()
             self._free_beyond_capacity()
 
     @contextmanager
@@ -184,6 +200,43 @@ class ModelCache:
                 _LOGGER.info("Evicted %s: its files have changed or are gone.", model)
         self._free_beyond_capacity()
 
+    async def unload(self) -> Unloaded:
+        """Free every model, those in use at the end of their last lease; they are loaded again on demand."""
+        in_memory = {model: entry for model, entry in self._entries.items() if entry.is_in_memory}
+        in_use = {model: entry for model, entry in in_memory.items() if entry.leases}
+        for entry in in_use.values():
+            entry.is_unwanted = True
+        unused = [model for model in in_memory if model not in in_use]
+        _LOGGER.info("Unloading %d models, and %d once their streams have ended.", len(unused), len(in_use))
+        await self._unload(unused)
+        return Unloaded(tuple(unused), tuple(in_use))
+
+    async def unload_idle(
+        self, after: float, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        """Free each model once nobody has spoken with it for `after` seconds; runs until cancelled."""
+        while True:
+            now = self._clock()
+            idle = {
+                model: now - entry.used_at
+                for model, entry in self._entries.items()
+                if entry.is_in_memory and not entry.leases
+            }
+            overdue = [model for model, seconds in idle.items() if seconds >= after]
+            for model in overdue:
+                _LOGGER.info("Unloading %s: nobody has spoken with it for %.0f s.", model, idle.pop(model))
+            await self._unload(overdue)
+            await sleep(after - max(idle.values(), default=0.0))
+
+    async def _unload(self, models: Iterable[str]) -> None:
+        """Free unused models off the event loop; what a cancellation leaves is freed with the next."""
+        entries = [self._entries.pop(model) for model in models]
+        self._outdated += entries
+        for entry in entries:
+            if entry in self._outdated and entry.loaded is not None:
+                self._outdated.remove(entry)
+                await self._run_blocking(entry.loaded.close)
+
     def close(self) -> None:
         """Free every model; no lease may be held any more."""
         self._capacity = 0
@@ -229,7 +282,7 @@ class ModelCache:
         for model in unused:
             if self._entries[model].loaded is None:
                 del self._entries[model]  # its load failed
-            elif self._is_over() or model in self._quarantined:
+            elif self._is_over() or self._entries[model].is_unwanted or model in self._quarantined:
                 self._outdated.append(self._entries.pop(model))
         for entry in [entry for entry in self._outdated if not entry.leases]:
             self._outdated.remove(entry)

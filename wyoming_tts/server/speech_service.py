@@ -6,7 +6,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
@@ -19,7 +19,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
-from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth
+from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
@@ -88,6 +88,11 @@ class ServerSpeechService:
         await parts.refresh_voices()
         return _offered(parts.library.installed(name))
 
+    async def unload_models(self) -> UnloadedModels:
+        """As for `SpeechService.unload_models`."""
+        unloaded = await self._parts.loaded.unload()
+        return UnloadedModels(_file_names(unloaded.models), _file_names(unloaded.in_use))
+
     def _blendable(self) -> list[str]:
         return [voice.name for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE]
 
@@ -135,7 +140,7 @@ class ServerSpeechService:
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},
-            "models": [Path(model).name for model in parts.loaded.models],
+            "models": _file_names(parts.loaded.models),
             "load": {
                 "streams": parts.admission.count_active(time.monotonic()),
                 "queue": parts.admission.queued,
@@ -179,6 +184,10 @@ def _cache(parts: Parts) -> dict[str, int]:
         "memory_bytes": counted.memory_bytes,
         "disk_bytes": counted.disk_bytes,
     }
+
+
+def _file_names(models: Iterable[str]) -> list[str]:
+    return [Path(model).name for model in models]
 
 
 def _offered(voice: Voice) -> AvailableVoice:

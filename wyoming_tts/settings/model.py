@@ -298,6 +298,11 @@ class Settings(BaseModel):
     max_body_kb: Whole = _setting(
         Group.ACCESS, 1024, "Largest body of an HTTP request.", unit="kB", ge=16, le=1_048_576
     )
+    allow_unload: bool = _setting(
+        Group.ACCESS,
+        False,
+        "Let clients unload all models with `POST /dev/unload`, to free memory for other programs.",
+    )
 
     voice: Name = _setting(
         Group.VOICES,
@@ -663,6 +668,15 @@ class Settings(BaseModel):
         unit="MB",
         ge=0,
         le=1_048_576,
+    )
+    unload_after: Number = _setting(
+        Group.COMPUTING,
+        0.0,
+        "Unload a model that nobody has spoken with for this long; it is loaded again when it is needed; "
+        "0 is never.",
+        unit="seconds",
+        ge=0.0,
+        le=604_800.0,
     )
     compute_threads: Whole = _setting(
         Group.COMPUTING,

@@ -56,6 +56,15 @@ class AvailableVoice:
 
 
 @dataclass(frozen=True, slots=True)
+class UnloadedModels:
+    """The models that were unloaded, by name."""
+
+    freed: Sequence[str]
+    in_use: Sequence[str]
+    """Those that are freed once the streams that speak with them have ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceHealth:
     """Whether the server can speak, without names of voices or files: anyone may ask."""
 
@@ -87,6 +96,10 @@ class SpeechService(SpeechSynthesis, Protocol):
         Raises:
             SpeechError: the recipe or the name is invalid, or one of the voices is missing.
         """
+        ...
+
+    async def unload_models(self) -> UnloadedModels:
+        """Free the memory of all models; they are loaded again when they are needed."""
         ...
 
     def health(self) -> ServiceHealth:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.silent_voice import SilentVoice
 from wyoming_tts.engines.base import FirstCut
-from wyoming_tts.engines.model_cache import QUARANTINE_SECONDS, ModelCache
+from wyoming_tts.engines.model_cache import QUARANTINE_SECONDS, ModelCache, Unloaded
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Voice
 
@@ -193,6 +193,81 @@ async def test_closing_frees_every_model(loaded: ModelCache, engine: FakeEngine)
         await lease_once(loaded, name)
     loaded.close()
     assert [voice.closed for voice in engine.made] == [True, True]
+
+
+async def test_unloading_frees_every_model_that_is_not_in_use(loaded: ModelCache, engine: FakeEngine) -> None:
+    await lease_once(loaded, "a")
+    async with loaded.lease(a_voice("b")):
+        assert await loaded.unload() == Unloaded(("a",), ("b",))
+        assert [voice.closed for voice in engine.made] == [True, False]
+        async with loaded.lease(a_voice("b")):  # another stream is no reason to load it twice
+            pass
+        assert len(engine.made) == 2
+    assert [voice.closed for voice in engine.made] == [True, True]
+    assert await loaded.unload() == Unloaded((), ())
+
+
+async def test_an_unloaded_model_is_loaded_again_on_demand(loaded: ModelCache, engine: FakeEngine) -> None:
+    await lease_once(loaded, "a")
+    await loaded.unload()
+    await lease_once(loaded, "a")
+    assert loaded.models == ("a",)
+    assert [voice.closed for voice in engine.made] == [True, False]
+
+
+async def test_a_cancelled_unloading_leaves_no_model_behind(engine: FakeEngine) -> None:
+    loaded = ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=2)
+    for name in ("a", "b"):
+        await lease_once(loaded, name)
+    unloading = asyncio.create_task(loaded.unload())
+    await asyncio.sleep(0)
+    unloading.cancel()
+    await asyncio.wait([unloading])
+    await lease_once(loaded, "c")
+    assert [voice.closed for voice in engine.made] == [True, True, False]
+
+
+class SleepingClock:
+    """A clock that goes on while somebody sleeps by it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.sleeps: asyncio.Queue[float] = asyncio.Queue()
+        self._wake = asyncio.Event()
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.put_nowait(seconds)
+        await self._wake.wait()
+        self._wake.clear()
+
+    async def go_on(self, seconds: float) -> float:
+        """Wake the sleeper after a time; return for how long it sleeps then."""
+        self.now += seconds
+        self._wake.set()
+        return await self.sleeps.get()
+
+
+async def test_a_model_is_unloaded_once_it_was_idle_for_long_enough(engine: FakeEngine) -> None:
+    clock = SleepingClock()
+    loaded = ModelCache({"fake": engine}, run_blocking=on_a_thread, capacity=3, clock=clock)
+    unloading = asyncio.create_task(loaded.unload_idle(60.0, clock.sleep))
+    assert await clock.sleeps.get() == 60
+    await lease_once(loaded, "a")
+    assert await clock.go_on(50) == 10
+    async with loaded.lease(a_voice("b")):
+        assert await clock.go_on(10) == 60
+        assert [*loaded.models] == ["b"]
+        assert await clock.go_on(100) == 60
+        assert [*loaded.models] == ["b"]
+    with loaded.lease_loaded(a_voice("b")):
+        assert await clock.go_on(60) == 60
+        assert [*loaded.models] == ["b"]
+    await clock.go_on(1)
+    assert [*loaded.models] == []
+    unloading.cancel()
 
 
 async def test_a_model_whose_file_changed_is_reloaded(loaded: ModelCache, engine: FakeEngine) -> None:

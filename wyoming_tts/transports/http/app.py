@@ -96,7 +96,7 @@ def create_app(
     app.include_router(speech_routes(context))
     app.include_router(dialogue_routes(service, context))
     app.include_router(phoneme_routes(service, context))
-    app.include_router(voice_routes(service))
+    app.include_router(voice_routes(service, allow_unload=options.allow_unload))
     app.include_router(_state_routes(service))
     for router in routers:
         app.include_router(router)

@@ -82,6 +82,8 @@ class HttpOptions:
     """Bytes of PCM silence before the speech, for proxies that buffer small bodies."""
     max_buffered_bytes: int = 128 * 1024 * 1024
     """Bytes of a response that is sent as a whole."""
+    allow_unload: bool = False
+    """Whether clients may unload the models."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
 
 

@@ -1,4 +1,4 @@
-"""Endpoints that list voices and models, and the one that blends voices."""
+"""Endpoints that list voices and models, blend voices and unload models."""
 
 from __future__ import annotations
 
@@ -96,12 +96,21 @@ Combined: TypeAlias = Annotated[
 ]
 
 
-def voice_routes(service: SpeechService) -> APIRouter:
-    """Return the routes that list models and voices, and the one that blends voices."""
+class Unloaded(BaseModel):
+    """Models that were unloaded."""
+
+    status: Literal["unloaded"]
+    models: list[str] = Field(description="Those whose memory is free.")
+    in_use: list[str] = Field(description="Those that are unloaded once their streams have ended.")
+
+
+def voice_routes(service: SpeechService, *, allow_unload: bool = False) -> APIRouter:
+    """Return the routes that list models and voices, and those that blend voices and unload models."""
     router = APIRouter()
     _add_models(router, service)
     _add_voices(router, service)
     _add_blending(router, service)
+    _add_unloading(router, service, is_allowed=allow_unload)
     return router
 
 
@@ -163,6 +172,17 @@ def _add_blending(router: APIRouter, service: SpeechService) -> None:
             return json_response(_detailed_fields(await service.blend(recipe, saved_as)))
         except BadRequest as error:
             raise InvalidField(error.message, param="voices", hint=error.hint) from error
+
+
+def _add_unloading(router: APIRouter, service: SpeechService, *, is_allowed: bool) -> None:
+    @router.post("/dev/unload", response_model=Unloaded, responses=error_responses())
+    async def unload_models() -> Response:
+        """Free the memory of all models, which are loaded again when they are needed."""
+        if not is_allowed:
+            message = "Models are not unloaded on request here. Turn on the setting allow_unload."
+            raise ApiError(403, message, code="forbidden", kind="permission_error")
+        unloaded = await service.unload_models()
+        return json_response({"status": "unloaded", "models": unloaded.freed, "in_use": unloaded.in_use})
 
 
 def _model_names(service: SpeechService) -> tuple[str, ...]:
