@@ -25,6 +25,7 @@ from typing import Any, Final
 import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
 
 from wyoming_tts.languages import fallbacks, language_code
+from wyoming_tts.offset_text import join_texts, replace_words
 from wyoming_tts.text.pronunciation import DefaultPronunciations
 
 _log = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ class LexiconHit:
 
 @dataclass(frozen=True, slots=True)
 class LexiconResult:
-    """The text after replacement, and the rules that were applied, in the order of the text."""
+    """The text after replacement, with its offsets, and the rules that were applied, in order."""
 
     text: str
     hits: tuple[LexiconHit, ...] = ()
@@ -283,6 +284,7 @@ class Lexicon:
         scopes = self._scopes(language, voice)
         if not text or not (scopes or defaults):
             return LexiconResult(text)
+        written, text = text, str(text)
         plain = list(_plain_parts(text))
         tables = self._tables(scopes)
         find = partial(_word_hits, text, tables=tables, in_english=language_code(language) == "en")
@@ -292,7 +294,7 @@ class Lexicon:
             hits = _add_free(text, hits, _hits_within_time(text, patterns, self._clock), plain)
         if defaults is not None:
             hits = _add_free(text, hits, [_default_hits(text, defaults)], plain)
-        return _replace(text, hits) if hits else LexiconResult(text)
+        return _replace(written, hits) if hits else LexiconResult(written)
 
     def contains(self, token: str, language: str, voice: str) -> bool:
         """Whether a word or phrase matches exactly this text; regular expressions do not count."""
@@ -447,11 +449,11 @@ def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
     parts, applied = [], []
     at = 0
     for hit in hits:
-        parts += [text[at : hit.start], hit.replacement]
-        position = hit.position
-        applied.append(LexiconHit(text[hit.start : hit.end], hit.replacement, position.file, position.line))
+        written, position = text[hit.start : hit.end], hit.position
+        parts += [text[at : hit.start], replace_words(hit.replacement, written)]
+        applied.append(LexiconHit(str(written), hit.replacement, position.file, position.line))
         at = hit.end
-    return LexiconResult("".join([*parts, text[at:]]), tuple(applied))
+    return LexiconResult(join_texts([*parts, text[at:]]), tuple(applied))
 
 
 def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
