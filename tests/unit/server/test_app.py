@@ -95,6 +95,26 @@ async def test_a_request_waits_until_the_default_voice_is_downloaded(hub: FakeHu
 
 
 @pytest.mark.slow
+async def test_a_voice_whose_model_was_unloaded_speaks_again(tmp_path: Path) -> None:
+    voice = ("--voice", LETTERS.name, "--data-dir", str(VOICES), "--auto-punctuation", "none")
+    flags = (
+        *voice,
+        "--offline",
+        "--state-dir",
+        str(tmp_path),
+        "--cache-memory",
+        "0",
+        "--unload-after",
+        "0.1",
+    )
+    async with server_process(*flags, "--noise-scale", "0", "--noise-w-scale", "0") as server:
+        for _ in range(2):
+            await server.read_until(f"Unloading .*{LETTERS.name}")
+            events = await exchange(server.port, Synthesize("The door is open.").event(), "audio-stop")
+            assert LETTERS.said(np.frombuffer(audio_of(events), dtype="<i2")) == ["The door is open."]
+
+
+@pytest.mark.slow
 async def test_the_embedded_voice_speaks_at_once_when_the_hub_is_unreachable(tmp_path: Path) -> None:
     async with FakeHub() as gone:
         url = gone.url
