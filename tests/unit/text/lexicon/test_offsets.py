@@ -48,7 +48,7 @@ def written_for(text: str, lexicon: Lexicon = LEXICON, *, language: str = "en") 
         ("Install v1.23, now", [(said, "v1.23") for said in ("version", "1", "point", "23")]),
         ("In Main St now", [("Street", "St")]),
         ("去東京吧", [(kana, "東京") for kana in ("と", "う", "きょ", "う")]),
-        ("I read option A, hmm.", [("reed", "read"), ("ay", "A"), ("[[hmː]]", "hmm")]),
+        ("I read option A, hmm.", [("reed", "read"), ("eigh", "A"), ("[[hmː]]", "hmm")]),
     ],
 )
 def test_a_replacement_stands_for_the_words_that_were_matched(
