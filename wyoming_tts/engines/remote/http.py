@@ -56,6 +56,8 @@ _RATE_PARAMETER = re.compile(r";\s*rate=\"?(\d{4,6})")
 class HttpUpstream:
     """One server; connections are kept alive between requests, until it is closed."""
 
+    may_tell_words = False
+
     def __init__(self, address: str, options: RemoteOptions) -> None:
         """Take the address; nothing is connected.
 

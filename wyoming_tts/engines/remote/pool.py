@@ -87,6 +87,11 @@ class Upstream(Protocol):
         """As in the settings, without user and password."""
         ...
 
+    @property
+    def may_tell_words(self) -> bool | None:
+        """False if it never tells when words sound; else None, as only its audio shows that."""
+        ...
+
     async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
         """Return its voices; None if it answers but has no list.
 
@@ -115,6 +120,8 @@ class UpstreamHealth:
     upstream: Upstream
     voices: dict[str, ListedVoice] = field(default_factory=dict)
     """What it lists or, where it has no list, what the settings say."""
+    tells_words: dict[str, bool] = field(default_factory=dict)
+    """Of which voices it told words when they spoke last, and of which not."""
     in_flight: int = 0
     served: int = 0
     failures_in_a_row: int = 0
@@ -216,6 +223,7 @@ class UpstreamPool:
                     f"{fault}.",
                     hint="See its log.",
                 ) from None
+            health.tells_words[request.voice] = words.is_told_by_server
             last = words.finish()
             if samples_of(last).size:
                 yield last
@@ -228,6 +236,7 @@ class UpstreamPool:
             paces=self._paces,
             manner=VoiceManner(request.voice, request.speaker, request.speed),
             reads_phonemes=listed is None or listed.reads_phonemes,
+            tells_words=health.tells_words.get(request.voice, health.upstream.may_tell_words),
         )
 
     async def _open_first(

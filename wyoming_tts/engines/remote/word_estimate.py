@@ -11,6 +11,7 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ _NEWEST: Final = 0.5
 _LEAST_LETTERS: Final = 10
 """Segments with fewer say little of a pace."""
 _MOST_PACES: Final = 500
+_PATIENCE: Final = 0.5
+"""Seconds of sound after which a server that may tell words has told the first."""
 
 _DIGIT_LETTERS, _IDEOGRAPH_LETTERS, _SYMBOL_LETTERS = 4, 3, 5
 _IDEOGRAPHS: Final = range(0x3040, 0xA000)
@@ -75,7 +78,14 @@ class WordEstimate:
     """The words of a segment, told with its audio unless the server tells them itself."""
 
     def __init__(
-        self, text: str, rate: int, *, paces: VoicePaces, manner: VoiceManner, reads_phonemes: bool
+        self,
+        text: str,
+        rate: int,
+        *,
+        paces: VoicePaces,
+        manner: VoiceManner,
+        reads_phonemes: bool = True,
+        tells_words: bool | None = False,
     ) -> None:
         """Take what is spoken.
 
@@ -85,6 +95,7 @@ class WordEstimate:
             paces: Which paces are known; this one is learned.
             manner: Who speaks, and how.
             reads_phonemes: Whether `[[…]]` in the text is spoken.
+            tells_words: Whether the server told words of this voice before; None if that is not known.
         """
         self._words = _spoken_words(text, reads_phonemes=reads_phonemes)
         self._letters = [_letters(text[word.begin : word.end]) for word in self._words]
@@ -97,7 +108,12 @@ class WordEstimate:
         ]
         self._letter = paces.pace(manner) * rate
         """Samples that sound a letter."""
-        self._is_told_by_server = False
+        self.is_told_by_server = False
+        """Whether the server told any of these words."""
+        self._patience = _PATIENCE * rate if tells_words is None else inf if tells_words else 0.0
+        self._waiting: list[WordTiming] = []
+        self._told_until = 0
+        """End of the words in the text that were told."""
         self._held = np.zeros(0, np.float32)
         self._told: WordTiming | None = None
         self._next = 0
@@ -118,24 +134,47 @@ class WordEstimate:
         The last of it is held, so that there is audio left for the words that turn out to be left at its end.
         """
         samples = np.concatenate((self._held, samples_of(rendered)))
-        if isinstance(rendered, TimedSamples) or self._is_told_by_server:
-            self._is_told_by_server = True
+        if isinstance(rendered, TimedSamples) or self.is_told_by_server:
+            self.is_told_by_server = True
             self._held = samples[:0]
-            return replace(rendered, samples=samples) if isinstance(rendered, TimedSamples) else samples
+            return self._with_told_words(rendered, samples)
         at = len(samples) - min(self._rate // _FRAMES_A_SECOND, len(samples) // 2)
         samples, self._held = samples[:at], samples[at:]
-        return _timed(samples, self._begun(samples))
+        self._waiting += self._begun(samples)
+        return _timed(samples, self._ripe())
 
     def finish(self) -> Rendered:
         """Return the last audio, with the words that are left: the last one ends with the last sound."""
-        words = list(self._begun(self._held)) if len(self._held) else []
+        if self.is_told_by_server:
+            return self._held
+        self._patience = 0.0
+        self._waiting += self._begun(self._held)
         letters = sum(self._letters)
-        if letters >= _LEAST_LETTERS and self._sounding and not self._is_told_by_server:
+        if letters >= _LEAST_LETTERS and self._sounding:
             self._paces.learn(self._manner, self._sounding / self._rate / letters)
-        return _timed(self._held, [*words, *self._left()])
+        self._waiting += self._left()
+        return _timed(self._held, self._ripe())
+
+    def _with_told_words(self, rendered: Rendered, samples: Samples) -> Rendered:
+        """Return samples with the words of what the server rendered, but for those that were estimated."""
+        if not isinstance(rendered, TimedSamples):
+            return samples
+        words = tuple(word for word in rendered.timings.words if word.begin >= self._told_until)
+        timings = replace(rendered.timings, words=words)
+        return TimedSamples(samples, timings) if words else samples
+
+    def _ripe(self) -> list[WordTiming]:
+        """Take the words that the server would have told by now."""
+        if self._sounding < self._patience:
+            return []
+        ripe, self._waiting = self._waiting, []
+        self._told_until = ripe[-1].end if ripe else self._told_until
+        return ripe
 
     def _begun(self, samples: Samples) -> Iterator[WordTiming]:
         """Yield the words that begin in the next samples."""
+        if not len(samples):
+            return
         frame = max(1, self._rate // _FRAMES_A_SECOND)
         begins = np.arange(0, len(samples), frame)
         peaks = np.maximum.reduceat(np.abs(samples), begins)
@@ -180,7 +219,7 @@ class WordEstimate:
         """Yield the words that were not told, else the last one again if it lasts longer than was told."""
         told, end = self._told, self._sound_end
         left = range(self._next, len(self._words))
-        if told is None or self._is_told_by_server:
+        if told is None:
             return
         if not left:
             if told.end_sample < end:

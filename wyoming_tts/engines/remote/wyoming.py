@@ -53,6 +53,8 @@ class WyomingUpstream:
     The protocol has no speed, so the voice speaks at its own.
     """
 
+    may_tell_words = None
+
     def __init__(self, address: str, options: RemoteOptions) -> None:
         parts = urlsplit(address)
         self._host = parts.hostname or ""

@@ -35,6 +35,8 @@ def busy(retry_after: float = 60.0) -> UpstreamFault:
 class ScriptedUpstream:
     """Yields 100 samples of its number per `True`, hangs at `False`, raises faults; anew for each request."""
 
+    may_tell_words = False
+
     def __init__(self, number: int, *acts: UpstreamFault | bool) -> None:
         self.address = f"http://{number}"
         self.number = number

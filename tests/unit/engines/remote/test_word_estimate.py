@@ -31,8 +31,21 @@ def known_pace(letter: float = LETTER) -> VoicePaces:
     return paces
 
 
-def estimate(text: str, paces: VoicePaces | None = None, *, reads_phonemes: bool = True) -> WordEstimate:
-    return WordEstimate(text, RATE, paces=paces or known_pace(), manner=MANNER, reads_phonemes=reads_phonemes)
+def estimate(
+    text: str,
+    paces: VoicePaces | None = None,
+    *,
+    reads_phonemes: bool = True,
+    tells_words: bool | None = False,
+) -> WordEstimate:
+    return WordEstimate(
+        text,
+        RATE,
+        paces=paces or known_pace(),
+        manner=MANNER,
+        reads_phonemes=reads_phonemes,
+        tells_words=tells_words,
+    )
 
 
 def timings_of(rendered: Rendered) -> tuple[WordTiming, ...]:
@@ -151,6 +164,32 @@ def test_a_server_that_tells_its_words_is_believed() -> None:
     heard = [words.add(TOLD), words.add(sound), words.finish()]
     assert [timings_of(rendered) for rendered in heard] == [TOLD.timings.words, (), ()]
     np.testing.assert_array_equal(np.concatenate(list(map(samples_of, heard))), [*TOLD.samples, *sound])
+
+
+def test_a_server_that_may_tell_its_words_has_time_to_do_so() -> None:
+    words = estimate("one three", tells_words=None)
+    heard = [timings_of(words.add(piece)) for piece in np.split(speech(-9, 10), 19)]
+    told_at = [number for number, timings in enumerate(heard) if timings]
+    assert told_at == [9 + RATE // 2 // LETTER]
+    assert [word.begin for word in heard[told_at[0]]] == [0, 4]
+    assert not timings_of(estimate("one three", tells_words=True).add(speech(10)))
+
+
+def test_words_of_a_server_that_no_longer_tells_them_are_estimated_at_the_end() -> None:
+    assert [word.begin for word in flat(told(estimate("one three", tells_words=True), speech(8)))] == [0, 4]
+
+
+def test_words_that_waited_are_dropped_when_the_server_tells_its_own() -> None:
+    words = estimate("one three", tells_words=None)
+    heard = [words.add(speech(4)), words.add(TOLD), words.finish()]
+    assert [timings_of(rendered) for rendered in heard] == [(), TOLD.timings.words, ()]
+
+
+def test_words_that_were_estimated_before_the_server_told_them_are_not_told_again() -> None:
+    words = estimate("one three")
+    late = TimedSamples(speech(9), WordTimings((WordTiming(0, 3, 0, 5), WordTiming(4, 9, 9000, 9500))))
+    heard = [words.add(speech(2)), words.add(late)]
+    assert [[word.begin for word in timings_of(rendered)] for rendered in heard] == [[0], [4]]
 
 
 @pytest.mark.parametrize("size", [1, 2, 300, 5_000])
