@@ -472,6 +472,52 @@ class TestWords:
 
 
 class TestRealVoice:
+    @pytest.mark.parametrize("voice", ["espeak-en-us"])
+    async def test_what_was_heard_is_the_words_that_ended_before_the_position(self, voice: str) -> None:
+        async with (
+            running_parts(voice=voice) as parts,
+            realtime_server(parts.synthesizer) as server,
+            realtime_client(server.url) as client,
+        ):
+            for piece in ("It is **25", " °C**. 😀 Good", " morning", " to you."):
+                await client.send("input.append", text=piece, response_id="r")
+            await client.send("input.commit")
+            await client.until("response.completed", response="r")
+            words = [word for event in client.events for word in event.get("words", [])]
+            text = "It is **25 °C**. 😀 Good morning to you."
+            assert [word["word"] for word in words] == ["It", "is", "25 °C", "Good", "morning", "to", "you"]
+            assert [text[word["begin"] : word["end"]] for word in words] == [word["word"] for word in words]
+            for number, word in enumerate(words, 1):
+                await client.send("response.truncate", played_ms=word["end_ms"])
+                heard = (await client.until("response.truncated"))["heard"]
+                assert (heard["text"], heard["words"]) == (text[: word["end"]], words[:number])
+                await client.send("response.truncate", played_ms=word["end_ms"] - 1)
+                assert (await client.until("response.truncated"))["heard"]["words"] == words[: number - 1]
+
+    async def test_a_barge_in_tells_what_was_heard_of_what_was_sent(self) -> None:
+        text = "Good morning to you. " * 500
+        async with (
+            running_parts(voice="espeak-en-us") as parts,
+            realtime_server(parts.synthesizer) as server,
+            realtime_client(server.url) as client,
+        ):
+            await client.send("response.create", response_id="long", input=text)
+            good, morning = (await client.until("response.output_audio.words"))["words"][:2]
+            await client.until("response.output_audio.delta")
+            await client.send("barge", played_ms=good["end_ms"])
+            heard = (await client.until("response.canceled", response="long"))["heard"]
+            assert (heard["text"], heard["words"]) == ("Good", [good])
+            assert morning["start_ms"] >= good["end_ms"]
+
+            await client.send("input.append", text="Good ", response_id="next")
+            await client.send("input.append", text="night.")
+            await client.send("input.commit")
+            await client.until("response.completed", response="next")
+            await client.send("barge", response="next")
+            assert (await client.until("response.truncated"))["heard"]["text"] == "Good night."
+            await client.send("response.truncate", response="long", played_ms=morning["end_ms"])
+            assert (await client.until("response.truncated"))["heard"]["text"] == "Good morning"
+
     async def test_an_incomplete_sentence_is_spoken_after_flush_idle(self) -> None:
         async with (
             running_parts() as parts,
