@@ -36,6 +36,8 @@ class WordStart:
     text: str
     told: float
     heard: float
+    heard_after_silence: float
+    """Without the silence that the recognizer counts to the word."""
     onset: float | None
     """None within speech, where the sound does not tell."""
 
@@ -60,7 +62,7 @@ def match_words(
     blocks = SequenceMatcher(None, [said for said, _ in ours], [said for said, _ in theirs], autojunk=False)
     onsets = SoundOnsets(samples, rate)
     return [
-        WordStart(one.text, one.start, other.start, onsets.near(one.start))
+        WordStart(one.text, one.start, other.start, onsets.after_silence(other), onsets.near(one.start))
         for block in blocks.get_matching_blocks()
         for (_, one), (_, other) in zip(
             ours[block.a : block.a + block.size], theirs[block.b : block.b + block.size], strict=True
@@ -97,6 +99,11 @@ class SoundOnsets:
         ]
         self.last_end = sounding[-1][1] * _FRAME_SECONDS if sounding else 0.0
         """Where the last sound ends."""
+
+    def after_silence(self, word: TimedWord) -> float:
+        """Return where a word begins without a silence within it and the end of the word before that."""
+        within = (onset for onset in self._onsets if word.start < onset < word.end)
+        return next(within, word.start)
 
     def near(self, start: float) -> float | None:
         """Return the onset nearest to the start of a word; None if there is none nearby."""

@@ -47,6 +47,12 @@ def test_onsets_are_where_sound_begins_after_a_pause() -> None:
     assert onsets.last_end == pytest.approx(1.0)
 
 
+def test_silence_that_a_recognizer_counts_to_a_word_is_left_out() -> None:
+    onsets = SoundOnsets(sound(0, 400, 200, 400), RATE)
+    assert onsets.after_silence(TimedWord("late", 0.35, 0.9)) == pytest.approx(0.6)
+    assert onsets.after_silence(TimedWord("right", 0.65, 0.9)) == pytest.approx(0.65)
+
+
 def test_words_that_overlap_or_end_after_the_audio_do_not_add_up() -> None:
     told = [TimedWord("a", 0.1, 0.3), TimedWord("b", 0.3, 0.6)]
     assert missing_seconds(told, 0.7) == 0.0
