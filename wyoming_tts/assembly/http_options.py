@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wyoming_tts.assembly.options import connection_limits, http_host
+from wyoming_tts.assembly.options import MEGABYTE, connection_limits, http_host
 from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http.app import HttpOptions, HttpServerOptions
@@ -16,6 +16,7 @@ def http_options(settings: Settings) -> HttpOptions:
         max_text_chars=settings.max_text_chars,
         send_timeout=settings.send_timeout,
         stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
+        kept_audio_bytes=settings.kept_audio * MEGABYTE,
         allow_unload=settings.allow_unload,
         encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
     )

@@ -645,6 +645,15 @@ class Settings(BaseModel):
     cache_disk: Whole = _setting(
         Group.COMPUTING, 512, "Largest size of `cache_dir`.", unit="MB", ge=1, le=1_048_576
     )
+    kept_audio: Whole = _setting(
+        Group.COMPUTING,
+        100,
+        "Space for finished audio that HTTP clients ask to keep for a download (`return_download_link`), for "
+        "an hour, in the system's directory for temporary files; 0 keeps none.",
+        unit="MB",
+        ge=0,
+        le=1_048_576,
+    )
     prepare: Phrases = _setting(
         Group.COMPUTING,
         (),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any
@@ -17,6 +16,7 @@ from wyoming_tts.errors import Busy
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
 from wyoming_tts.page.stream_test.targets import StreamTestTargets
+from wyoming_tts.transports.http.byte_ranges import requested_range
 
 _SEARCH_SECONDS = 2.0
 _MAX_SEARCH_SECONDS = 5.0
@@ -25,7 +25,6 @@ _FRAME_SECONDS_PER_CLIENT = 0.01
 """More clients take longer to draw."""
 _MAX_SESSIONS = 64
 """Whose previous summary is remembered."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -158,19 +157,8 @@ def _gone() -> HTTPException:
 
 def _range_response(wav: bytes, requested: str) -> Response:
     """Answer with the file or the requested byte range of it; Safari plays audio only with ranges."""
-    headers = _HEADERS | {"Accept-Ranges": "bytes"}
-    match = _RANGE.fullmatch(requested)
-    if match is None or not any(match.groups()):
-        return Response(wav, media_type="audio/wav", headers=headers)
-    first, last = _bounds(match[1], match[2], len(wav))
-    if first > last:
-        return Response(status_code=416, headers=headers | {"Content-Range": f"bytes */{len(wav)}"})
-    headers["Content-Range"] = f"bytes {first}-{last}/{len(wav)}"
-    return Response(wav[first : last + 1], status_code=206, media_type="audio/wav", headers=headers)
-
-
-def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
-    """Return the first and last byte of a range (RFC 9110, section 14.1.2); `-N` means the last N bytes."""
-    if not first:
-        return max(0, size - int(last)), size - 1
-    return int(first), min(int(last), size - 1) if last else size - 1
+    part = requested_range(requested, len(wav))
+    headers = _HEADERS | part.headers
+    if part.is_empty:
+        return Response(status_code=part.status, headers=headers)
+    return Response(wav[part.first : part.last + 1], part.status, headers, media_type="audio/wav")

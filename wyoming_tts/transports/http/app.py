@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.dialogue_routes import dialogue_routes
+from wyoming_tts.transports.http.download_routes import download_routes
 from wyoming_tts.transports.http.errors import (
     NOT_READY,
     ApiError,
@@ -25,6 +26,7 @@ from wyoming_tts.transports.http.errors import (
     install_error_handlers,
     json_response,
 )
+from wyoming_tts.transports.http.kept_audio import KeptAudio
 from wyoming_tts.transports.http.phoneme_routes import phoneme_routes
 from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 from wyoming_tts.transports.http.request_lifecycle import OpenRequests, RequestLifecycleMiddleware
@@ -92,10 +94,12 @@ def create_app(
     )
     app.state.requests = requests
     install_error_handlers(app)
-    context = SpeechContext(service, options, run_blocking)
+    kept = KeptAudio(max_bytes=options.kept_audio_bytes, run_blocking=run_blocking)
+    context = SpeechContext(service, options, run_blocking, kept)
     app.include_router(speech_routes(context))
     app.include_router(dialogue_routes(service, context))
     app.include_router(phoneme_routes(service, context))
+    app.include_router(download_routes(kept, run_blocking))
     app.include_router(voice_routes(service, allow_unload=options.allow_unload))
     app.include_router(_state_routes(service))
     for router in routers:

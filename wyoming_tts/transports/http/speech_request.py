@@ -82,6 +82,8 @@ class HttpOptions:
     """Bytes of PCM silence before the speech, for proxies that buffer small bodies."""
     max_buffered_bytes: int = 128 * 1024 * 1024
     """Bytes of a response that is sent as a whole."""
+    kept_audio_bytes: int = 0
+    """Bytes of finished audio that is kept for clients that ask for it."""
     allow_unload: bool = False
     """Whether clients may unload the models."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
@@ -137,6 +139,16 @@ class SpeechFields(BaseModel):
     noise_scale: NoiseScale | None = Field(None, description="Piper's noise in place of the server's.")
     noise_w_scale: NoiseScale | None = Field(
         None, description="Piper's noise of phoneme lengths in place of the server's."
+    )
+
+    return_download_link: bool | None = Field(
+        None, description="True: keeps the finished audio for a while, at the path in `X-Download-Path`."
+    )
+    download_format: Encoding | None = Field(
+        None, description="Of the kept audio; that of the response if left out."
+    )
+    return_timing: bool | None = Field(
+        None, description="True: keeps beside it when what is said sounds, at the path in `X-Timing-Path`."
     )
 
     def encoding(self) -> Encoding:
@@ -229,6 +241,10 @@ class SpeechRequest:
     """Sent as server-sent events instead of an audio body."""
     as_a_whole: bool = False
     """Sent only once complete, with a Content-Length."""
+    kept_as: Encoding | None = None
+    """The format in which its audio is kept for a download; None keeps none."""
+    keeps_times: bool = False
+    """Whether the times of its words are kept beside it."""
     ignored: tuple[str, ...] = ()
     """Ignored fields that are reported to the client."""
 
@@ -264,6 +280,7 @@ def make_speech_request(
     encoding = body.encoding()
     text_format = _text_format(body)
     is_tagged = bool(body.allow_voice_tags) and text_format is TextFormat.PLAIN
+    keeps = bool(body.return_download_link) and options.kept_audio_bytes > 0 and body.captions() is None
     default_rate = PCM_RATE if encoding is Encoding.PCM else None
     utterance = Utterance.of(
         body.input,
@@ -291,7 +308,9 @@ def make_speech_request(
         tells_words=body.tells_words(),
         as_events=body.stream_format == "sse",
         as_a_whole=body.stream is False,
-        ignored=("instructions",) if body.instructions else (),
+        kept_as=(body.download_format or encoding) if keeps else None,
+        keeps_times=bool(body.return_timing),
+        ignored=_ignored(body, options),
     )
 
 
@@ -359,6 +378,11 @@ def _text_format(body: BaseSpeechBody) -> TextFormat:
     if body.ssml and _SSML_START.match(body.input):
         return TextFormat.SSML
     return TextFormat(body.input_type or "text")
+
+
+def _ignored(body: BaseSpeechBody, options: HttpOptions) -> tuple[str, ...]:
+    keeps_nothing = body.return_download_link and not options.kept_audio_bytes
+    return ("instructions",) * bool(body.instructions) + ("return_download_link",) * bool(keeps_nothing)
 
 
 def _make_aliases(body: BaseSpeechBody) -> dict[str, VoiceAlias]:

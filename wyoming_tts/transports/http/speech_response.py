@@ -26,12 +26,16 @@ from wyoming_tts.speech import AudioChunk, SpokenWord, Utterance
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
+from wyoming_tts.transports.http.kept_audio import AudioRecorder, KeptAudio, KeptFile, times_name
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 
 EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"
 SAMPLE_RATE = "X-Sample-Rate"
+DOWNLOAD_PATH = "X-Download-Path"
+DOWNLOAD_STATUS = "X-Download-Status"
+TIMES_PATH = "X-Timing-Path"
 
 _UNBUFFERED = {"X-Accel-Buffering": "no", "Cache-Control": "no-store", "Accept-Ranges": "none"}
 _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
@@ -49,6 +53,7 @@ class SpeechContext:
     service: SpeechSynthesis
     options: HttpOptions
     run_blocking: RunBlocking
+    kept: KeptAudio
 
 
 class SpeechResponse(Response):
@@ -58,6 +63,8 @@ class SpeechResponse(Response):
         super().__init__(media_type=EVENTS if request.as_events else media_type(request.encoding))
         self._context = context
         self._request = request
+        self._kept: KeptFile | None = None
+        """Where its audio is kept for a download."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; returns early when the client disconnects.
@@ -94,11 +101,26 @@ class SpeechResponse(Response):
                 closing(await _open_encoder(request.encoding, stream.format.rate, context))
             )
             audio = StreamEncoder(encoder, context.run_blocking)
-            chunks = aiter(stream)
+            chunks = await self._keep_audio(stack, stream)
             first = await anext(chunks, None)
             silence = bytes(self._silence_bytes())
             pieces = audio.encode(silence, first, chunks)
             yield audio, await stack.enter_async_context(aclosing(pieces))
+
+    async def _keep_audio(self, stack: AsyncExitStack, stream: AudioStream) -> AsyncIterator[AudioChunk]:
+        """Have the chunks of the stream kept, if the request asks for it."""
+        context, request = self._context, self._request
+        if request.kept_as is None:
+            return aiter(stream)
+        encoder = stack.enter_context(
+            closing(await _open_encoder(request.kept_as, stream.format.rate, context))
+        )
+        self._kept = await context.kept.begin(request.kept_as)
+        if self._kept is None:
+            return aiter(stream)
+        text = request.text if request.keeps_times else None
+        recorder = AudioRecorder(context.kept, self._kept, encoder, context.run_blocking, text=text)
+        return await stack.enter_async_context(aclosing(recorder.record(aiter(stream))))
 
     async def _send_audio(self, send: Send, pieces: AsyncIterator[EncodedChunk]) -> None:
         async for piece in pieces:
@@ -142,7 +164,14 @@ class SpeechResponse(Response):
         headers = {"Content-Type": str(self.media_type), SAMPLE_RATE: str(rate), **_UNBUFFERED}
         if self._request.ignored:
             headers[IGNORED] = ", ".join(self._request.ignored)
-        return headers
+        return headers | self._kept_headers()
+
+    def _kept_headers(self) -> dict[str, str]:
+        if self._kept is None:
+            return {DOWNLOAD_STATUS: "unavailable"} if self._request.kept_as else {}
+        path = f"/download/{self._kept.name}"
+        times = {TIMES_PATH: times_name(path)} if self._request.keeps_times else {}
+        return {DOWNLOAD_PATH: path, **times}
 
 
 class EncodedChunk(NamedTuple):
