@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ class ToneVoice:
     base: int = 400
     level: float = 0.25
     length_scale: float = 1.0
+    hop: int = 0
+    """Samples of a frame, if the voice has durations: then the end of each slot is rounded to one."""
     silent_pad: bool = False
     """Whether the padding at both ends is silence (Kokoro) instead of tones (Piper)."""
 
@@ -68,8 +71,7 @@ class ToneVoice:
         Raises:
             AssertionError: a stretch is not a whole number of slots: something was lost or added.
         """
-        slot = round(self.slot / speed)
-        return [self._tones(stretch, slot) for stretch in stretches(audio)]
+        return [self._tones(stretch, speed) for stretch in stretches(audio)]
 
     def said(self, audio: npt.ArrayLike, *, speed: float = 1.0) -> list[str]:
         """Decode the phonemes of each sentence, without the ids that frame and pad it."""
@@ -86,12 +88,24 @@ class ToneVoice:
         stretches_ = self.spoken(audio, speed=speed)
         return {self.speakers[tone.speaker] for stretch in stretches_ for tone in stretch}
 
-    def _tones(self, stretch: npt.NDArray[np.float64], slot: int) -> list[Tone]:
-        count = round(len(stretch) / slot)
-        # A last sample near zero may have been counted as silence.
-        lost = count * slot - len(stretch)
-        assert 0 <= lost < _GAP, f"{len(stretch)} samples are no whole number of slots of {slot}"
-        slots = np.pad(stretch, (0, lost)).reshape(count, slot)
+    def slot_begin(self, number: int, speed: float = 1.0) -> int:
+        """The first sample of a slot, of a sentence at that pace."""
+        if self.hop:
+            return round(number * (self.slot // self.hop) / speed) * self.hop
+        return number * round(self.slot / speed)
+
+    def _tones(self, stretch: npt.NDArray[np.float64], speed: float) -> list[Tone]:
+        count = round(len(stretch) * speed / self.slot)
+        edges = [self.slot_begin(number, speed) for number in range(count + 1)]
+        # A last sample near zero may have been counted as silence; each sentence is rounded by itself.
+        lost, rounded = edges[-1] - len(stretch), self.hop if speed != 1.0 else 0
+        assert -rounded <= lost < _GAP + rounded, (
+            f"{len(stretch)} samples are no whole number of slots of {self.slot}"
+        )
+        slots = np.zeros((count, max(np.diff(edges), default=0)))
+        for row, (begin, end) in zip(slots, pairwise(edges), strict=True):
+            slot = stretch[begin:end]
+            row[: len(slot)] = slot * np.hanning(end - begin + 1)[: len(slot)]
         return [self._tone(pitch) for pitch in _pitches(slots, self.rate)]
 
     def _tone(self, pitch: float) -> Tone:
@@ -129,9 +143,8 @@ def _edges(samples: npt.NDArray[np.float64]) -> Iterator[tuple[int, int]]:
 
 
 def _pitches(slots: npt.NDArray[np.float64], rate: int) -> list[float]:
-    """The frequency of each row, by a parabola through the peak of its log spectrum."""
-    windowed = slots * np.hanning(slots.shape[1] + 1)[:-1]
-    spectrum = np.log(np.abs(np.fft.rfft(windowed, _SPECTRUM)) + 1e-12)
+    """The frequency of each row, which is windowed, by a parabola through the peak of its log spectrum."""
+    spectrum = np.log(np.abs(np.fft.rfft(slots, _SPECTRUM)) + 1e-12)
     peak = spectrum.argmax(axis=1).clip(1, spectrum.shape[1] - 2)
     row = np.arange(len(slots))
     low, mid, high = (spectrum[row, peak + step] for step in (-1, 0, 1))
@@ -164,6 +177,7 @@ LOW = ToneVoice(
     "en_US-tone-low",
     rate=22050,
     slot=512,
+    hop=64,
     spacing=40,
     shift=0,
     symbols=_ipa_symbols(),
@@ -174,6 +188,7 @@ TONES = ToneVoice(
     "de_DE-tones-low",
     rate=16000,
     slot=640,
+    hop=64,
     spacing=40,
     shift=13,
     symbols=_ipa_symbols(),
@@ -186,6 +201,7 @@ LETTERS = ToneVoice(
     "en_US-letters-low",
     rate=22050,
     slot=512,
+    hop=64,
     spacing=90,
     shift=0,
     symbols=_letter_symbols(),

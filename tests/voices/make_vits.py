@@ -223,7 +223,7 @@ def vits_model(voice: VitsVoice) -> onnx.ModelProto:
 
 def letters_of(voice: VitsVoice) -> ToneVoice:
     """The symbols and speakers of a voice, which is spoken to in letters."""
-    return replace(LETTERS, name=voice.name, rate=voice.rate, speakers=voice.speakers or ("only",))
+    return replace(LETTERS, hop=0, name=voice.name, rate=voice.rate, speakers=voice.speakers or ("only",))
 
 
 def write_vits(directory: Path) -> None:

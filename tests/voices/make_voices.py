@@ -28,8 +28,7 @@ from tests.support.tones import (
     ToneVoice,
 )
 
-# cos makes the first sample of a slot its loudest: a decoder sees exactly where sound begins.
-_TONES = """
+_PITCH = """
   tau = Constant<value = float {{6.283185307179586}}> ()
   rate = Constant<value = float {{{rate}.0}}> ()
   base = Constant<value = float {{{base}.0}}> ()
@@ -44,12 +43,53 @@ _TONES = """
   speaker_pitch = Mul(speaker, shift)
   lifted = Add(own_pitch, base)
   pitch = Add(lifted, speaker_pitch)
+"""
+
+# cos makes the first sample of a slot its loudest: a decoder sees exactly where sound begins.
+_TONES = """
+{pitch}
   pitches = Reshape(pitch, column)
   steps = Range(from_zero, slot, by_one)
   seconds = Div(steps, rate)
   angles = Mul(seconds, tau)
   angle_row = Reshape(angles, row)
   phase = Mul(pitches, angle_row)
+  wave = Cos(phase)
+"""
+
+# The same for slots of any whole number of frames each.
+_TIMED_TONES = """
+{pitch}
+  flat = Constant<value = int64[1] {{-1}}> ()
+  axis = Constant<value = int64 {{0}}> ()
+  from_first = Constant<value = int64[1] {{0}}> ()
+  to_last = Constant<value = int64[1] {{-1}}> ()
+  past_last = Constant<value = int64[1] {{9223372036854775807}}> ()
+  one_more = Constant<value = int64[1] {{1}}> ()
+  hop = Constant<value = float {{{hop}.0}}> ()
+  pitches = Reshape(pitch, flat)
+  frames_each = Reshape(frames, flat)
+  samples_each = Mul(frames_each, hop)
+  ends = CumSum(samples_each, axis)
+  begins = CumSum<exclusive = 1>(samples_each, axis)
+  last_end = Slice(ends, to_last, past_last)
+  total = Reshape(last_end, scalar)
+  edges = Cast<to = 7>(ends)
+  size_1 = Cast<to = 7>(last_end)
+  size = Add(size_1, one_more)
+  none = ConstantOfShape<value = int64[1] {{0}}>(size)
+  edge_shape = Shape(edges)
+  one_each = ConstantOfShape<value = int64[1] {{1}}>(edge_shape)
+  ending = ScatterElements<axis = 0, reduction = "add">(none, edges, one_each)
+  ended = CumSum(ending, axis)
+  place = Slice(ended, from_first, to_last)
+  steps = Range(from_zero, total, by_one)
+  begin = Gather<axis = 0>(begins, place)
+  since = Sub(steps, begin)
+  seconds = Div(since, rate)
+  angles = Mul(seconds, tau)
+  own = Gather<axis = 0>(pitches, place)
+  phase = Mul(own, angles)
   wave = Cos(phase)
 """
 
@@ -77,11 +117,12 @@ piper_tones (int64[batch_size, phonemes] input, int64[batch_size] input_lengths,
   extra = Mul(drawn_width, width_scale)
   whole = Constant<value = float {{1.0}}> ()
   stretched = Add(extra, whole)
-  neutral_slot = Constant<value = float {{{slot}.0}}> ()
-  scaled_slot = Mul(neutral_slot, length_scale)
-  wide_slot = Mul(scaled_slot, stretched)
-  slot_1 = Round(wide_slot)
-  slot = Reshape(slot_1, scalar)
+  neutral_frames = Constant<value = float {{{frames}.0}}> ()
+  scaled_frames = Mul(neutral_frames, length_scale)
+  wide_frames = Mul(scaled_frames, stretched)
+  nothing = Sub(id, id)
+  frames_of_each = Add(nothing, wide_frames)
+  frames = Ceil(frames_of_each)
 {tones}
   levelled = Mul(wave, level)
   hiss = RandomNormalLike(levelled)
@@ -134,10 +175,11 @@ kokoro_tones ({tokens_type}[1, n] {tokens}, {float_type}[1, 256] style, {speed_t
 """
 
 
-def _tone_nodes(voice: ToneVoice) -> str:
-    return _TONES.format(
+def _tone_nodes(voice: ToneVoice, tones: str = _TONES) -> str:
+    pitch = _PITCH.format(
         rate=voice.rate, base=voice.base, spacing=voice.spacing, shift=voice.shift, level=voice.level
     )
+    return tones.format(pitch=pitch, hop=voice.hop)
 
 
 def piper_model(voice: ToneVoice, *, multi_speaker: bool) -> onnx.ModelProto:
@@ -145,8 +187,8 @@ def piper_model(voice: ToneVoice, *, multi_speaker: bool) -> onnx.ModelProto:
     text = _PIPER.format(
         sid=", int64[batch_size] sid" if multi_speaker else "",
         speaker="sid" if multi_speaker else "zero",
-        slot=round(voice.slot / voice.length_scale),
-        tones=_tone_nodes(voice),
+        frames=round(voice.slot / voice.length_scale / voice.hop),
+        tones=_tone_nodes(voice, _TIMED_TONES),
         noise=NOISE,
         width_noise=WIDTH_NOISE,
     )
@@ -181,6 +223,7 @@ def piper_config(voice: ToneVoice, *, language: str, espeak: str, phonemes: str)
         "audio": {"sample_rate": voice.rate, "quality": "low"},
         "espeak": {"voice": espeak},
         "inference": {"noise_scale": 0.0, "length_scale": voice.length_scale, "noise_w": 0.0},
+        **({"hop_length": voice.hop} if voice.hop else {}),
         "phoneme_type": phonemes,
         "phoneme_id_map": {symbol: [number] for symbol, number in voice.symbols.items()},
         "num_symbols": 256,

@@ -25,6 +25,7 @@ from wyoming_tts.offset_text import Span
 PhonemesOf: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 """Phonemes of each of some words by itself, all in one call; empty for one that is not spoken."""
 
+_HAN: Final = regex.compile(r"\p{Han}")
 _UNSPACED: Final = r"\p{Han}\p{Hiragana}\p{Katakana}"
 _PLAIN: Final = regex.compile(
     rf"[\p{{L}}--{_UNSPACED}][[\p{{L}}\p{{M}}'’]--[\p{{Lu}}{_UNSPACED}]]*", regex.V1
@@ -55,7 +56,7 @@ _SPACE: Final = 0.6
 _SLACK: Final = 1e-4
 _MOST_CELLS: Final = 400_000
 """Sounds of the words times sounds of the text that are compared: 4 ms."""
-_NEAR: Final = 3
+_NEAR: Final = 2
 """Sounds by which a boundary that is only estimated may be moved to a space."""
 _MOST_CACHED: Final = 4096
 
@@ -293,9 +294,10 @@ def _spans(text: _Sounds, owners: Sequence[int], count: int) -> list[Span]:
     spans: list[Span] = []
     last = 0
     for own in places:
-        # Sounds of a vowel cluster share their place.
-        begin = max(last, text.begins[own[0]]) if own else last
-        last = max(begin, text.ends[own[-1]]) if own else last
+        # Sounds of a vowel cluster share their place: it belongs to the first word.
+        free = [number for number in own if text.ends[number] > last]
+        begin = max(last, text.begins[free[0]]) if free else last
+        last = text.ends[free[-1]] if free else last
         spans.append(Span(begin, last))
     return spans
 
@@ -373,18 +375,24 @@ def _substituting(words: Sequence[str], text: Sequence[str]) -> npt.NDArray[np.f
 
 
 def _by_lengths(words: Sequence[str], phonemes: Sequence[str]) -> list[Span]:
-    """Estimate by the words' letters, with boundaries moved to spaces that are near."""
+    """Estimate by the words' lengths, with boundaries moved to spaces that are near."""
     text = _sounds(phonemes)
-    lengths = [max(1, sum(map(str.isalnum, word))) for word in words]
-    total, count = sum(lengths), len(text.symbols)
-    edges = [_near_space(text.symbols, round(count * end / total)) for end in accumulate(lengths)]
+    total, count = sum(map(_length, words)), len(text.symbols)
     owners: list[int] = []
-    for number, edge in enumerate(edges):
+    for number, end in enumerate(accumulate(map(_length, words))):
+        edge = _near_space(text.symbols, round(count * end / total), after=len(owners))
         owners += [number] * (edge - len(owners))
-    owners += [len(words) - 1] * (count - len(owners))
     return _spans(text, owners, len(words))
 
 
-def _near_space(symbols: Sequence[str], place: int) -> int:
+def _length(word: str) -> int:
+    """Letters of a word, where a Han character, which kana stand beside, counts as two."""
+    return max(1, sum(1 + bool(_HAN.match(letter)) for letter in word if letter.isalnum()))
+
+
+def _near_space(symbols: Sequence[str], place: int, *, after: int) -> int:
+    """The place of the nearest space if one is near, behind that of the boundary before."""
+    if place == len(symbols):
+        return place
     around = (place + sign * distance for distance in range(_NEAR + 1) for sign in (1, -1))
-    return next((at for at in around if 0 <= at < len(symbols) and symbols[at] == " "), place)
+    return next((at for at in around if after < at < len(symbols) and symbols[at] == " "), place)

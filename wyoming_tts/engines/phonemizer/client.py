@@ -68,6 +68,23 @@ class PiperPhonemizerProcess(_PhonemizerProcess):
         sentences: list[list[str]] = self._request(text)
         return sentences
 
+    def phonemize_each(self, texts: Sequence[str]) -> list[str]:
+        """Return the phonemes of each of some short texts, which are on one line.
+
+        Raises:
+            EngineFailed: espeak-ng crashed on the text.
+        """
+        if not texts:
+            return []
+        # A paragraph is a sentence at least: each of its own would cost as much as all of them.
+        sentences: list[list[str]] = self._request("\n\n".join(texts))
+        if len(sentences) == len(texts):
+            return ["".join(phonemes) for phonemes in sentences]
+        if len(texts) == 1:
+            return [" ".join("".join(phonemes) for phonemes in sentences)]
+        half = len(texts) // 2
+        return self.phonemize_each(texts[:half]) + self.phonemize_each(texts[half:])
+
 
 class KokoroPhonemizerProcess(_PhonemizerProcess):
     """phonemizer's espeak backend for one language, set up as Kokoro needs it, for any number of threads."""

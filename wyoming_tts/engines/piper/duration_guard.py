@@ -4,7 +4,8 @@ The lengths of phonemes are an exponential of noise times `noise_w_scale`, so a 
 length, and the model allocates a matrix of its frames by its phonemes before anybody sees how many there are.
 VITS rounds the lengths up with the only Ceil of its graph. Behind it they are divided by the speed
 (`duration_scaling`), and the guard adds them up: beyond the limit each phoneme gets one frame instead, which
-costs nothing, and the sum, an output of its own, tells of it.
+costs nothing, and the sum, an output of its own, tells of it. The lengths themselves are another output: they
+tell when each word sounds.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from wyoming_tts.engines.onnx_graph.duration_scaling import (
 FRAMES: Final = "wyoming_tts_frames"
 """Name of the output: how many frames the sentence would have."""
 
+DURATIONS: Final = "wyoming_tts_durations"
+"""Name of the output: frames of each phoneme id, shape (1, ids)."""
+
 _LIMIT: Final = "wyoming_tts_frame_limit"
 _LARGEST: Final = "wyoming_tts_largest"
 _MOST_TOLD = 1e9
@@ -34,7 +38,7 @@ _FLOAT = 1
 
 
 def guard_durations(graph: Any, text_dependent: Collection[str]) -> bool:
-    """Add the guard, and the input SPEED, to an onnx.GraphProto; False if its durations cannot be told.
+    """Add the guard, and the input SPEED, to an onnx.GraphProto; False if its durations cannot be found.
 
     Then nothing is changed.
 
@@ -75,6 +79,7 @@ def guard_steps(raw: str, used: str) -> list[GraphStep]:
         ("Sign", [raw], "wyoming_tts_one_each", {}),
         *scaling_steps(raw, scaled),
         ("Where", ["wyoming_tts_is_short", scaled, "wyoming_tts_one_each"], used, {}),
+        ("Flatten", [used], DURATIONS, {"axis": 0}),
     ]
 
 

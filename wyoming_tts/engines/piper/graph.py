@@ -24,7 +24,7 @@ from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
 from wyoming_tts.engines.onnx_graph.nodes import RANDOM, CannotCut, Node
 from wyoming_tts.engines.onnx_graph.receptive_field import POINTWISE, TimeAxis, TimeTrace
-from wyoming_tts.engines.piper.duration_guard import FRAMES, guard_durations, set_frame_limit
+from wyoming_tts.engines.piper.duration_guard import DURATIONS, FRAMES, guard_durations, set_frame_limit
 from wyoming_tts.engines.piper.text_graph import OPSETS, GraphWriter, TextOutputs, write_text_graph
 from wyoming_tts.engines.piper.text_layers import UnknownLayers, read_text_layers
 
@@ -80,7 +80,7 @@ class PiperGraph:
         self._graph = OnnxGraph.read(path)
         self._find_variable()
         self.tells_frames = guard_durations(self._graph.model.graph, self._text_dependent)
-        """Whether it never makes more than `limit_frames`, and tells how many the sentence would have."""
+        """Whether it never makes more than `limit_frames`, and tells how many a sentence and its ids have."""
         if self.tells_frames:
             self._graph.read_nodes()
             self._find_variable()
@@ -111,14 +111,14 @@ class PiperGraph:
             set_frame_limit(self._graph.model.graph, frames)
 
     def extract_whole(self) -> bytes:
-        """Serialize all of it; its outputs are the samples, then FRAMES if it `tells_frames`."""
+        """Serialize all of it: its outputs are the samples, FRAMES and DURATIONS if it `tells_frames`."""
         return self._graph.extract(self._graph.inputs, [self._graph.output.name, *self._told()])
 
     def extract_text_encoder(self, cut: GraphCut) -> bytes:
         """Serialize what comes before the cuts as a model of its own, with all inputs of the whole.
 
         Its outputs are the inputs of the later parts that are neither inputs of the whole nor results of a
-        part, and FRAMES if it `tells_frames`.
+        part, and FRAMES and DURATIONS if it `tells_frames`.
         """
         return self._graph.extract(self._graph.inputs, self._text_outputs(cut))
 
@@ -176,7 +176,7 @@ class PiperGraph:
         return [*sorted(inputs - results - self._graph.inputs.keys()), *self._told()]
 
     def _told(self) -> list[str]:
-        return [FRAMES] if self.tells_frames else []
+        return [FRAMES, DURATIONS] if self.tells_frames else []
 
     def _flow(self, decoder: LocalPart) -> LocalPart:
         flow = self._part(self._flow_input(decoder.source), decoder.source)

@@ -9,18 +9,19 @@ that no step takes long.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from wyoming_tts.engines.base import EngineOptions, always
 from wyoming_tts.engines.chunked_inference import ChunkedInference, ModelStage, chunk_ends
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, open_model, open_models, return_freed_memory
 from wyoming_tts.engines.onnx_graph.duration_scaling import SPEED, speed_feed
-from wyoming_tts.engines.piper.duration_guard import FRAMES
+from wyoming_tts.engines.piper.duration_guard import DURATIONS, FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, PiperGraph
 from wyoming_tts.engines.piper.text_check import check_rewritten
 from wyoming_tts.errors import TooLong, VoiceUnavailable
@@ -76,6 +77,12 @@ _LARGE_PART = 1 / 6
 """Share of the longest sentence from which on a sentence's memory is returned to the system when it ends."""
 
 
+IdSamples: TypeAlias = npt.NDArray[np.int64]
+"""How many samples each phoneme id of a sentence lasts, shape (ids,); they add up to its audio."""
+
+TellSamples: TypeAlias = Callable[[IdSamples], None]
+
+
 class PiperModel(Protocol):
     """A voice's model, whole or in parts."""
 
@@ -83,17 +90,28 @@ class PiperModel(Protocol):
     """The type of each input by name."""
 
     @property
+    def tells_durations(self) -> bool:
+        """Whether it tells how long phonemes last."""
+        ...
+
+    @property
     def shares_cores(self) -> bool:
         """As `LoadedVoice.shares_cores`."""
         ...
 
     def speak(
-        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+        self,
+        feeds: Mapping[str, Any],
+        *,
+        speed: float = 1.0,
+        low_latency: bool = True,
+        tell: TellSamples | None = None,
     ) -> Iterator[Samples]:
         """Run the model in steps, each of which yields the next samples, shape (n,).
 
         The time of the text is divided by `speed`.
         With `low_latency` the first audio comes as early as possible, at the price of more work for edges.
+        `tell` is called within the first step, if the model `tells_durations`.
 
         Raises:
             TooLong: the sentence would last longer than `DurationBound` allows.
@@ -154,6 +172,8 @@ def open_piper_model(path: Path, options: EngineOptions, sample_rate: int, *, ho
     model = _open_cut_or_whole(path, options, DurationBound(sample_rate, hop))
     if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
         raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
+    if not model.tells_durations:
+        _LOGGER.info("%s does not tell when words sound: its durations cannot be found", path.name)
     return model
 
 
@@ -182,6 +202,16 @@ def _at_speed(model: OnnxModel, feeds: Mapping[str, Any], speed: float) -> dict[
         return {**feeds, **speed_feed(speed)}
     noise, length, noise_of_lengths = feeds["scales"]
     return {**feeds, "scales": np.array([noise, length / speed, noise_of_lengths], dtype=np.float32)}
+
+
+def _tell_samples(tell: TellSamples, durations: Any, ids: int, samples: int) -> None:
+    """Tell how many samples each id lasts, unless the sentence is not made of these durations."""
+    each: IdSamples = np.rint(durations).astype(np.int64).reshape(-1)
+    if not each.any():
+        each[-1:] = 1  # models make a frame at least
+    frames = int(each.sum())
+    if len(each) == ids and each.min() >= 0 and samples % frames == 0:
+        tell(each * (samples // frames))
 
 
 def _public_inputs(model: OnnxModel) -> Mapping[str, str]:
@@ -251,7 +281,7 @@ class WholeModel:
     def __init__(self, model: OnnxModel, bound: DurationBound) -> None:
         self._model = model
         self._bound = bound
-        self._tells_frames = FRAMES in [output.name for output in model.get_outputs()]
+        self.tells_durations = DURATIONS in [output.name for output in model.get_outputs()]
         self.inputs = _public_inputs(model)
         self.shares_cores = False
         """A whole sentence on a single core would occupy it for long."""
@@ -260,14 +290,22 @@ class WholeModel:
         return repr(self._model)
 
     def speak(
-        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+        self,
+        feeds: Mapping[str, Any],
+        *,
+        speed: float = 1.0,
+        low_latency: bool = True,
+        tell: TellSamples | None = None,
     ) -> Iterator[Samples]:
         """As `PiperModel.speak`, in one step, whatever the latency."""
         del low_latency
         results = self._model.run(None, _at_speed(self._model, feeds, speed))
         samples: Samples = results[0].reshape(-1)
-        frames = float(results[1]) if self._tells_frames else len(samples) / self._bound.hop
-        self._bound.check(frames, feeds["input"].shape[-1])
+        ids = feeds["input"].shape[-1]
+        frames = float(results[1]) if self.tells_durations else len(samples) / self._bound.hop
+        self._bound.check(frames, ids)
+        if tell and self.tells_durations:
+            _tell_samples(tell, results[2], ids, len(samples))
         del results
         try:
             yield samples
@@ -292,6 +330,7 @@ class CutModel:
         self.shares_cores = text.shares_cores
         self._text = text
         self._outputs = [output.name for output in text.get_outputs()]
+        self.tells_durations = DURATIONS in self._outputs
         self._stages = [
             ModelStage(model, part, _FLOW_AHEAD if part is cut.flow else 0)
             for model, part in zip(parts, cut.parts, strict=True)
@@ -302,14 +341,19 @@ class CutModel:
         return f"{self._text!r} in {1 + len(self._stages)} parts"
 
     def speak(
-        self, feeds: Mapping[str, Any], *, speed: float = 1.0, low_latency: bool = True
+        self,
+        feeds: Mapping[str, Any],
+        *,
+        speed: float = 1.0,
+        low_latency: bool = True,
+        tell: TellSamples | None = None,
     ) -> Iterator[Samples]:
         """As `PiperModel.speak`; the first step, for the text, yields no samples."""
         # Decided once: the chunks of a sentence do not depend on the load while it is spoken.
         is_crowded = not self._text.has_cores()
         doublings = min(self._doublings(), _CROWDED_MAX_DOUBLINGS if is_crowded else _MAX_DOUBLINGS)
         larger = min(self._first_doublings(low_latency=low_latency, is_crowded=is_crowded), doublings)
-        sentence = self._encode(_at_speed(self._text, feeds, speed))
+        sentence = self._encode(_at_speed(self._text, feeds, speed), tell)
         yield NO_SAMPLES
         first = self._first_chunk << larger
         try:
@@ -322,11 +366,14 @@ class CutModel:
                 del sentence
                 return_freed_memory()
 
-    def _encode(self, feeds: Mapping[str, Any]) -> ChunkedInference:
+    def _encode(self, feeds: Mapping[str, Any], tell: TellSamples | None) -> ChunkedInference:
         encoded = dict(zip(self._outputs, self._text.run(self._outputs, feeds), strict=True))
-        told = encoded.pop(FRAMES, None)
+        told, durations = encoded.pop(FRAMES, None), encoded.pop(DURATIONS, None)
         sentence = ChunkedInference(self._stages, {**feeds, **encoded})
-        self._bound.check(sentence.frames if told is None else float(told), feeds["input"].shape[-1])
+        ids = feeds["input"].shape[-1]
+        self._bound.check(sentence.frames if told is None else float(told), ids)
+        if tell and self.tells_durations:
+            _tell_samples(tell, durations, ids, sentence.frames * self._bound.hop)
         return sentence
 
     def close(self) -> None:

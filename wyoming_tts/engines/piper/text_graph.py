@@ -137,7 +137,7 @@ class GraphWriter:
 
 
 def write_text_graph(layers: TextLayers, outputs: TextOutputs, condition: str = "") -> GraphWriter:
-    """Write the nodes that compute the frames, their mask, and FRAMES.
+    """Write the nodes that compute the frames, their mask, FRAMES, and DURATIONS.
 
     Args:
         layers: of the original. Its inputs are `input`, with one text that fills it, `scales`, and SPEED.

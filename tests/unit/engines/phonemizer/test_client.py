@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 
 from tests.support.tones import LOW, VOICES
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.phonemizer import process as phonemizer_process
 from wyoming_tts.engines.phonemizer.client import KokoroPhonemizerProcess, PiperPhonemizerProcess
 from wyoming_tts.engines.piper.engine import PiperEngine
@@ -163,10 +163,18 @@ def test_a_text_that_crashes_the_library_fails_only_its_own_sentence() -> None:
     before = loaded.phonemes(Segment("Hello"), spec)
     # The engine inserts gaps into long words, so only direct input can crash the library.
     with pytest.raises(EngineFailed, match=r"espeak-ng for 'en-us' \(piper\) ended \(status -\d+\)"):
-        loaded._phonemizer.phonemize(DEADLY)
+        loaded._phonemizer._package.phonemize(DEADLY)
     assert loaded.phonemes(Segment("Hello"), spec) == before
-    assert sum(map(len, loaded.render(Segment("Hello"), spec, Prosody())))
+    assert sum(len(samples_of(step)) for step in loaded.render(Segment("Hello"), spec, Prosody()))
     loaded.close()
+
+
+def test_words_are_phonemized_by_themselves_all_at_once(piper: PiperPhonemizerProcess) -> None:
+    texts = ["of", "the", "25", "no. 5. yes", "Hello, you", "☃"]
+    each = ["".join(map("".join, piper.phonemize("en-us", text))) for text in texts]
+    spoken = piper.phonemize_each(texts)
+    assert [phonemes.replace(" ", "") for phonemes in spoken] == [one.replace(" ", "") for one in each]
+    assert piper.phonemize_each([]) == []
 
 
 def test_a_process_killed_between_two_texts_is_restarted_unnoticed(piper: PiperPhonemizerProcess) -> None:

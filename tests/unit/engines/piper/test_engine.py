@@ -13,20 +13,13 @@ import numpy as np
 import onnx
 import onnx.parser
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.voices.make_vits import SPEAKERS, VITS
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.onnx import OnnxModel
-from wyoming_tts.engines.piper.engine import (
-    MAX_PHONEMES,
-    LoadedPiper,
-    PiperEngine,
-    cut_phonemes,
-    split_at_silences,
-)
+from wyoming_tts.engines.piper.engine import LoadedPiper, PiperEngine
+from wyoming_tts.engines.piper.phrases import MAX_PHONEMES
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 
@@ -81,8 +74,12 @@ def _speak(
     speaker: int | None = None,
     prosody: Prosody | None = None,
 ) -> Samples:
-    steps = list(loaded.render(Segment(text), VoiceSpec(voice, speaker), prosody or Prosody()))
-    return np.concatenate(steps)
+    return np.concatenate(_steps(loaded, text, VoiceSpec(voice, speaker), prosody))
+
+
+def _steps(loaded: LoadedPiper, text: str, spec: VoiceSpec, prosody: Prosody | None = None) -> list[Samples]:
+    """The samples of each step."""
+    return [samples_of(step) for step in loaded.render(Segment(text), spec, prosody or Prosody())]
 
 
 def _speak_edited(directory: Path, text: str, edit: Edit, *, prosody: Prosody | None = None) -> Samples:
@@ -310,7 +307,7 @@ class TestLoad:
         next(steps)
         path.unlink()
         path.with_name("a.onnx.json").unlink()
-        assert LETTERS.said(np.concatenate(list(steps))) == ["One two."]
+        assert LETTERS.said(np.concatenate([samples_of(step) for step in steps])) == ["One two."]
         assert LETTERS.said(_speak(loaded, voice, "Three.")) == ["Three."]
         loaded.close()
 
@@ -353,8 +350,8 @@ class TestLoad:
     ) -> None:
         voice = _found(engine)[LOW.name]
         options = EngineOptions(data_dirs=(VOICES, tmp_path), download_dir=tmp_path)
-        assert PiperEngine(options).load(voice)._phonemizer.download_dir == tmp_path
-        assert engine.load(voice)._phonemizer.download_dir == VOICES
+        assert PiperEngine(options).load(voice)._phonemizer._package.download_dir == tmp_path
+        assert engine.load(voice)._phonemizer._package.download_dir == VOICES
 
 
 class TestPhonemeSilence:
@@ -362,7 +359,7 @@ class TestPhonemeSilence:
         _copy(tmp_path, "a", edit=_with_silences({",": 0.5, ".": 0.25}))
         voice = _one(tmp_path)
         loaded = PiperEngine(EngineOptions()).load(voice)
-        _, one, pause, two, end = loaded.render(Segment("One, two."), VoiceSpec(voice), Prosody())
+        _, one, pause, two, end = _steps(loaded, "One, two.", VoiceSpec(voice))
         assert [*LOW.said(one), *LOW.said(two)] == ["wˌʌn,", " tˈuː."]
         assert (len(pause), len(end)) == (voice.sample_rate // 2, round(voice.sample_rate / 4))
         assert not pause.any()
@@ -371,9 +368,7 @@ class TestPhonemeSilence:
     def test_a_mark_by_itself_is_not_spoken(self, tmp_path: Path) -> None:
         _copy(tmp_path, "a", edit=_with_silences({" ": 0.1, ",": 0.1}))
         voice = _one(tmp_path)
-        steps = (
-            PiperEngine(EngineOptions()).load(voice).render(Segment("One, two"), VoiceSpec(voice), Prosody())
-        )
+        steps = _steps(PiperEngine(EngineOptions()).load(voice), "One, two", VoiceSpec(voice))
         spoken = [LOW.said(step) for step in steps if step.any()]
         assert spoken == [["wˌʌn,"], ["tˈuː"]]
 
@@ -383,22 +378,13 @@ class TestPhonemeSilence:
         loaded = PiperEngine(EngineOptions()).load(voice)
         assert loaded.phonemes(Segment("One, two."), VoiceSpec(voice)) == "wˌʌn, tˈuː."
 
-    @given(
-        st.lists(st.sampled_from("ab, ."), max_size=20),
-        st.dictionaries(st.sampled_from(", .x"), st.just(0.5)),
-    )
-    def test_no_phoneme_is_lost(self, phonemes: list[str], silences: dict[str, float]) -> None:
-        parts = list(split_at_silences(phonemes, silences))
-        assert [phoneme for part, _ in parts for phoneme in part] == phonemes
-        assert all(part and not {*part[:-1]} & silences.keys() for part, _ in parts)
-
 
 class TestRender:
     def test_the_first_render_step_phonemizes_and_each_further_one_speaks_a_sentence(
         self, engine: PiperEngine, loaded: dict[str, LoadedPiper]
     ) -> None:
         spec = VoiceSpec(_found(engine)[LOW.name])
-        steps = list(loaded[LOW.name].render(Segment("Hello there. Who is it?"), spec, Prosody()))
+        steps = _steps(loaded[LOW.name], "Hello there. Who is it?", spec)
         assert len(steps[0]) == 0
         assert [LOW.said(step) for step in steps[1:]] == [["həlˈoʊ ðˈɛɹ."], ["hˈuː ɪz ɪt?"]]
         assert {step.dtype for step in steps} == {np.dtype(np.float32)}
@@ -413,8 +399,7 @@ class TestRender:
         loaded = engine.load(voice)
         spoken = []
         for speaker in range(3):
-            render = loaded.render(Segment(text), VoiceSpec(voice, speaker), Prosody())
-            steps = [len(step) for step in render]
+            steps = [len(step) for step in _steps(loaded, text, VoiceSpec(voice, speaker))]
             assert steps[:4] == [0, 0, chunk, 2 * chunk]
             assert steps.count(0) == 2
             spoken.append(sum(steps))
@@ -450,7 +435,7 @@ class TestRender:
             (Prosody(speed=1.25), 1.25),
             (Prosody(speed=0.5), 0.5),
             (Prosody(length_scale=2.5), 0.5),  # the voice has 1.25
-            (Prosody(length_scale=1.5625, speed=1.25), 1.0),
+            (Prosody(length_scale=1.875, speed=1.5), 1.0),
         ],
     )
     def test_speed_and_length_scale_set_the_duration(
@@ -593,7 +578,7 @@ class TestRender:
         def broken(text: str) -> list[list[str]]:
             raise RuntimeError("no dictionary")
 
-        monkeypatch.setattr(loaded._phonemizer, "phonemize", broken)
+        monkeypatch.setattr(loaded._phonemizer._package, "phonemize", broken)
         with pytest.raises(EngineFailed, match="could not turn a text into phonemes: no dictionary"):
             _speak(loaded, voice, "Hello.")
 
@@ -639,22 +624,6 @@ class TestCalibration:
         segment = loaded.calibration_segment(VoiceSpec(voice))
         assert segment.text == "аобв"
         assert len(_speak(loaded, voice, segment.text)) == (2 * 4 + 3) * LOW.slot
-
-
-@pytest.mark.parametrize(
-    ("phonemes", "lengths"),
-    [
-        ("", [0]),
-        ("a" * MAX_PHONEMES, [MAX_PHONEMES]),
-        ("a" * (MAX_PHONEMES + 1), [MAX_PHONEMES, 1]),
-        ("a" * 500 + " " + "b" * 500, [501, 500]),
-        (("a" * 9 + " ") * 200, [600, 600, 600, 200]),
-    ],
-)
-def test_a_sentence_of_too_many_phonemes_is_cut_at_a_space(phonemes: str, lengths: list[int]) -> None:
-    parts = list(cut_phonemes(list(phonemes)))
-    assert [len(part) for part in parts] == lengths
-    assert "".join(map("".join, parts)) == phonemes
 
 
 def test_signs_that_are_spelled_out_are_spoken_in_parts_and_nothing_is_lost(

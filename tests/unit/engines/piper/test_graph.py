@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.tones import LETTERS, VOICES
 from tests.voices.make_vits import HIGH, MEDIUM, SPEAKERS, VITS, VITS_VOICES, X_LOW, VitsVoice, vits_model
 from wyoming_tts.engines.onnx_graph.duration_scaling import SPEED, speed_feed
-from wyoming_tts.engines.piper.duration_guard import FRAMES
+from wyoming_tts.engines.piper.duration_guard import DURATIONS, FRAMES
 from wyoming_tts.engines.piper.graph import CannotCut, GraphCut, PiperGraph
 
 Edit = Callable[[onnx.ModelProto], None]
@@ -100,7 +100,7 @@ def test_the_text_part_takes_all_inputs_and_outputs_what_the_other_parts_take() 
     assert inputs == {"input", "input_lengths", "scales", "sid", SPEED}
     given = {each.name for each in text.graph.output}
     taken = set().union(*(part.inputs for part in cut.parts)) - {part.result for part in cut.parts}
-    assert given == taken | {FRAMES}
+    assert given == taken | {FRAMES, DURATIONS}
 
 
 def _no_upsampling(model: onnx.ModelProto) -> None:

@@ -4,11 +4,11 @@ import gc
 import logging
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,16 @@ from wyoming_tts.engines.onnx_graph.local_part import LocalPart
 from wyoming_tts.engines.onnx_graph.nodes import CannotCut, Constants
 from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis
 from wyoming_tts.engines.piper import model as piper_model
+from wyoming_tts.engines.piper.duration_guard import DURATIONS
 from wyoming_tts.engines.piper.graph import PiperGraph
 from wyoming_tts.engines.piper.model import (
     CutModel,
+    IdSamples,
     PiperModel,
     WholeModel,
     open_piper_model,
 )
+from wyoming_tts.engines.piper.text_layers import UnknownLayers
 from wyoming_tts.errors import EngineFailed, TooLong, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
@@ -115,6 +118,19 @@ def _edited(path: Path, edit: Callable[[onnx.ModelProto], None], voice: VitsVoic
     edit(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def _round_twice(model: onnx.ModelProto) -> None:
+    """Have a model round twice, so that it cannot be told which of both are its durations."""
+    place, ceil = next(item for item in enumerate(model.graph.node) if item[1].op_type == "Ceil")
+    model.graph.node.insert(place + 1, helper.make_node("Ceil", [ceil.output[0]], ["again"]))
+
+
+def _open_without_durations(directory: Path) -> PiperModel:
+    model = onnx.load(VOICES / f"{LETTERS.name}.onnx")
+    _round_twice(model)
+    onnx.save(model, directory / "twice.onnx")
+    return open_piper_model(directory / "twice.onnx", OPTIONS, LETTERS.rate)
 
 
 class TestSeams:
@@ -219,8 +235,10 @@ class TestSpeed:
         natural = _frames(model, feeds, 1.0, MEDIUM.hop)
         assert _frames(model, feeds, 3.0, MEDIUM.hop) == pytest.approx(natural / 3, abs=1)
 
-    def test_a_model_whose_lengths_cannot_be_told_takes_the_speed_as_a_length_of_phonemes(self) -> None:
-        model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, LETTERS.rate)
+    def test_a_model_whose_lengths_cannot_be_told_takes_the_speed_as_a_length_of_phonemes(
+        self, tmp_path: Path
+    ) -> None:
+        model = _open_without_durations(tmp_path)
         feeds = _feeds([3, 4, 5, 6])
         lengths = [sum(len(step) for step in model.speak(feeds, speed=speed)) for speed in (1.0, 2.0)]
         assert lengths[1] == pytest.approx(lengths[0] / 2, rel=0.01)
@@ -228,6 +246,95 @@ class TestSpeed:
 
 def _refuse_to_cut(_: PiperGraph) -> None:
     raise CannotCut("it is a test")
+
+
+def _refuse_to_rewrite(*_: Any) -> None:
+    raise UnknownLayers("it is a test")
+
+
+EXPORTED_VOICES = tuple(EXPORTED.with_name(f"{name}.onnx") for name in ("one_speaker", "three_speakers"))
+
+WAYS: Mapping[str, tuple[str, Callable[..., Any]]] = {
+    "whole": ("cut", _refuse_to_cut),
+    "as it is": ("rewrite_text_encoder", _refuse_to_rewrite),
+    "rewritten": ("__repr__", object.__repr__),
+}
+
+
+@cache
+def _open_in_a_way(path: Path, way: str) -> PiperModel:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PiperGraph, *WAYS[way])
+        return open_piper_model(path, OPTIONS, 22050)
+
+
+class TestSamplesOfIds:
+    """How many samples each phoneme id lasts is told before they are heard."""
+
+    each_way = pytest.mark.parametrize("way", WAYS)
+    each_file = pytest.mark.parametrize(
+        "path", [_path(SPEAKERS), *EXPORTED_VOICES], ids=lambda path: path.stem
+    )
+
+    @each_way
+    @each_file
+    def test_they_add_up_to_the_audio_exactly(self, path: Path, way: str) -> None:
+        model = _open_in_a_way(path, way)
+        for count, speed in product((5, 60), (0.5, 1.0, 1.3, 4.0)):
+            told: list[IdSamples] = []
+            feeds = _feeds(_few_ids(count), voice=SPEAKERS if "sid" in model.inputs else MEDIUM, noise=0.7)
+            steps = iter(model.speak(feeds, speed=speed, tell=told.append))
+            first = next(steps)
+            (each,) = told
+            assert len(each) == count
+            assert each.sum() == len(first) + sum(map(len, steps))
+            assert each.min() >= 0
+
+    @each_way
+    @each_file
+    def test_they_are_those_of_the_original(self, path: Path, way: str) -> None:
+        model = _open_in_a_way(path, way)
+        original = onnx.load(path)
+        ceil = next(node for node in original.graph.node if node.op_type == "Ceil")
+        original.graph.output.append(onnx.ValueInfoProto(name=ceil.output[0]))
+        feeds = _feeds(_few_ids(40), voice=SPEAKERS if "sid" in model.inputs else MEDIUM)
+        session = onnxruntime.InferenceSession(original.SerializeToString())
+        samples, frames = session.run(None, feeds)
+        told: list[IdSamples] = []
+        list(model.speak(feeds, tell=told.append))
+        hop = samples.size // int(frames.sum())
+        np.testing.assert_array_equal(told[0], frames.reshape(-1).astype(int) * hop)
+
+    def test_a_model_without_them_tells_nothing_and_logs_it_once(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level(logging.INFO):
+            model = _open(_edited(tmp_path / "twice.onnx", _round_twice))
+        told: list[IdSamples] = []
+        list(model.speak(_feeds(_ids(10)), tell=told.append))
+        list(_open_without_durations(tmp_path).speak(_feeds(_ids(10)), tell=told.append))
+        assert not told
+        lines = [record.message for record in caplog.records if "tell" in record.message]
+        assert lines == ["twice.onnx does not tell when words sound: its durations cannot be found"]
+
+    def test_nothing_is_told_of_a_sentence_that_is_not_made_of_them(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model = _open(_path(MEDIUM))
+        run = OnnxModel.run
+
+        def other(self: OnnxModel, outputs: Sequence[str] | None, feeds: dict[str, Any]) -> list[Any]:
+            results = run(self, outputs, feeds)
+            names = outputs or [""] * len(results)
+            return [
+                value[..., 1:] if name == DURATIONS else value
+                for name, value in zip(names, results, strict=True)
+            ]
+
+        monkeypatch.setattr(OnnxModel, "run", other)
+        told: list[IdSamples] = []
+        list(model.speak(_feeds(_ids(10)), tell=told.append))
+        assert not told
 
 
 class TestSteps:
@@ -568,19 +675,15 @@ class TestDurations:
             _concatenate(_cut(voice).speak(feeds))
         )
 
-    def test_a_model_without_durations_is_measured_by_what_it_spoke(self) -> None:
-        model = open_piper_model(VOICES / f"{LETTERS.name}.onnx", OPTIONS, LETTERS.rate)
+    def test_a_model_without_durations_is_measured_by_what_it_spoke(self, tmp_path: Path) -> None:
+        model = _open_without_durations(tmp_path)
         with pytest.raises(TooLong, match="expected at most 11 s"):
             list(model.speak(_feeds([40], length=12 * LETTERS.rate / LETTERS.slot)))
 
     def test_a_model_that_rounds_twice_is_not_guarded_but_measured(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def edit(model: onnx.ModelProto) -> None:
-            place, ceil = next(item for item in enumerate(model.graph.node) if item[1].op_type == "Ceil")
-            model.graph.node.insert(place + 1, helper.make_node("Ceil", [ceil.output[0]], ["again"]))
-
-        assert not PiperGraph(_edited(tmp_path / "twice.onnx", edit)).tells_frames
+        assert not PiperGraph(_edited(tmp_path / "twice.onnx", _round_twice)).tells_frames
         model = _open(tmp_path / "twice.onnx")
         with pytest.raises(TooLong, match="expected at most 12 s"):
             list(model.speak(_feeds([1, 2], length=1000)))
