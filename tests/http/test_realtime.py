@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from tests.support.realtime_server import (
     realtime_client,
     realtime_server,
 )
+from tests.support.tones import LETTERS
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.connection_limits import ConnectionLimits
@@ -471,8 +473,20 @@ class TestWords:
         await client.until("response.truncated", response="r4")
 
 
+def samples_until(milliseconds: int) -> int:
+    """The end of the slot of the letters' voice that lies nearest to a time."""
+    return round(milliseconds * LETTERS.rate / 1000 / LETTERS.slot) * LETTERS.slot
+
+
+def letters(audio: npt.NDArray[np.int16]) -> str:
+    """The letters that are heard, without spaces."""
+    names = {number: symbol for symbol, number in LETTERS.symbols.items()}
+    tones = [tone for stretch in LETTERS.spoken(audio) for tone in stretch]
+    return "".join(names[tone.id] for tone in tones if names[tone.id] not in "_^$ ")
+
+
 class TestRealVoice:
-    @pytest.mark.parametrize("voice", ["espeak-en-us"])
+    @pytest.mark.parametrize("voice", ["espeak-en-us", LETTERS.name])
     async def test_what_was_heard_is_the_words_that_ended_before_the_position(self, voice: str) -> None:
         async with (
             running_parts(voice=voice) as parts,
@@ -493,6 +507,25 @@ class TestRealVoice:
                 assert (heard["text"], heard["words"]) == (text[: word["end"]], words[:number])
                 await client.send("response.truncate", played_ms=word["end_ms"] - 1)
                 assert (await client.until("response.truncated"))["heard"]["words"] == words[: number - 1]
+
+    async def test_the_audio_up_to_a_position_says_the_text_that_was_heard(self) -> None:
+        """The tones of what was played are decoded."""
+        async with (
+            running_parts() as parts,
+            realtime_server(parts.synthesizer) as server,
+            realtime_client(server.url, audio={"sample_rate": LETTERS.rate}) as client,
+        ):
+            await client.send("input.append", text="The door is", response_id="r")
+            await client.send("input.append", text=" open. Come in, do!")
+            await client.send("input.commit")
+            await client.until("response.completed", response="r")
+            audio = np.frombuffer(client.audio["r"], dtype="<i2")
+            words = [word for event in client.events for word in event.get("words", [])]
+            assert [word["word"] for word in words] == ["The", "door", "is", "open", "Come", "in", "do"]
+            for word in words:
+                await client.send("response.truncate", response="r", played_ms=word["end_ms"])
+                heard = (await client.until("response.truncated"))["heard"]["text"]
+                assert letters(audio[: samples_until(word["end_ms"])]) == heard.replace(" ", "")
 
     async def test_a_barge_in_tells_what_was_heard_of_what_was_sent(self) -> None:
         text = "Good morning to you. " * 500
