@@ -203,6 +203,14 @@ class WordTimings:
     estimated: bool = False
     """Whether they were spread by the words' lengths, because nobody knows better."""
 
+    def later(self, samples: int) -> WordTimings:
+        """Return those of the same words after so many more samples."""
+        words = (
+            replace(word, first_sample=word.first_sample + samples, end_sample=word.end_sample + samples)
+            for word in self.words
+        )
+        return replace(self, words=tuple(words))
+
     def at_speed(self, speed: float) -> WordTimings:
         """Return those of the same audio, stretched so that it is this many times faster."""
         words = (

@@ -15,7 +15,7 @@ from pathlib import Path
 import kokoro_onnx
 import numpy as np
 
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.calibration import calibration_sentences
 from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
@@ -131,7 +131,7 @@ class Speaker:
 
     def _batches(self, text: str, voice: str) -> Iterator[Samples]:
         phonemes = self.phonemes(text, voice)
-        return self._whole.speak(Speech(phonemes, self._row(phonemes, voice), 1.0))
+        return map(samples_of, self._whole.speak(Speech(phonemes, self._row(phonemes, voice), 1.0)))
 
     def _row(self, phonemes: str, voice: str) -> Samples:
         table = self._voices.table(voice)

@@ -18,7 +18,8 @@ from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, IS_WHOLE, Gene
 from wyoming_tts.engines.kokoro.graph import STYLE, KokoroCut
 from wyoming_tts.engines.kokoro.spectrum import InverseTransform
 from wyoming_tts.engines.kokoro.statistics import NormStatistics, sentence_features
-from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE, sounding_frames
+from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE, is_sounding, sounding_frames
+from wyoming_tts.engines.kokoro.word_timings import PAIR_SAMPLES, BatchTimes, edges_of, heard_edges
 from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Samples
@@ -162,6 +163,21 @@ class KokoroDecoder:
     def count_samples(self, encoded: Encoded) -> int:
         """How many samples it will last."""
         return int(encoded.values[self._cut.pitch].shape[-1]) * FRAME_SAMPLES
+
+    @property
+    def tells_durations(self) -> bool:
+        """Whether it is known how long tokens last."""
+        return bool(self._cut.durations)
+
+    def time_phonemes(self, encoded: Encoded) -> BatchTimes | None:
+        """When the phonemes are heard, one for each token; None if that cannot be told."""
+        if not self._cut.durations:
+            return None
+        durations, energy = encoded.values[self._cut.durations], encoded.values[self._cut.energy]
+        edges = edges_of(durations, len(encoded.request.tokens))
+        if edges is None or durations.sum() * PAIR_SAMPLES != self.count_samples(encoded):
+            return None
+        return BatchTimes(heard_edges(edges), is_sounding(energy.ravel()), FRAME_SAMPLES)
 
     def make_sentence(self, encoded: Encoded) -> Sentence:
         """The second step: the source of harmonics, the decoder blocks, and the style's affines.

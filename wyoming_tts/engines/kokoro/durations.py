@@ -21,8 +21,12 @@ from wyoming_tts.engines.onnx_graph.duration_scaling import (
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 from wyoming_tts.engines.onnx_graph.nodes import FLOAT, Node
 
+OUTPUT: Final = "duration"
+"""Name of the output of models that tell durations."""
 _ONE: Final = "wyoming_tts_one_pair"
 _SPEED_INPUT: Final = "speed"
+_LIMITS: Final = ("Clip", "Max")
+"""What gives each token a pair of frames at least."""
 
 
 def scale_durations(graph: OnnxGraph) -> str:
@@ -45,6 +49,42 @@ def scale_durations(graph: OnnxGraph) -> str:
     return used
 
 
+def find_durations(graph: OnnxGraph) -> str:
+    """The name of the durations of a graph's tokens, in pairs of frames; empty if they cannot be found.
+
+    They are what is rounded and limited, also where `scale_durations` changes nothing.
+    """
+    found = [
+        node.outputs[0]
+        for node in graph.nodes
+        if node.kind in _LIMITS and any(_is_rounded(graph, name) for name in node.inputs)
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def durations_output(graph: OnnxGraph) -> bytes | None:
+    """What makes the durations an output of a model if it is appended to its file; empty if they are one.
+
+    None if they are not found. kokoro_onnx knows the output by its name.
+    """
+    from onnx import GraphProto, ModelProto, ValueInfoProto, helper  # noqa: PLC0415  # heavy
+
+    if OUTPUT in {each.name for each in graph.model.graph.output}:
+        return b""
+    durations = find_durations(graph)
+    if not durations or OUTPUT in graph.producers or len(graph.model.graph.output) > 1:
+        return None
+    node = helper.make_node("Identity", [durations], [OUTPUT], name="wyoming_tts_durations")
+    added = GraphProto(node=[node], output=[ValueInfoProto(name=OUTPUT)])
+    content: bytes = ModelProto(graph=added).SerializeToString()
+    return content
+
+
+def _is_rounded(graph: OnnxGraph, name: str) -> bool:
+    producer = graph.producers.get(name)
+    return producer is not None and producer.kind == "Round"
+
+
 def _find(graph: OnnxGraph) -> tuple[str, Node] | None:
     """The lengths that are divided by the speed, and the node that gives each a frame at least."""
     rounded = [node for node in graph.nodes if node.kind == "Round"]
@@ -52,7 +92,7 @@ def _find(graph: OnnxGraph) -> tuple[str, Node] | None:
         return None
     quotient = graph.producers.get(rounded[0].inputs[0])
     limited = _only_user(graph, rounded[0])
-    if quotient is None or quotient.kind != "Div" or limited is None or limited.kind not in ("Clip", "Max"):
+    if quotient is None or quotient.kind != "Div" or limited is None or limited.kind not in _LIMITS:
         return None
     lengths, by = quotient.inputs
     users = graph.users.get(limited.outputs[0], [])

@@ -34,16 +34,19 @@ from wyoming_tts.engines.kokoro.names import (
     named_language,
     spoken_language,
 )
-from wyoming_tts.engines.kokoro.opening import open_decoder
+from wyoming_tts.engines.kokoro.opening import OpenedDecoder, OpenedWhole, open_decoder, open_whole
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
 from wyoming_tts.engines.kokoro.statistics_store import StatisticsStore
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
+from wyoming_tts.engines.kokoro.word_timings import TextWord, TextWords, in_stream
 from wyoming_tts.engines.model_files import BrokenVoice
-from wyoming_tts.engines.onnx import NO_SAMPLES, open_model, return_freed_memory
+from wyoming_tts.engines.onnx import NO_SAMPLES, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
+from wyoming_tts.engines.word_alignment import WordPhonemes, align_words
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, UnusableVoice, Voice, VoiceSpec
+from wyoming_tts.spoken_words import words_of
 from wyoming_tts.style_tables import pack_names, read_packed_table
 from wyoming_tts.time_stretch import stretch_steps
 
@@ -157,10 +160,11 @@ class KokoroEngine:
         # It adds a handler of its own, which would bypass the server's log format and level.
         logging.getLogger("kokoro_onnx").handlers.clear()
         model_path, pack = voice.files[:2]
-        opened = None
+        opened: OpenedDecoder | OpenedWhole | None = None
         if self._options.kokoro_chunked:
             opened = open_decoder(model_path, self._options, partial(_probed_style, pack))
-        model = opened.text if opened else open_model(model_path, self._options)
+        opened = opened or open_whole(model_path, self._options)
+        model = opened.text if isinstance(opened, OpenedDecoder) else opened.model
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
             raise VoiceUnavailable(f"{model_path} is not a Kokoro model: its inputs are {[*model.inputs]}.")
         try:
@@ -170,8 +174,10 @@ class KokoroEngine:
         except Exception as error:
             raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
         store = None
-        speaker: KokoroModel = WholeModel(model, kokoro)
-        if opened is not None:
+        speaker: KokoroModel
+        if isinstance(opened, OpenedWhole):
+            speaker = WholeModel(model, kokoro, clause_pauses=not opened.is_extended)
+        else:
             store = StatisticsStore(self._options.statistics_dir, opened.digest, opened.decoder.channels)
             speaker = CutModel(opened.decoder, kokoro.tokenizer.tokenize)
         return LoadedKokoro(
@@ -226,6 +232,7 @@ class LoadedKokoro:
         self._reading = threading.Lock()
         self._probed: set[int] = set()
         self._calibrated: set[_StyleKey] = set()
+        self._phonemes_of_words: dict[KokoroLanguage, WordPhonemes] = {}
 
     def __repr__(self) -> str:
         return f"<LoadedKokoro {self._model!r}, {len(self._styles)} styles>"
@@ -234,7 +241,8 @@ class LoadedKokoro:
         """Phonemize in the first step, then speak in chunks or batches, as `KokoroModel.speak`.
 
         The speed is `prosody.speed / prosody.length_scale`, of which the model follows what it speaks well.
-        A punctuation mark at a batch's end is followed by its pause.
+        A punctuation mark at a batch's end is followed by its pause. The words of a batch are timed with its
+        first audio, once it is known how much silence is trimmed before it.
 
         Raises:
             UnknownVoice: the pack has no such voice, or a speaker was requested.
@@ -245,9 +253,10 @@ class LoadedKokoro:
         style = self._style(spec)
         speed = self._speed(prosody)
         phonemes = self._phonemes(segment, spec.voice)
+        words = self._words(segment, phonemes, spec.voice) if self._model.tells_durations else None
         yield NO_SAMPLES
-        spoken = self._model.speak(self._speech(phonemes, spec.voice, style, speed))
-        yield from stretch_steps(spoken, SAMPLE_RATE, prosody.speed / self._own_speed(prosody))
+        spoken = self._model.speak(self._speech(phonemes, spec.voice, style, speed, words))
+        yield from stretch_steps(in_stream(spoken), SAMPLE_RATE, prosody.speed / self._own_speed(prosody))
 
     def speaks_in_chunks(self, voice: Voice, prosody: Prosody) -> bool:
         """Whether the voice is heard while its sentences are decoded; False until it has been used."""
@@ -281,10 +290,27 @@ class LoadedKokoro:
         statistics = self._style(spec).statistics
         return statistics is None or statistics.is_calibrated
 
-    def _speech(self, phonemes: str, voice: Voice, style: _Style, speed: float) -> Speech:
+    def _speech(
+        self, phonemes: str, voice: Voice, style: _Style, speed: float, words: TextWords | None = None
+    ) -> Speech:
         number = min(_sentence_phonemes(phonemes), len(style.table))
         row = style.table[number - 1 : number]
-        return Speech(phonemes, row, speed, style.statistics, partial(self._probe, voice, row, speed))
+        probe = partial(self._probe, voice, row, speed)
+        return Speech(phonemes, row, speed, style.statistics, probe, words)
+
+    def _words(self, segment: Segment, phonemes: str, voice: Voice) -> TextWords:
+        """The words of a text whose phonemes these are."""
+        spans = words_of(segment.text)
+        words = [segment.text[begin:end] for begin, end in spans]
+        ranges = align_words(words, phonemes, self._word_phonemes(spoken_language(voice)))
+        found = zip(spans, ranges, strict=True)
+        return TextWords(phonemes, [TextWord(*pair) for pair in found if pair[1].begin < pair[1].end])
+
+    def _word_phonemes(self, language: KokoroLanguage) -> WordPhonemes:
+        if language not in self._phonemes_of_words:
+            ask = partial(self._phonemizer.phonemes_of_words, language=language)
+            self._phonemes_of_words.setdefault(language, WordPhonemes(ask))
+        return self._phonemes_of_words[language]
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment's phonemes that the model knows, one per token, and its punctuation.

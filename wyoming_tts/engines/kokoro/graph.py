@@ -25,7 +25,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from wyoming_tts.engines.kokoro.durations import scale_durations
+from wyoming_tts.engines.kokoro.durations import find_durations, scale_durations
 from wyoming_tts.engines.kokoro.generator_graph import (
     HARMONICS,
     GeneratorNames,
@@ -57,7 +57,7 @@ class KokoroCut:
     energy: str
     """Shape (1, 1, frames)."""
     durations: str
-    """Of the tokens, in pairs of frames; empty if they cannot be told, and so not scaled exactly."""
+    """Of the tokens, in pairs of frames; empty if they cannot be found."""
     harmonics: str
     """Shape (1, bins + 2, rate * frames + 1)."""
     frames: str
@@ -86,7 +86,7 @@ class KokoroGraph:
             Exception: of any kind that the onnx package raises for a file that is no model.
         """
         graph = self._graph = OnnxGraph.read(path)
-        self._durations = scale_durations(graph)
+        self._durations = scale_durations(graph) or find_durations(graph)
         self._quantized = SignedWeights(graph) if has_exact_products() else graph
         self._inputs = graph.inputs.keys()
         self._text = graph.dependents(self._inputs - {STYLE, "speed"})

@@ -17,9 +17,11 @@ from wyoming_tts.engines.chunked_inference import Values
 from wyoming_tts.engines.kokoro.check_results import CheckResults
 from wyoming_tts.engines.kokoro.decoder import DecoderModels, GeneratorLayout, KokoroDecoder, Request
 from wyoming_tts.engines.kokoro.decoder_check import LEAST_DECIBELS_OF_CHUNKS, compare, transform_scale
+from wyoming_tts.engines.kokoro.durations import durations_output
 from wyoming_tts.engines.kokoro.generator_graph import HARMONICS, WrittenGenerator
 from wyoming_tts.engines.kokoro.graph import STYLE, KokoroCut, KokoroGraph
-from wyoming_tts.engines.onnx import OnnxModel, open_models, return_freed_memory
+from wyoming_tts.engines.onnx import OnnxModel, open_model, open_models, return_freed_memory
+from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _PROBE: Final = Request(
 """Two syllables, spoken fast, which last longer than a chunk and its edges."""
 
 _DIGEST_BLOCK = 1 << 20
+_NOT_FOUND: Final = "the durations of its phonemes were not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,42 @@ def open_decoder(path: Path, options: EngineOptions, style: Callable[[], Values]
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedWhole:
+    """A model that is not cut."""
+
+    model: OnnxModel
+    is_extended: bool
+    """Whether the durations of its tokens were made a further output, which it has not by itself."""
+
+
+def open_whole(path: Path, options: EngineOptions) -> OpenedWhole:
+    """Open a model whole, with the durations of its tokens as an output if it has them.
+
+    Raises:
+        VoiceUnavailable: the file is gone, damaged, or no model that onnxruntime can run.
+    """
+    try:
+        further = durations_output(OnnxGraph.read(path))
+        reason = "" if further is not None else _NOT_FOUND
+    except Exception as error:  # noqa: BLE001  # whatever is odd about the file, onnxruntime may take it
+        further, reason = None, str(error) or type(error).__name__
+    return_freed_memory()
+    if not further:
+        opened = OpenedWhole(open_model(path, options), is_extended=False)
+    else:
+        content = path.read_bytes() + further  # protobuf merges what is joined
+        (model,) = open_models(path, replace(options, has_cores=always), [content])
+        opened = OpenedWhole(model, is_extended=True)
+    if reason:
+        _log_no_timings(path, reason)
+    return opened
+
+
+def _log_no_timings(path: Path, reason: str) -> None:
+    _LOGGER.info("%s does not tell when words are heard: %s", path.name, reason)
+
+
 def _open(path: Path, options: EngineOptions, style: Callable[[], Values]) -> OpenedDecoder:
     digest = _digest(path)
     graph = KokoroGraph(path)
@@ -84,6 +123,8 @@ def _open(path: Path, options: EngineOptions, style: Callable[[], Values]) -> Op
         results.save(scale)
     del graph
     return_freed_memory()
+    if not cut.durations:
+        _log_no_timings(path, _NOT_FOUND)
     return OpenedDecoder(KokoroDecoder(models, cut, layouts, scale=scale), text, digest)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
@@ -40,6 +40,8 @@ _NEAREST: Final = str.maketrans(
         "\u0329": None,
     }
 )
+_APART: Final = "¿"
+"""A punctuation mark that no language has between words."""
 _SYLLABIC: Final = "\u0329"
 
 
@@ -65,6 +67,19 @@ class KokoroPhonemizer:
         return phonemize_around_blocks(
             text, lambda part: self._phonemize(part, language), language=language.espeak
         )
+
+    def phonemes_of_words(self, words: Sequence[str], language: KokoroLanguage) -> list[str]:
+        """The phonemes of each word by itself.
+
+        Raises:
+            EngineFailed: espeak-ng crashed on them.
+        """
+        if self._misaki.find(language) is None and not any(_APART in word for word in words):
+            # In one request, with a mark between them that no word has.
+            phonemes = self.phonemes(f"{_APART} ".join(words), language).split(_APART)
+            if len(phonemes) == len(words):
+                return phonemes
+        return [self.phonemes(word, language) for word in words]
 
     def close(self) -> None:
         """End the processes."""

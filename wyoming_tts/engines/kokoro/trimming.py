@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.engines.kokoro.batches import CLAUSE_MARKS, STOPS
+from wyoming_tts.offset_text import Span
 from wyoming_tts.speech import Samples
 
 SAMPLE_RATE = 24000
@@ -21,11 +22,14 @@ SENTENCE_PAUSE = 0.25
 CLAUSE_PAUSE = 0.1
 """Seconds after a mark within a sentence, at the voice's own speed."""
 
-_FRAME = 120
+POWER_FRAME = 120
+"""Samples of a frame (5 ms) whose power is measured."""
 _SILENCE = 1e-6
 """Power of a frame (5 ms) relative to the loudest frame; what is lower (-60 dB) is silence. A consonant at
 the start of a word can be 45 dB below its vowels. Windows of 85 ms, common for trimming speech, find the
 same sound but keep 45 ms of silence at each edge, heard as a halt where a cut is between words."""
+_PAUSE = 1e-4
+"""The same of the frames in a pause within speech (-40 dB), where a breath may be heard."""
 _MARGIN = 240
 """Samples kept around the sound (10 ms): room for the fade."""
 _FADE = 48
@@ -50,17 +54,18 @@ def pause_after(mark: str, speed: float) -> float:
     return CLAUSE_PAUSE / speed if mark in CLAUSE_MARKS else 0.0
 
 
-def trim(samples: Samples, pause: float) -> Samples:
+def trim(samples: Samples, pause: float, sound: Span | None = None) -> Samples:
     """Trim the silence around the sound of a batch, fade it in and out, and append a pause.
 
     Args:
         samples: one batch as the model made it, shape (n,); not changed.
         pause: seconds.
+        sound: as `find_sound`, if that is known.
 
     Returns:
         Shape (m,), float32; the first and the last sample are zero. Nothing if all of it is silence.
     """
-    start, end = _find_sound(samples)
+    start, end = sound or find_sound(samples)
     if start == end:
         return np.zeros(0, np.float32)
     padded: Samples = np.pad(samples[start:end], (0, round(pause * SAMPLE_RATE)))
@@ -79,10 +84,16 @@ def sounding_frames(energy: Samples) -> tuple[int, int]:
     Args:
         energy: as the model predicts it, shape (frames,).
     """
-    sounding = np.flatnonzero(energy >= np.percentile(energy, _LOUD_PERCENTILE) - _SILENT_BELOW)
+    sounding = np.flatnonzero(is_sounding(energy))
     if not sounding.size:
         return 0, len(energy)
     return max(0, int(sounding[0]) - _FRAMES_BEFORE), min(len(energy), int(sounding[-1]) + 1 + _FRAMES_AFTER)
+
+
+def is_sounding(energy: Samples) -> npt.NDArray[np.bool_]:
+    """Which frames of a sentence have sound, by their predicted energy, shape (frames,)."""
+    sounding: npt.NDArray[np.bool_] = energy >= np.percentile(energy, _LOUD_PERCENTILE) - _SILENT_BELOW
+    return sounding
 
 
 class StreamTrimmer:
@@ -96,7 +107,9 @@ class StreamTrimmer:
         """
         self._loudest = loudest
         self._pending = np.zeros(0, np.float32)
-        self._has_begun = False
+        self._taken = 0
+        self.begin: int | None = None
+        """Samples before the first that is kept; None until that is known."""
 
     def add(self, samples: Samples, *, may_end: bool) -> Samples:
         """Take the next samples; returns those that are certain to be no silence at an end.
@@ -105,15 +118,16 @@ class StreamTrimmer:
             samples: shape (n,).
             may_end: whether silence from here on may be that at the end.
         """
+        self._taken += len(samples)
         samples = np.concatenate([self._pending, samples])
         loud = self._loud_frames(samples)
-        if not self._has_begun:
+        if self.begin is None:
             if not loud.size:
-                self._pending = samples[-_MARGIN - _FRAME :]
+                self._pending = samples[-_MARGIN - POWER_FRAME :]
                 return samples[:0]
-            samples = samples[max(0, int(loud[0]) * _FRAME - _MARGIN) :].copy()
+            samples = samples[max(0, int(loud[0]) * POWER_FRAME - _MARGIN) :].copy()
             samples[:_FADE] *= _ramp(len(samples[:_FADE]))
-            self._has_begun = True
+            self.begin = self._taken - len(samples)
             loud = self._loud_frames(samples)
         end = len(samples)
         if may_end:
@@ -124,7 +138,7 @@ class StreamTrimmer:
 
     def finish(self, pause: float) -> Samples:
         """The rest of the sound, faded out, and a pause of so many seconds; nothing if there was no sound."""
-        if not self._has_begun:
+        if self.begin is None:
             return np.zeros(0, np.float32)
         rest = self._pending[: _end_of(self._loud_frames(self._pending), len(self._pending))].copy()
         fade = min(_FADE, len(rest))
@@ -139,7 +153,7 @@ class StreamTrimmer:
 
 def _end_of(loud: npt.NDArray[np.intp], length: int) -> int:
     """Where the sound ends, with its margin."""
-    return min(length, (int(loud[-1]) + 1) * _FRAME + _MARGIN) if loud.size else min(length, _FADE)
+    return min(length, (int(loud[-1]) + 1) * POWER_FRAME + _MARGIN) if loud.size else min(length, _FADE)
 
 
 def _ramp(length: int) -> Samples:
@@ -152,16 +166,23 @@ def loudest_power(samples: Samples) -> float:
 
 
 def _frame_power(samples: Samples) -> Samples:
-    whole = np.pad(samples, (0, -len(samples) % _FRAME)).reshape(-1, _FRAME)
+    whole = np.pad(samples, (0, -len(samples) % POWER_FRAME)).reshape(-1, POWER_FRAME)
     power: Samples = np.square(whole).mean(axis=1)
     return power
 
 
-def _find_sound(samples: Samples) -> tuple[int, int]:
+def find_sound(samples: Samples) -> Span:
     """Where the sound starts and ends, with its margin; both the same if there is none."""
     power = _frame_power(samples)
     loud = np.flatnonzero(power > power.max(initial=0.0) * _SILENCE)
     if not loud.size:
-        return 0, 0
-    start, end = int(loud[0]) * _FRAME, (int(loud[-1]) + 1) * _FRAME
-    return max(0, start - _MARGIN), min(len(samples), end + _MARGIN)
+        return Span(0, 0)
+    start, end = int(loud[0]) * POWER_FRAME, (int(loud[-1]) + 1) * POWER_FRAME
+    return Span(max(0, start - _MARGIN), min(len(samples), end + _MARGIN))
+
+
+def loud_frames(samples: Samples) -> npt.NDArray[np.bool_]:
+    """Which frames of POWER_FRAME are no pause between words."""
+    power = _frame_power(samples)
+    loud: npt.NDArray[np.bool_] = power > power.max(initial=0.0) * _PAUSE
+    return loud

@@ -16,7 +16,7 @@ from wyoming_tts.engines.kokoro import engine as engine_module
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.model import SHORT_SECONDS
 from wyoming_tts.engines.kokoro.statistics import CALIBRATED
-from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec, WordTiming
 
 # As many as a calibration has, but short: what matters is that they are decoded.
 SHORT_SENTENCES = tuple(f"{letter}." for letter in ascii_lowercase[:CALIBRATED])
@@ -109,6 +109,29 @@ def test_a_calibrated_voice_speaks_a_sentence_in_chunks(files: Path, monkeypatch
     assert sum(map(len, in_chunks)) > SHORT_SECONDS * 24000
     assert len(in_chunks[0]) < 0.35 * 24000
     assert len(_steps(loaded, other)) == len(uncalibrated)
+
+
+def _words(loaded: LoadedKokoro, voice: Voice) -> tuple[list[WordTiming], int]:
+    """The words of a sentence that is one batch, and the samples of its audio."""
+    steps = [*loaded.render(Segment(LONG), VoiceSpec(voice), Prosody())]
+    (told,) = (step for step in steps if isinstance(step, TimedSamples))
+    assert next(step for step in steps if samples_of(step).size) is told
+    return [*told.timings.words], sum(len(samples_of(step)) for step in steps)
+
+
+def test_words_are_as_long_in_chunks_as_in_a_batch(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded, voice, _ = _load(files, None)
+    whole, _ = _words(loaded, voice)
+    _calibrate(loaded, voice)
+    monkeypatch.setattr("wyoming_tts.engines.kokoro.statistics._MOST_DOUBT", np.inf)
+    in_chunks, samples = _words(loaded, voice)
+    assert [LONG[word.begin : word.end] for word in whole] == LONG.replace(",", "").strip(".").split()
+    moved = {one.first_sample - two.first_sample for one, two in zip(whole[1:], in_chunks[1:], strict=True)}
+    assert len(moved) == 1
+    assert [one.end_sample - one.first_sample for one in whole[:-1]] == [
+        one.end_sample - one.first_sample for one in in_chunks[:-1]
+    ]
+    assert in_chunks[-1].end_sample <= samples
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.5, 3.0])

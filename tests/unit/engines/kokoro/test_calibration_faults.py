@@ -13,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.voices.make_kokoro import VOICES, KokoroVariant, style_table, write_kokoro
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro import engine as engine_module
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.statistics import CALIBRATED
@@ -150,7 +150,7 @@ def test_a_style_beyond_all_speech_is_given_up_once(state: State, size: float) -
     assert loaded.is_calibrated(spec)  # nobody tries again
     if not loaded.speaks_in_chunks(spec.voice, Prosody()):
         return
-    heard = np.concatenate([*loaded.render(Segment("Yes, it is open."), spec, Prosody())])
+    heard = np.concatenate([*map(samples_of, loaded.render(Segment("Yes, it is open."), spec, Prosody()))])
     assert np.isfinite(heard).all()
 
 

@@ -10,7 +10,7 @@ from onnx import helper
 
 from tests.unit.engines.kokoro.conftest import KokoroFile
 from tests.voices.make_kokoro import KOKORO_VARIANTS, KokoroVariant, kokoro_like_model
-from wyoming_tts.engines.kokoro.durations import scale_durations
+from wyoming_tts.engines.kokoro.durations import durations_output, find_durations, scale_durations
 from wyoming_tts.engines.onnx_graph.graph import OnnxGraph
 
 Edit = Callable[[onnx.ModelProto], None]
@@ -48,3 +48,19 @@ def test_a_graph_of_another_kind_is_left_as_it_is(edit: Edit) -> None:
     graph = OnnxGraph(model)
     assert scale_durations(graph) == ""
     assert graph.model.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize("edit", [_round_again, _use_rounded_twice, _use_limited_otherwise])
+def test_durations_are_found_where_they_cannot_be_scaled(edit: Edit) -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(kokoro_like_model(KokoroVariant()))
+    (limited,) = [node.output[0] for node in model.graph.node if node.op_type == "Clip"]
+    edit(model)
+    assert find_durations(OnnxGraph(model)) == limited
+
+
+def test_durations_are_no_output_where_others_are_already() -> None:
+    model = onnx.ModelProto()
+    model.CopyFrom(kokoro_like_model(KokoroVariant()))
+    model.graph.output.append(onnx.ValueInfoProto(name=model.graph.node[0].output[0]))
+    assert durations_output(OnnxGraph(model)) is None

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from wyoming_tts.engines.base import samples_of
 from wyoming_tts.engines.kokoro.batches import MAX_PHONEMES
 from wyoming_tts.engines.kokoro.decoder import FRAME_SAMPLES, Encoded, KokoroDecoder, Request, Sentence
 from wyoming_tts.engines.kokoro.generator_graph import GeneratorNames
@@ -86,7 +87,7 @@ def test_a_sentence_of_a_known_voice_is_one_pass_in_chunks() -> None:
     decoder = FakeDecoder()
     steps = [*_model(decoder).speak(_speech(_SENTENCE * 6))]
     assert (decoder.chunked, decoder.whole) == (1, 0)
-    assert [bool(step.size) for step in steps] == [False, False, True, True]
+    assert [bool(samples_of(step).size) for step in steps] == [False, False, True, True]
 
 
 def test_a_short_sentence_is_decoded_whole() -> None:

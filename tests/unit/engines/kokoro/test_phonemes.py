@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from kokoro_onnx.config import DEFAULT_VOCAB
 
-from wyoming_tts.engines.kokoro.phonemes import phonemize_around_blocks
+from wyoming_tts.engines.kokoro.misaki import MisakiPhonemizers
+from wyoming_tts.engines.kokoro.names import BY_TAG
+from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer, phonemize_around_blocks
 
 
 def made(text: str, language: str = "en-us") -> str:
@@ -40,6 +44,30 @@ def test_phoneme_blocks_are_kept_and_the_rest_is_phonemized(text: str, expected:
 )
 def test_phonemes_use_only_the_symbols_of_the_model(language: str, ipa: str, expected: str) -> None:
     assert made(f"[[{ipa}]]", language) == expected
+
+
+@pytest.fixture(scope="module")
+def phonemizer() -> Iterator[KokoroPhonemizer]:
+    made = KokoroPhonemizer(MisakiPhonemizers())
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["of", "the", "house"], ["ʌv", "ðə", "hˈaʊs"]),
+        (["[[ʃɪˈvɔːn]]", "in", "25"], ["ʃɪˈvɔːn", "ˈɪn", "twˈɛnti fˈaɪv"]),
+        (["in", "a¿b"], ["ˈɪn", "ˈeɪ¿bˈiː"]),
+        (["~"], ["tˈɪldə"]),
+        ([], []),
+    ],
+)
+def test_words_are_phonemized_by_themselves(
+    phonemizer: KokoroPhonemizer, words: list[str], expected: list[str]
+) -> None:
+    found = phonemizer.phonemes_of_words(words, BY_TAG["en_US"])
+    assert [phonemes.strip() for phonemes in found] == expected
 
 
 def test_every_ipa_symbol_maps_to_a_symbol_of_the_model() -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.errors import TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceRequest, VoiceSpec
@@ -57,7 +57,7 @@ def put(styles: ImportedStyles, name: str, of: str) -> Path:
 
 def speak(loaded: LoadedKokoro, voice: Voice) -> tuple[set[str], list[str]]:
     steps = loaded.render(Segment("The front door is open."), VoiceSpec(voice), Prosody())
-    audio = np.concatenate(list(steps))
+    audio = np.concatenate([*map(samples_of, steps)])
     return KOKORO.speakers_of(audio), KOKORO.said(audio)
 
 

@@ -141,6 +141,20 @@ class TestStreamTrimmer:
         assert got[0] == 0
         assert np.flatnonzero(got > 0.2).size == pytest.approx(np.flatnonzero(whole > 0.2).size, abs=2 * MS)
 
+    @given(before=st.integers(0, 40), sizes=st.lists(st.integers(1, 3000), max_size=20))
+    def test_what_is_trimmed_before_the_sound_is_known_with_its_first_samples(
+        self, before: int, sizes: list[int]
+    ) -> None:
+        samples = np.concatenate([_silence(5 * before), _sound(80)])
+        trimmer, start, made = StreamTrimmer(0.25), 0, 0
+        for size in [*sizes, len(samples)]:
+            made += len(trimmer.add(samples[start : start + size], may_end=False))
+            start += size
+            assert (trimmer.begin is not None) or not made
+        assert trimmer.begin is not None
+        assert 0 <= 5 * before * MS - trimmer.begin <= 15 * MS
+        assert made + trimmer.begin + len(trimmer.finish(0.0)) == len(samples)
+
     def test_silence_is_nothing(self) -> None:
         assert not _stream(_silence(500), [100, 1000], 0.25, loudest=0.1).size
 

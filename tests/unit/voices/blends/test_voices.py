@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.tones import KOKORO, VOICES
-from wyoming_tts.engines.base import EngineOptions
+from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, blended_voice
 from wyoming_tts.errors import BadRequest, UnknownVoice
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
@@ -92,7 +92,7 @@ def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
     def speakers(name: str) -> set[str]:
         voice = next(voice for voice in engine.installed() if voice.name == name)
         steps = loaded.render(Segment("One two."), VoiceSpec(voice), Prosody())
-        return KOKORO.speakers_of(np.concatenate(list(steps)))
+        return KOKORO.speakers_of(np.concatenate([*map(samples_of, steps)]))
 
     mine = store.add(make_blend("mine", "af_test+bf_test", "en_GB"))
     listed = {voice.name: voice for voice in engine.installed()}
@@ -106,7 +106,7 @@ def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
         recipe = voices.find("am_test+ef_test")
         assert recipe
         once = VoiceSpec(blended_voice(listed["af_test"], recipe))
-        audio = np.concatenate(list(loaded.render(Segment("One two."), once, Prosody())))
+        audio = np.concatenate([*map(samples_of, loaded.render(Segment("One two."), once, Prosody()))])
         assert KOKORO.speakers_of(audio) == {"bf_test"}
     finally:
         loaded.close()
