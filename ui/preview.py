@@ -16,7 +16,7 @@ from wyoming_tts.page.preview import SLIDERS, PreviewService, ProsodySlider, Voi
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _LOUDEST = 2.0
-_FORMATS = ("wav", "mp3", "opus")
+_FORMATS = ("wav", "mp3", "opus", "srt")
 _SILENT: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """Options of events: no progress overlay, no public API endpoint."""
 _PLAYER = """
@@ -24,6 +24,7 @@ _PLAYER = """
 <p class="preview-told" role="status">
   <span data-part="side"></span><span data-part="state"></span><span data-part="measured"></span>
 </p>
+<div class="read-along" data-part="words" role="group" dir="auto" data-label="words" hidden></div>
 <p class="preview-hint" data-part="plain" data-text="plain" hidden></p>
 <p class="preview-hint" data-text="keys"></p>
 <div class="preview-pictures">

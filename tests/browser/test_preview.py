@@ -6,6 +6,7 @@ import io
 import statistics
 import wave
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -186,6 +187,82 @@ def download_audio(tab: PreviewTab, kind: str) -> bytes:
     return download.path().read_bytes()
 
 
+READ_ALONG = "Good **morning**, dear friends: it is 25 °C."
+_MARKED_WORDS = """() => {
+  window.marked = [];
+  const words = document.querySelector("#preview-player .read-along");
+  new MutationObserver(() => {
+    const word = words.querySelector("[aria-current]");
+    if (word) window.marked.push([word.textContent, ttsPlayer.position]);
+  }).observe(words, { subtree: true, attributes: true, attributeFilter: ["aria-current"] });
+}"""
+
+
+def test_each_word_is_marked_while_it_sounds(tab: PreviewTab) -> None:
+    tab.page.evaluate(_MARKED_WORDS)
+    tab.write(READ_ALONG)
+    tab.press("speak")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    marked: list[tuple[str, float]] = tab.page.evaluate("window.marked")
+    words: list[dict[str, Any]] = tab.page.evaluate("ttsPlayer.clip.words")
+    expected = ["Good", "morning", "dear", "friends", "it", "is", "25 °C"]
+    assert [word["text"] for word in words] == expected
+    # On a busy machine a short word may begin and end between two frames.
+    assert [text for text, _ in marked] == [text for text in expected if text in dict(marked)]
+    assert {"Good", "25 °C"} <= dict(marked).keys()
+    starts = {word["text"]: word["start_time"] for word in words}
+    ends = {word["text"]: after["start_time"] for word, after in pairwise(words)}
+    for text, position in marked:
+        assert starts[text] <= position < ends.get(text, 60.0)
+    shown = tab.page.locator("#preview-player .read-along")
+    assert shown.inner_text() == READ_ALONG
+    assert shown.locator("[aria-current]").count() == 0
+
+
+def test_a_word_that_is_clicked_plays_from_there(tab: PreviewTab) -> None:
+    tab.write("One two three four five.")
+    tab.press("speak")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    start = tab.page.evaluate("ttsPlayer.clip.words[3].start_time")
+    tab.page.evaluate(_MARKED_WORDS)
+    tab.page.locator("#preview-player .read-along-word", has_text="four").click()
+    tab.wait_for("ttsPlayer.state === 'playing' && ttsPlayer.position > 0")
+    assert tab.page.evaluate("ttsPlayer.position") >= start
+    tab.wait_for("ttsPlayer.state === 'done'")
+    assert [text for text, _ in tab.page.evaluate("window.marked")][:1] == ["four"]
+
+
+def test_a_word_can_be_clicked_while_the_rest_is_still_spoken(tab: PreviewTab) -> None:
+    tab.write(LONG)
+    tab.press("speak")
+    tab.wait_for("ttsPlayer.position > 1.5")
+    tab.page.locator("#preview-player .read-along-word").nth(1).click()
+    second = tab.page.evaluate("ttsPlayer.clip.words[1].start_time")
+    tab.wait_for(f"ttsPlayer.position >= {second} && ttsPlayer.position < 1.5")
+    assert not tab.page.evaluate("ttsPlayer.clip.isComplete && ttsPlayer.state !== 'playing'")
+    tab.wait_for("ttsPlayer.position > 2")
+    tab.press("stop")
+    tab.wait_until_idle()
+
+
+def test_words_can_be_reached_and_played_by_keys(tab: PreviewTab) -> None:
+    tab.write("One two three.")
+    tab.press("speak")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.page.locator("#preview-player .read-along-word").first.focus()
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        tab.page.keyboard.press(key)
+    tab.wait_for("ttsPlayer.state === 'playing'")
+    assert tab.page.evaluate("ttsPlayer.position >= ttsPlayer.clip.words[2].start_time - 0.1")
+    tab.wait_for("ttsPlayer.state === 'done'")
+
+
+def test_captions_are_saved_beside_the_sound(tab: PreviewTab) -> None:
+    captions = download_audio(tab, "srt").decode()
+    assert captions.startswith("1\n00:00:00,")
+    assert "Keep this." in captions
+
+
 def test_the_explanation_unfolds_and_follows_the_text(tab: PreviewTab) -> None:
     page = tab.page
     tab.write("It is **21.5 °C**. Fine?")
@@ -246,6 +323,8 @@ def test_choosing_a_multi_speaker_voice_shows_its_speakers_and_sliders(tab: Prev
         "speaker": "bert",
         "noise_scale": 0.4,
         "response_format": "pcm",
+        "stream_format": "sse",
+        "return_timestamps": True,
     }
     tab.wait_for("ttsPlayer.state === 'done'")
 
@@ -255,11 +334,21 @@ def test_odd_sized_chunks_are_joined_and_a_late_chunk_is_an_underrun(tab: Previe
         """async () => {
           const real = window.fetch;
           const bytes = new Uint8Array(Int16Array.from({ length: 4000 }, (_, i) => i).buffer);
+          const send = (controller, event) => {
+            const sent = new TextEncoder().encode(`data: ${JSON.stringify(event)}\\n\\n`);
+            controller.enqueue(sent.slice(0, 7));
+            controller.enqueue(sent.slice(7));
+          };
+          const sendAudio = (controller, from, to) => {
+            const audio = btoa(String.fromCharCode(...bytes.slice(from, to)));
+            send(controller, { type: "speech.audio.delta", audio });
+          };
           const stream = new ReadableStream({
             async start(controller) {
-              controller.enqueue(bytes.slice(0, 1601));
+              sendAudio(controller, 0, 1601);
               await new Promise((resolve) => setTimeout(resolve, 400)); // of 100 ms of audio
-              for (let at = 1601; at < bytes.length; at += 333) controller.enqueue(bytes.slice(at, at + 333));
+              for (let at = 1601; at < bytes.length; at += 333) sendAudio(controller, at, at + 333);
+              send(controller, { type: "speech.audio.done" });
               controller.close();
             },
           });
@@ -272,6 +361,22 @@ def test_odd_sized_chunks_are_joined_and_a_late_chunk_is_an_underrun(tab: Previe
         }"""
     )
     assert result == [True, 4000, 8000, 1]
+
+
+def test_an_answer_that_breaks_off_is_shown_as_a_problem(tab: PreviewTab) -> None:
+    state = tab.page.evaluate(
+        """async () => {
+          const real = window.fetch;
+          const audio = btoa(String.fromCharCode(...new Uint8Array(800)));
+          const begun = `data: ${JSON.stringify({ type: "speech.audio.delta", audio })}\\n\\n`;
+          window.fetch = async () => new Response(begun, { headers: { "X-Sample-Rate": "8000" } });
+          const playing = ttsPlayer.play({ input: "x" });
+          window.fetch = real;
+          await playing;
+          return ttsPlayer.state;
+        }"""
+    )
+    assert state == "failed"
 
 
 def test_a_failed_request_is_shown_as_a_problem(tab: PreviewTab) -> None:

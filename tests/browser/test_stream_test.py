@@ -100,6 +100,9 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     download.value.save_as(tmp_path / "run.json")
     run_json = json.loads((tmp_path / "run.json").read_text())
     assert [lane["state"] for lane in run_json["lanes"]] == ["spoken", "spoken"]
+    spoken = [word for _, word in run_json["lanes"][0]["words"]]
+    assert spoken == TEXT.replace(".", "").split()
+    expect(lanes.nth(0).locator("canvas")).to_have_class("st-with-words")
 
     desktop.locator("#stream_test summary").click()
     log = desktop.locator("#stream_test pre")

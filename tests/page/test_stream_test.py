@@ -41,7 +41,7 @@ from wyoming_tts.page.stream_test.request import (
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
 from wyoming_tts.page.stream_test.targets import StreamTestTargets
-from wyoming_tts.speech import AudioFormat
+from wyoming_tts.speech import AudioFormat, SpokenWord
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_framing import encode_event
@@ -453,6 +453,32 @@ async def test_the_simulated_player_records_an_underrun_and_resumes() -> None:
     assert lane.result().played is not None
     assert lane.result().played.gaps == (0.5,)  # type: ignore[union-attr]
     assert [line.what for line in log.newest()] == ["first_audio", "chunk", "chunk", "underrun"]
+
+
+def _word(text: str, start: float) -> SpokenWord:
+    return SpokenWord(text, 0, 1, 0, 1, start, start + 0.1)
+
+
+async def test_words_are_placed_where_the_player_plays_them_also_after_a_gap() -> None:
+    clock = Clock()
+    lane = ClientRecorder(1, EventLog(), clock, records=True)
+    told = ((1.0, [("It", 0.0), ("is", 0.4)]), (1.2, [("now", 0.6)]), (2.5, [("late", 1.25)]))
+    for at, words in told:
+        clock.now = at
+        lane.on_words(tuple(_word(*word) for word in words))
+        await lane.on_audio(AudioFormat(1000), bytes(1000))
+    assert lane.snapshot().words == ((1.0, "It"), (1.4, "is"), (1.6, "now"), (2.75, "late"))
+
+
+async def test_words_are_kept_of_the_recorded_client_alone_and_not_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorder, "MAX_WORDS", 3)
+    kept, other = (ClientRecorder(1, EventLog(), Clock(), records=records) for records in (True, False))
+    for lane in (kept, other):
+        lane.on_words(tuple(_word("so", number / 10) for number in range(5)))
+        await lane.on_audio(AudioFormat(1000), bytes(1000))
+    assert (len(kept.snapshot().words), other.snapshot().words) == (3, ())
 
 
 async def test_recorded_audio_chunks_and_events_of_a_client_are_bounded(

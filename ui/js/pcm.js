@@ -34,14 +34,25 @@ export class SampleReader {
   }
 }
 
+/**
+ * A word as it was written, where (UTF-16, as strings count here), and when it sounds in seconds of the clip.
+ * @typedef {{ text: string, utf16_begin: number, utf16_end: number, start_time: number, end_time: number }} SpokenWord
+ */
+
 /** Audio as it came, in 16 bit. What is longer than `MAX_CLIP_SECONDS` is counted, not kept. */
 export class Clip {
   /** @type {Int16Array[]} */
   #pieces = [];
 
-  /** @param {number} rate samples a second */
-  constructor(rate) {
+  /**
+   * @param {number} rate samples a second
+   * @param {string} [text] that is spoken
+   */
+  constructor(rate, text = "") {
     this.rate = rate;
+    this.text = text;
+    /** @type {SpokenWord[]} */
+    this.words = [];
     this.samples = 0;
     this.isComplete = false;
   }
@@ -53,6 +64,14 @@ export class Clip {
   /** Whether it can be drawn and heard again. */
   get isReplayable() {
     return this.isComplete && this.samples > 0 && this.seconds <= MAX_CLIP_SECONDS;
+  }
+
+  /**
+   * Whether it can be played from a position on by what is in memory now.
+   * @param {number} seconds
+   */
+  canPlayFrom(seconds) {
+    return seconds < this.seconds && this.seconds <= MAX_CLIP_SECONDS;
   }
 
   /** @param {Int16Array} piece */

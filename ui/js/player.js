@@ -1,15 +1,17 @@
 /**
  * Streaming player: plays speech while it is being synthesized, and measures the time to first audio.
  *
- * It requests PCM from the HTTP API of the same origin and schedules it in gapless buffers, accurate to the sample: an
+ * It requests PCM, and the times of the words, from the HTTP API of the same origin and schedules it in gapless buffers, accurate to the sample: an
  * AudioWorklet does not exist on plain http pages of a home network, and media elements wait for a second of audio
  * before they start. All tabs share the one `player`: a new playback stops the one before.
  */
 
-import { accentColour, prepareCanvas } from "./canvas.js";
+import { AudioContexts, contextType } from "./audio_contexts.js";
 import { errorMessage, isAbort, isVisible, RequestError, request, urlOf } from "./common.js";
-import { JitterBuffer } from "./jitter_buffer.js";
+import { bytesOfBase64, EventStreamReader } from "./event_stream.js";
+import { drawLive, readWaveform } from "./live_picture.js";
 import { Clip, rms, SampleReader, toFloats } from "./pcm.js";
+import { Playback } from "./playback.js";
 import { mediaElementQuery } from "./speech_request.js";
 
 /** @typedef {"idle" | "waiting" | "playing" | "done" | "stopped" | "failed"} State */
@@ -17,167 +19,24 @@ import { mediaElementQuery } from "./speech_request.js";
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
 
 /**
- * @typedef {object} Stats
- * @property {number | null} ttfa milliseconds from the click to the first sound
- * @property {number | null} heard the same, with what the sound device adds
- * @property {number | null} rtf seconds of work for a second of audio
- * @property {number} seconds of audio that came
- * @property {number} underruns
+ * An event of the answer: audio in base64, the words that begin in the audio that follows, its end, or a failure.
+ * @typedef {{ type: "speech.audio.delta", audio: string } | { type: "speech.audio.words", words: SpokenWord[] }
+ *   | { type: "speech.audio.done" } | { type: "error", error?: { message?: string } }} SpeechEvent
  */
 
-/** @typedef {AudioContext & { tap: AnalyserNode }} TappedContext */
+/** @typedef {import("./pcm.js").SpokenWord} SpokenWord */
+
+/** @typedef {import("./playback.js").Stats} Stats */
+
+/** @typedef {import("./audio_contexts.js").TappedContext} TappedContext */
 
 const USUAL_RATE = 24000;
-const MAX_CONTEXTS = 3; // phones allow few
-const SUSPEND_AFTER = 30000; // milliseconds of silence until the audio device is released
 const GESTURE_AGE = 1000; // milliseconds: an older click did not cause this playback
-const BARS = 64;
 
-/** The playback of one utterance. */
-class Playback {
-  /**
-   * @param {number} startedAt when it was requested
-   * @param {number} [begin] seconds into the clip where it starts
-   */
-  constructor(startedAt, begin = 0) {
-    this.startedAt = startedAt;
-    this.abort = new AbortController();
-    /** @type {TappedContext | null} */
-    this.context = null;
-    /** @type {Clip | null} */
-    this.clip = null;
-    this.buffer = new JitterBuffer(begin);
-    this.isReceived = false;
-    /** @type {Stats} */
-    this.stats = { ttfa: null, heard: null, rtf: null, seconds: 0, underruns: 0 };
-    /** @type {Set<AudioBufferSourceNode>} */
-    this.sources = new Set();
-    this.onFinished = () => {};
-  }
-
-  /**
-   * @param {Float32Array<ArrayBuffer>} floats
-   * @param {number} rate
-   */
-  schedule(floats, rate) {
-    const context = this.context;
-    if (context === null) return;
-    const isFirst = this.buffer.scheduled === 0;
-    const now = context.currentTime;
-    const start = this.buffer.add(floats.length / rate, now);
-    this.stats.underruns = this.buffer.underruns;
-    this.#source(context, floats, rate).start(start);
-    if (isFirst) this.#recordStart(context, start - now);
-  }
-
-  /**
-   * @param {TappedContext} context
-   * @param {Float32Array<ArrayBuffer>} floats
-   * @param {number} rate
-   */
-  #source(context, floats, rate) {
-    const buffer = context.createBuffer(1, floats.length, rate);
-    buffer.copyToChannel(floats, 0);
-    const source = context.createBufferSource();
-    source.buffer = buffer;
-    source.connect(context.tap);
-    source.onended = () => this.#onSourceEnded(source);
-    this.sources.add(source);
-    return source;
-  }
-
-  /**
-   * @param {TappedContext} context
-   * @param {number} ahead seconds until the first sound
-   */
-  #recordStart(context, ahead) {
-    const latency = context.outputLatency || context.baseLatency || 0;
-    this.stats.ttfa = performance.now() - this.startedAt + ahead * 1000;
-    this.stats.heard = this.stats.ttfa + latency * 1000;
-  }
-
-  /** @param {AudioBufferSourceNode} source */
-  #onSourceEnded(source) {
-    this.sources.delete(source);
-    if (this.isReceived && this.sources.size === 0) this.onFinished();
-  }
-
-  /** @returns {Promise<void>} resolves once all of it was heard */
-  finished() {
-    if (this.sources.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.onFinished = resolve;
-    });
-  }
-
-  /** Seconds into the clip that are heard now. */
-  get position() {
-    return this.context ? this.buffer.position(this.context.currentTime) : 0;
-  }
-
-  get isCancelled() {
-    return this.abort.signal.aborted;
-  }
-
-  cancel() {
-    this.abort.abort();
-    for (const source of this.sources) source.stop();
-    this.onFinished();
-  }
-}
-
-/** Audio contexts, one for each sample rate, so that no buffer is resampled and joins stay exact. */
-class AudioContexts {
-  /** @type {Map<number, TappedContext>} */
-  #made = new Map();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #suspendTimer;
-
-  get isEmpty() {
-    return this.#made.size === 0;
-  }
-
-  /**
-   * @param {number} rate
-   * @param {TappedContext | null} [inUse] stays open, whatever else has to be closed
-   */
-  of(rate, inUse = null) {
-    let context = this.#made.get(rate);
-    if (!context) {
-      this.#closeOldest(inUse);
-      context = createTappedContext(rate);
-      this.#made.set(rate, context);
-    }
-    if (context.state !== "running") context.resume(); // suspended, or interrupted by a call
-    return context;
-  }
-
-  /** @param {TappedContext | null} inUse */
-  #closeOldest(inUse) {
-    if (this.#made.size < MAX_CONTEXTS) return;
-    const oldest = [...this.#made].find(([, context]) => context !== inUse);
-    if (!oldest) return;
-    this.#made.delete(oldest[0]);
-    oldest[1].close();
-  }
-
-  resume() {
-    for (const context of this.#made.values()) if (context.state !== "running") context.resume();
-  }
-
-  suspendSoon() {
-    clearTimeout(this.#suspendTimer);
-    this.#suspendTimer = setTimeout(() => {
-      for (const context of this.#made.values()) context.suspend();
-    }, SUSPEND_AFTER);
-  }
-
-  keepRunning() {
-    clearTimeout(this.#suspendTimer);
-  }
-}
-
-/** Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `problem` changes. */
+/**
+ * Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `problem` changes, "words" when more
+ * words of the clip are known.
+ */
 export class Player extends EventTarget {
   #contexts = new AudioContexts();
   /** @type {Playback | null} */
@@ -279,6 +138,21 @@ export class Player extends EventTarget {
     this.#setState(playback, "done");
   }
 
+  /** Seconds into the clip that are heard now; null while nothing plays. */
+  get position() {
+    return this.state === "playing" && this.#playback?.clip ? this.#playback.position : null;
+  }
+
+  /**
+   * Play from a position of the clip, as far as it is in memory; one that is still arriving goes on from there.
+   * @param {number} seconds
+   */
+  seek(seconds) {
+    const playback = this.#playback;
+    if (this.state === "playing" && playback?.clip?.canPlayFrom(seconds)) playback.seek(seconds);
+    else if (!this.isBusy && this.clip?.isReplayable) this.replay(this.clip, seconds / this.clip.seconds);
+  }
+
   stop() {
     const playback = this.#playback;
     if (playback === null || !this.isBusy) return;
@@ -336,14 +210,14 @@ export class Player extends EventTarget {
    */
   async #stream(playback, body) {
     const sentAt = performance.now();
-    const json = { ...body, response_format: "pcm" };
+    const json = { ...body, response_format: "pcm", stream_format: "sse", return_timestamps: true };
     const answer = await request("v1/audio/speech", { json, signal: playback.abort.signal });
     const rate = Number(answer.headers.get("X-Sample-Rate")) || USUAL_RATE;
-    const clip = new Clip(rate);
+    const clip = new Clip(rate, body.input);
     playback.clip = this.clip = clip;
     this.#startSound(playback, rate);
     await this.#receive(playback, clip, answer);
-    clip.isComplete = playback.isReceived = true;
+    playback.isReceived = true;
     playback.stats.rtf = clip.samples ? (performance.now() - sentAt) / 1000 / clip.seconds : null;
     this.#notify();
   }
@@ -355,13 +229,31 @@ export class Player extends EventTarget {
    */
   async #receive(playback, clip, answer) {
     const samples = new SampleReader();
+    const events = new EventStreamReader();
     const reader = answer.body?.getReader();
     for (;;) {
       const { value, done } = (await reader?.read()) ?? { done: true, value: undefined };
-      if (done || !value) return;
-      const piece = samples.read(value);
-      if (piece.length) this.#receivePiece(playback, clip, piece);
+      if (done || !value) break;
+      for (const event of events.read(value)) this.#receiveEvent(playback, clip, samples, event);
     }
+    if (!clip.isComplete) throw new RequestError("", 0, new Error("The answer ended early."));
+  }
+
+  /**
+   * @param {Playback} playback
+   * @param {Clip} clip
+   * @param {SampleReader} samples
+   * @param {SpeechEvent} event
+   */
+  #receiveEvent(playback, clip, samples, event) {
+    if (event.type === "speech.audio.delta") {
+      const piece = samples.read(bytesOfBase64(event.audio));
+      if (piece.length) this.#receivePiece(playback, clip, piece);
+    } else if (event.type === "speech.audio.words") {
+      clip.words.push(...event.words);
+      this.dispatchEvent(new Event("words"));
+    } else if (event.type === "speech.audio.done") clip.isComplete = true;
+    else if (event.type === "error") throw new RequestError(event.error?.message ?? "", 0);
   }
 
   /**
@@ -449,75 +341,16 @@ function supportsStreaming() {
   return Boolean(contextType()) && canRead;
 }
 
-/** @returns {typeof AudioContext | undefined} */
-function contextType() {
-  return window.AudioContext || /** @type {any} */ (window).webkitAudioContext;
-}
-
 /** Keep the mute switch of phones from silencing the page: it applies unless the page declares playback. */
 function preventMuting() {
   const { audioSession } = /** @type {{ audioSession?: { type: string } }} */ (navigator);
   if (audioSession) audioSession.type = "playback";
 }
 
-/**
- * @param {number} rate
- * @returns {TappedContext}
- */
-function createTappedContext(rate) {
-  const context = createContext(rate);
-  const tap = context.createAnalyser();
-  tap.fftSize = 1024;
-  tap.smoothingTimeConstant = 0.6;
-  tap.connect(context.destination);
-  return Object.assign(context, { tap });
-}
-
-/** @param {number} rate */
-function createContext(rate) {
-  const Context = contextType() ?? AudioContext;
-  try {
-    return new Context({ sampleRate: rate, latencyHint: "interactive" });
-  } catch {
-    return new Context(); // a rate that it cannot do: it resamples
-  }
-}
-
 /** @param {unknown} error */
 function errorText(error) {
   if (!(error instanceof RequestError) || error.message) return errorMessage(error);
   return error.status ? `HTTP ${error.status}` : errorMessage(error.cause);
-}
-
-/** @param {AnalyserNode} tap */
-function readWaveform(tap) {
-  const wave = new Float32Array(tap.fftSize);
-  tap.getFloatTimeDomainData(wave);
-  return wave;
-}
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {AnalyserNode} tap
- * @param {boolean} isBusy
- */
-function drawLive(canvas, tap, isBusy) {
-  const { pen, width, height, scale } = prepareCanvas(canvas);
-  if (!isBusy) return;
-  pen.fillStyle = pen.strokeStyle = accentColour(canvas);
-  const levels = new Uint8Array(tap.frequencyBinCount);
-  tap.getByteFrequencyData(levels);
-  pen.globalAlpha = 0.35;
-  for (let i = 0; i < BARS; i++) {
-    const bar = (levels[Math.floor((i * levels.length) / BARS)] / 255) * height;
-    pen.fillRect((i * width) / BARS, height - bar, width / BARS - scale, bar);
-  }
-  pen.globalAlpha = 1;
-  pen.lineWidth = 1.5 * scale;
-  pen.beginPath();
-  const wave = readWaveform(tap);
-  for (const [i, x] of wave.entries()) pen.lineTo((i / wave.length) * width, (height * (1 - x)) / 2);
-  pen.stroke();
 }
 
 export const player = new Player();

@@ -5,6 +5,7 @@
 import { accentColour, drawingContext, prepareCanvas } from "./canvas.js";
 import { find, isVisible, localize, localizeElements, RequestError, request } from "./common.js";
 import { player } from "./player.js";
+import { ReadAlong } from "./read_along.js";
 import { envelope, spectrogram } from "./spectrum.js";
 import { speechRequest } from "./speech_request.js";
 
@@ -29,6 +30,7 @@ class PreviewTab {
   #side = "a";
   /** @type {Clip | null} */
   #pictured = null;
+  #frame = 0;
 
   /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
@@ -47,6 +49,7 @@ class PreviewTab {
     this.wave = canvas("wave");
     this.spectrogram = canvas("spectrogram");
     localizeElements(element, this.translate);
+    this.readAlong = new ReadAlong(text("words"), (seconds) => player.seek(seconds));
     player.show(canvas("live"));
     this.#follow();
   }
@@ -60,6 +63,11 @@ class PreviewTab {
     player.addEventListener(
       "change",
       here(() => this.#update()),
+      { signal },
+    );
+    player.addEventListener(
+      "words",
+      here(() => this.#showWords()),
       { signal },
     );
     document.addEventListener(
@@ -79,10 +87,24 @@ class PreviewTab {
     this.outputs.measured.textContent = stats ? measured(stats, this.translate) : "";
     this.outputs.plain.hidden = !player.lacksStreaming;
     this.element.dataset.state = state;
+    this.#showWords();
     if (!clip?.isReplayable) return;
     const heard = this.#heard[this.#side];
     if (heard) heard.clip = clip;
     if (!player.isBusy) this.#draw(clip);
+  }
+
+  #showWords() {
+    const { clip } = player;
+    if (clip) this.readAlong.show(clip.text, clip.words);
+    if (!this.#frame) this.#markWord();
+  }
+
+  #markWord() {
+    this.#frame = 0;
+    this.readAlong.mark(player.position);
+    if (player.isBusy && this.element.isConnected)
+      this.#frame = requestAnimationFrame(() => this.#markWord());
   }
 
   // ---- What the buttons do
@@ -264,7 +286,7 @@ export const mount = (context) => made(new PreviewTab(context));
 
 /**
  * What a button of the tab does when it is pressed.
- * @param {"speak" | "stop" | "turn" | "wav" | "mp3" | "opus"} name
+ * @param {"speak" | "stop" | "turn" | "wav" | "mp3" | "opus" | "srt"} name
  * @param {Fields} fields
  */
 export async function press(name, fields) {

@@ -30,6 +30,7 @@ import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
  * @property {number | null} first_audio
  * @property {number | null} ended
  * @property {[at: number, seconds: number][]} underruns
+ * @property {[at: number, word: string][]} words when each word is heard, of the client whose audio is kept
  */
 
 /** @typedef {import("./run_log.js").Line} Line */
@@ -52,6 +53,8 @@ import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
  * MountContext
  */
 
+const WORDS_HEIGHT = 16; // pixels of the words below a timeline
+const WORDS_APART = 5;
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
 const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps"]);
@@ -170,6 +173,7 @@ class Board {
       const { item, head, canvas } = this.#laneAt(index);
       item.className = FAILED.has(lane.state) ? "st-lane st-failed" : "st-lane";
       item.dataset.state = lane.state;
+      canvas.classList.toggle("st-with-words", lane.words.length > 0);
       head.replaceChildren(...this.#headOf(lane, frame.seconds));
       drawLane(canvas, lane, { span, most, now: frame.seconds });
     }
@@ -309,7 +313,8 @@ const pathOf = (run, name) => `page/stream-test/${run}/${name}`;
  * @param {{ span: number, most: number, now: number }} scales seconds that its width and its height stand for
  */
 function drawLane(canvas, lane, { span, most, now }) {
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const width = canvas.clientWidth;
+  const height = canvas.clientHeight - (lane.words.length ? WORDS_HEIGHT : 0);
   if (!width) return;
   const { pen, scale } = prepareCanvas(canvas);
   pen.setTransform(scale, 0, 0, scale, 0, 0);
@@ -336,6 +341,26 @@ function drawLane(canvas, lane, { span, most, now }) {
   for (const [at, gap] of lane.underruns) bar(at, x(gap), height - 8, 8);
   take("first");
   if (lane.first_audio !== null) bar(lane.first_audio, 3, 0, height);
+  take("word");
+  pen.font = `11px ${style.fontFamily}`;
+  drawWords(pen, lane.words, { x, baseline: height + WORDS_HEIGHT - 4, width });
+}
+
+/**
+ * Words below the timeline, each where it is heard; one that would cover the one before is left out.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {readonly [at: number, word: string][]} words
+ * @param {{ x: (at: number) => number, baseline: number, width: number }} place
+ */
+function drawWords(pen, words, { x, baseline, width }) {
+  let free = 0;
+  for (const [at, word] of words) {
+    const left = x(at);
+    const right = left + pen.measureText(word).width;
+    if (left < free || right > width) continue;
+    pen.fillText(word, left, baseline);
+    free = right + WORDS_APART;
+  }
 }
 
 /**

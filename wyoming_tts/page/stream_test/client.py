@@ -16,13 +16,15 @@ from wyoming_tts.bench.playback import simulate_playback
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome, RequestTimeline
 from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
-from wyoming_tts.speech import AudioFormat
+from wyoming_tts.speech import AudioFormat, SpokenWord
 
 MAX_LOG_LINES = 4000
 MAX_CHUNKS = 10_000
 """Per client: 16 of them stay below 32 MiB, whatever a server sends."""
 MAX_RECORDED_SECONDS = 60.0
 MAX_RECORDED_BYTES = 12 << 20
+MAX_WORDS = 400
+"""Of the client whose audio is recorded: more than two minutes of speech."""
 _MAX_MARKS = 60
 """Per kind and client: a screen shows few more, and encoding frames of 16 clients holds up the loop."""
 
@@ -133,6 +135,8 @@ class ClientSnapshot:
     """Time of each chunk, and the seconds of audio in the player's buffer after it."""
     underruns: tuple[tuple[float, float], ...]
     """When the player's buffer ran empty, and for how long."""
+    words: tuple[tuple[float, str], ...]
+    """When each word is heard, of the client whose audio is recorded; only servers of this kind tell."""
     ended: float | None
     chunks: int
     audio: float
@@ -159,6 +163,8 @@ class ClientRecorder:
         self._starts = EvenSample[float]()
         self._buffer = EvenSample[tuple[float, float]]()
         self._underruns = EvenSample[tuple[float, float]]()
+        self._coming_words: list[SpokenWord] = []
+        self._words: list[tuple[float, str]] = []
         self._gaps = 0
         self._arrivals: list[tuple[float, float]] = []
         self._audio = 0.0
@@ -198,6 +204,11 @@ class ClientRecorder:
         self._record_arrival(len(pcm) / (audio_format.rate * audio_format.frame_bytes), len(pcm))
         self._record_audio(audio_format, pcm)
 
+    def on_words(self, words: tuple[SpokenWord, ...]) -> None:
+        """Record which words begin in the audio that arrives next."""
+        if self._records:
+            self._coming_words += words
+
     def _record_arrival(self, seconds: float, size: int) -> None:
         what = ClientEventKind.CHUNK if self._arrivals else ClientEventKind.FIRST_AUDIO
         at = self._log_event(what, f"{seconds:.3f} s, {size} B")
@@ -205,6 +216,17 @@ class ClientRecorder:
         self._arrivals.append((at, seconds))
         self._audio += seconds
         self._buffer.add((round(at, 3), round(self._play(at, seconds), 3)))
+        self._record_words()
+
+    def _record_words(self) -> None:
+        """Place the words of what arrived at the times at which the player plays them."""
+        if self._playing is None or not self._coming_words:
+            return
+        started_at, length = self._playing
+        played_before = self._audio - length
+        for word in self._coming_words[: MAX_WORDS - len(self._words)]:
+            self._words.append((round(started_at + word.start_time - played_before, 3), word.text))
+        self._coming_words.clear()
 
     def _play(self, at: float, seconds: float) -> float:
         """Play a chunk and return the seconds of audio buffered after it."""
@@ -258,6 +280,7 @@ class ClientRecorder:
             first_audio=_rounded(first),
             buffer=tuple(self._buffer),
             underruns=tuple(self._underruns),
+            words=tuple(self._words),
             ended=_rounded(self._ended),
             chunks=len(self._arrivals),
             audio=round(self._audio, 3),

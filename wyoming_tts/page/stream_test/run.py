@@ -158,6 +158,7 @@ class StreamTestRun:
                     self._uri,
                     pieces,
                     on_audio=client.on_audio,
+                    on_words=client.on_words,
                     voice=VoiceRequest(name=request.voice.strip() or None),
                     streaming=request.streaming,
                     timeouts=_TIMEOUTS,

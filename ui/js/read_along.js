@@ -1,0 +1,139 @@
+/**
+ * Read-along: the written text, in which the word that sounds is marked; a click on a word plays from there.
+ *
+ * Words are told while the speech is made: what is not told yet stands there as plain text.
+ */
+
+import { createElement } from "./common.js";
+
+/** @typedef {import("./pcm.js").SpokenWord} SpokenWord */
+
+/**
+ * The number of the word that sounds, or that sounded last; -1 before the first.
+ * @param {SpokenWord[]} words
+ * @param {number} seconds
+ */
+export function wordAt(words, seconds) {
+  let low = 0;
+  let high = words.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (words[middle].start_time <= seconds) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+export class ReadAlong {
+  #text = "";
+  /** @type {SpokenWord[]} */
+  #words = [];
+  /** @type {HTMLElement[]} */
+  #spans = [];
+  #rest = document.createTextNode("");
+  #marked = -1;
+  #focusable = 0;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {(seconds: number) => void} playFrom
+   */
+  constructor(element, playFrom) {
+    this.element = element;
+    this.playFrom = playFrom;
+    element.addEventListener("click", (event) => this.#play(event.target));
+    element.addEventListener("keydown", (event) => this.#onKey(event));
+  }
+
+  /**
+   * Show a text and those of its words that are known; more may follow in the same array.
+   * @param {string} text
+   * @param {SpokenWord[]} words
+   */
+  show(text, words) {
+    if (words !== this.#words) this.#begin(text, words);
+    for (const word of words.slice(this.#spans.length)) this.#add(word);
+    this.element.hidden = this.#spans.length === 0;
+  }
+
+  /**
+   * @param {string} text
+   * @param {SpokenWord[]} words
+   */
+  #begin(text, words) {
+    this.#text = text;
+    this.#words = words;
+    this.#spans = [];
+    this.#marked = -1;
+    this.#focusable = 0;
+    this.#rest = document.createTextNode(text);
+    this.element.replaceChildren(this.#rest);
+    this.element.scrollTop = 0;
+  }
+
+  /** @param {SpokenWord} word */
+  #add(word) {
+    const begun = this.#text.length - this.#rest.data.length;
+    const begin = Math.max(begun, word.utf16_begin);
+    const isFirst = this.#spans.length === 0;
+    const span = createElement(
+      "span",
+      { role: "button", class: "read-along-word", tabindex: isFirst ? 0 : -1 },
+      this.#text.slice(begin, word.utf16_end),
+    );
+    this.#rest.before(this.#text.slice(begun, begin), span);
+    this.#rest.data = this.#text.slice(word.utf16_end);
+    this.#spans.push(span);
+  }
+
+  /**
+   * Mark the word that sounds.
+   * @param {number | null} seconds null where nothing plays
+   */
+  mark(seconds) {
+    const number = seconds === null ? -1 : wordAt(this.#words, seconds);
+    if (number === this.#marked) return;
+    this.#spans[this.#marked]?.removeAttribute("aria-current");
+    this.#marked = number;
+    const span = this.#spans[number];
+    if (!span) return;
+    span.setAttribute("aria-current", "true");
+    this.#scrollTo(span);
+  }
+
+  /** @param {HTMLElement} span */
+  #scrollTo(span) {
+    const { element } = this;
+    const top = span.offsetTop - element.offsetTop;
+    const isInView =
+      top >= element.scrollTop && top + span.offsetHeight <= element.scrollTop + element.clientHeight;
+    if (!isInView) element.scrollTop = top - element.clientHeight / 3;
+  }
+
+  /** @param {EventTarget | null} target */
+  #play(target) {
+    const number = this.#spans.indexOf(/** @type {HTMLElement} */ (target));
+    if (number < 0) return;
+    this.#makeFocusable(number);
+    this.playFrom(this.#words[number].start_time);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
+    if (step && this.#spans[this.#focusable + step]) {
+      this.#makeFocusable(this.#focusable + step);
+      this.#spans[this.#focusable].focus();
+    } else if ((event.key === "Enter" || event.key === " ") && !event.ctrlKey && !event.metaKey) {
+      this.#play(event.target);
+    } else return;
+    event.preventDefault();
+  }
+
+  /** @param {number} number */
+  #makeFocusable(number) {
+    this.#spans[this.#focusable]?.setAttribute("tabindex", "-1");
+    this.#focusable = number;
+    this.#spans[number].setAttribute("tabindex", "0");
+  }
+}
