@@ -5,7 +5,7 @@
 """
 
 from wyoming_tts.captions.caption_text import BreakStrength, CaptionText, CaptionWord
-from wyoming_tts.captions.cues import Cue, CueMaker
+from wyoming_tts.captions.cues import Cue, CueMaker, columns
 from wyoming_tts.captions.formats import CaptionFormat, CaptionWriter, word_fields
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "CaptionWriter",
     "Cue",
     "CueMaker",
+    "columns",
     "word_fields",
 ]

@@ -92,9 +92,9 @@ class CaptionText:
         self._last: CaptionWord | None = None
 
     @property
-    def last_start(self) -> float:
-        """When the last word that was told begins: the one behind the last that was yielded."""
-        return self._last.spoken.start_time if self._last else 0.0
+    def last(self) -> CaptionWord | None:
+        """The last word that was told, without what follows it; None once it has been yielded."""
+        return self._last
 
     def add_text(self, text: str) -> None:
         """Take more of the text, as it was written."""

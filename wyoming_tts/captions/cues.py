@@ -80,7 +80,8 @@ class CueMaker:
         """Take the next words; yields the cues that are certain."""
         for word in self._text.add_words(words):
             self._sentence.append(word)
-            yield from self._take_certain(self._text.last_start)
+            if self._text.last is not None:
+                yield from self._take_certain(self._text.last.spoken.start_time)
 
     def finish(self, end_time: float) -> Iterator[Cue]:
         """Yield the rest. `end_time` is when the audio ends; the last cue does not stay for longer."""
@@ -113,7 +114,7 @@ class _Passage:
         self.words = words
         self.starts = [*(word.spoken.start_time for word in words), next_start]
         """Of each word, and of what follows the last one."""
-        self._columns = list(accumulate((_columns(word.space + word.text) for word in words), initial=0))
+        self._columns = list(accumulate((columns(word.space + word.text) for word in words), initial=0))
         ends = (word.strength is BreakStrength.SENTENCE for word in words)
         self._sentence_ends = list(accumulate(ends, initial=0))
         self._break_costs = [0.0, *map(_break_cost, words, words[1:]), 0.0]
@@ -209,7 +210,8 @@ def _end_time(start: float, spoken_until: float, next_start: float, columns: int
     return max(min(wanted, next_start - _GAP_SECONDS), min(spoken_until, next_start))
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
+    """Return the columns that a text takes on a terminal or a screen."""
     if text.isascii():
         return len(text)
     return sum(_width(character) for character in text)

@@ -121,6 +121,16 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
         "--stream", action="store_true", help="stream the text piece by piece, as an assistant does"
     )
     say.add_argument("--play", action="store_true", help="play the audio as it arrives")
+    say.add_argument(
+        "--captions",
+        metavar="FILE",
+        help="write captions: SRT, WebVTT or JSON, by the name's ending",
+    )
+    say.add_argument(
+        "--karaoke",
+        action="store_true",
+        help="print each word when it sounds; where nothing plays and the output is no terminal, at once",
+    )
     say.add_argument("--ssml", action="store_true", help="the text is SSML")
     say.add_argument(
         "--explain",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wyoming_tts.assembly.embedding import open_parts
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.client import OnAudio, OutputClosed, SpeechMeter, SpeechReport
+from wyoming_tts.client import OnAudio, OnWords, OutputClosed, SpeechMeter, SpeechReport
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
@@ -31,13 +31,14 @@ async def speak(
     pieces: AsyncIterable[str],
     *,
     on_audio: OnAudio,
+    on_words: OnWords | None = None,
     voice: VoiceRequest,
     text_format: TextFormat = TextFormat.PLAIN,
     is_complete: bool = False,
 ) -> SpeechReport:
     """Synthesize a text and hand its audio over as it is made; `is_complete` as in `Utterance`.
 
-    Needs no server and downloads nothing.
+    `on_words` gets the words before the audio in which they begin. Needs no server and downloads nothing.
 
     Raises:
         SpeechError: the voice is not installed or cannot speak.
@@ -55,6 +56,8 @@ async def speak(
                 meter.add_audio(stream.format, b"")
                 async for chunk in stream:
                     meter.add_audio(chunk.format, chunk.pcm)
+                    if on_words is not None and chunk.words:
+                        on_words(chunk.words)
                     await on_audio(chunk.format, chunk.pcm)
         except OutputClosed:
             return meter.report(complete=False)

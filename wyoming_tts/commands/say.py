@@ -1,19 +1,25 @@
-"""`wyoming-tts say`: speaks a text through a server, or in this process, to a file or a player."""
+"""`wyoming-tts say`: speaks a text through a server, or in this process, to a file or a player.
+
+The words can be shown while they sound, and their times be written as captions.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Self, TextIO
 
 from wyoming_tts import client
 from wyoming_tts.commands import explain, local_speech
-from wyoming_tts.commands.console import CommandFailed
-from wyoming_tts.settings import LoadedSettings
-from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+from wyoming_tts.commands.captions_file import CaptionsFile
+from wyoming_tts.commands.console import CommandFailed, escape_unencodable_output, print_note
+from wyoming_tts.commands.karaoke import Karaoke, make_karaoke
+from wyoming_tts.settings import LoadedSettings, SettingsError
+from wyoming_tts.speech import AudioFormat, SpokenWord, TextFormat, VoiceRequest
 
 
 def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -21,13 +27,21 @@ def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
     Raises:
         SpeechError: the text could not be spoken; the message says why.
+        SettingsError: the flags do not fit together.
     """
     if arguments.explain or arguments.json:
+        if arguments.captions or arguments.karaoke:
+            raise SettingsError(
+                "--explain does not speak, so there are no times for --captions and --karaoke."
+            )
         return _explain(arguments, settings)
+    captions = CaptionsFile(arguments.captions) if arguments.captions is not None else None
     try:
-        report = asyncio.run(_speak(arguments, settings))
+        report = asyncio.run(_speak(arguments, settings, captions))
     except client.ClientError as error:
         raise CommandFailed(str(error)) from error
+    if captions is not None:
+        captions.write(report.seconds)
     print(_summary(report), file=sys.stderr)
     return 0
 
@@ -46,30 +60,38 @@ def _text_format(arguments: argparse.Namespace) -> TextFormat:
     return TextFormat.SSML if arguments.ssml else TextFormat.PLAIN
 
 
-async def _speak(arguments: argparse.Namespace, settings: LoadedSettings) -> client.SpeechReport:
+async def _speak(
+    arguments: argparse.Namespace, settings: LoadedSettings, captions: CaptionsFile | None
+) -> client.SpeechReport:
     text: str | None = arguments.text
-    pieces = client.read_stdin_text() if text is None else client.single_piece(text)
     text_format = _text_format(arguments)
-    server = arguments.server or await _discover_server()
-    async with _open_outputs(arguments) as on_audio:
+    async with _open_outputs(arguments, captions) as outputs:
+        pieces = outputs.read(client.read_stdin_text() if text is None else client.single_piece(text))
+        server = arguments.server or await _discover_server()
         voice = _requested_voice(arguments, settings)
         if server is None:
-            return await local_speech.speak(
+            report = await local_speech.speak(
                 settings.settings,
                 pieces,
-                on_audio=on_audio,
+                on_audio=outputs.write,
+                on_words=outputs.add_words,
                 voice=voice,
                 text_format=text_format,
                 is_complete=text is not None,
             )
-        return await client.speak(
-            server,
-            pieces,
-            on_audio=on_audio,
-            voice=voice,
-            streaming=arguments.stream or (text is None and await _supports_streaming(server)),
-            text_format=text_format,
-        )
+        else:
+            report = await client.speak(
+                server,
+                pieces,
+                on_audio=outputs.write,
+                on_words=outputs.add_words,
+                voice=voice,
+                streaming=arguments.stream or (text is None and await _supports_streaming(server)),
+                text_format=text_format,
+            )
+    if outputs.words and report.samples and not outputs.has_words:
+        print_note("Nobody told when the words sound: neither this voice nor this server does.")
+    return report
 
 
 async def _discover_server() -> str | None:
@@ -96,24 +118,70 @@ def _requested_voice(arguments: argparse.Namespace, settings: LoadedSettings) ->
     )
 
 
+class _Outputs:
+    """What the text, its words and its audio are handed to."""
+
+    def __init__(self) -> None:
+        self.audio: list[client.OnAudio] = []
+        self.words: list[CaptionsFile | Karaoke] = []
+        self.karaoke: Karaoke | None = None
+        self.has_words = False
+
+    async def read(self, pieces: AsyncIterable[str]) -> AsyncIterator[str]:
+        """Pass text on, which those who show its words have to know before."""
+        async for piece in pieces:
+            for words in self.words:
+                words.add_text(piece)
+            yield piece
+
+    def add_words(self, words: tuple[SpokenWord, ...]) -> None:
+        """Take the words of further audio."""
+        self.has_words = True
+        for shown in self.words:
+            shown.add_words(words)
+
+    async def write(self, audio_format: AudioFormat, pcm: bytes) -> None:
+        """Take further audio."""
+        try:
+            for write in self.audio:
+                await write(audio_format, pcm)
+        except client.OutputClosed:
+            if self.karaoke is not None:
+                self.karaoke.stop()
+            raise
+
+
 @asynccontextmanager
-async def _open_outputs(arguments: argparse.Namespace) -> AsyncIterator[client.OnAudio]:
+async def _open_outputs(
+    arguments: argparse.Namespace, captions: CaptionsFile | None
+) -> AsyncIterator[_Outputs]:
+    outputs = _Outputs()
+    if captions is not None:
+        outputs.words.append(captions)
     async with AsyncExitStack() as stack:
-        outputs: list[client.OnAudio] = []
+        if arguments.karaoke:
+            outputs.karaoke = await stack.enter_async_context(_open_karaoke(arguments))
+            outputs.words.append(outputs.karaoke)
         if arguments.out is not None:
             wav: client.WavFile | client.WavStream = client.open_wav_output(arguments.out)
             await stack.enter_async_context(wav)
-            outputs.append(wav.write)
+            outputs.audio.append(wav.write)
         if arguments.play:
-            outputs.append((await stack.enter_async_context(client.PlayerProcess())).write)
-        progress = stack.enter_context(_Progress(sys.stderr))
-        outputs.append(progress.write)
+            outputs.audio.append((await stack.enter_async_context(client.PlayerProcess())).write)
+        if outputs.karaoke is not None:
+            outputs.audio.append(outputs.karaoke.write)
+        else:
+            outputs.audio.append(stack.enter_context(_Progress(sys.stderr)).write)
+        yield outputs
 
-        async def on_audio(audio_format: AudioFormat, pcm: bytes) -> None:
-            for write in outputs:
-                await write(audio_format, pcm)
 
-        yield on_audio
+def _open_karaoke(arguments: argparse.Namespace) -> Karaoke:
+    if arguments.out == "-":
+        stream = sys.stderr
+    else:
+        stream = sys.stdout
+        escape_unencodable_output()
+    return make_karaoke(stream, is_played=arguments.play, colours=not os.environ.get("NO_COLOR"))
 
 
 class _Progress:
