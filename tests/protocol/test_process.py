@@ -17,6 +17,7 @@ from wyoming.event import Event
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from tests.support.server_process import SPEAKS_LETTERS, StdioClient, audio_of, server_process, start_process
+from tests.support.timed_words import parse_srt
 from tests.support.tones import LETTERS, silences
 
 pytestmark = pytest.mark.slow  # each test starts a process
@@ -118,6 +119,23 @@ async def test_say_reads_text_from_stdin_and_writes_a_wav_to_stdout() -> None:
     assert LETTERS.said(np.frombuffer(wav[44:], dtype="<i2")) == ["It is open."]
     assert b"22050 Hz" in log
     assert b"first audio after" in log
+
+
+@pytest.mark.slow
+async def test_say_prints_the_words_that_a_server_tells_and_writes_their_times(tmp_path: Path) -> None:
+    async with server_process("--voice", "espeak-en-us", "--data-dir", str(tmp_path), "--offline") as server:
+        captions = str(tmp_path / "door.srt")
+        process = await start_process(
+            "say", "--uri", server.uri, "--karaoke", "--captions", captions, stdin=PIPE
+        )
+        shown, log = await process.communicate("The door is open. It is 4 °C.".encode())
+    assert process.returncode == 0, log.decode()
+    assert shown.decode() == "The door is open.\nIt is 4 °C.\n"
+    written = await asyncio.to_thread(Path(captions).read_text, "utf-8")
+    assert [cue.text for cue in parse_srt(written)] == [
+        "The door is open.",
+        "It is 4 °C.",
+    ]
 
 
 @pytest.mark.slow

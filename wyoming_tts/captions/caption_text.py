@@ -18,8 +18,9 @@ from wyoming_tts.speech import SpokenWord
 
 _SENTENCE_ENDS: Final = frozenset(".!?…。．！？｡։؟۔।॥")
 _CLAUSE_ENDS: Final = frozenset(",;:、，；：،؛—–―")
-_ABBREVIATION_PAUSE: Final = 0.05
-"""Seconds. A full stop after which the voice goes on at once stands after an abbreviation."""
+_SENTENCE_PAUSE: Final = 0.05
+"""Seconds of silence behind a full stop that tell that it ends a sentence; some voices make none."""
+_SHORT_ABBREVIATION: Final = 3
 _LONG_PAUSE: Final = 1.0
 """Seconds of silence that end a sentence for the eye, whatever is written."""
 _MAX_GAP: Final = 2000
@@ -108,7 +109,7 @@ class CaptionText:
             between = _between(gap if self._last else f" {gap}")
             last, self._last = self._last, _next_word(word, between, is_first=self._last is None)
             if last is not None:
-                yield _finished(last, between, pause=word.start_time - last.spoken.end_time)
+                yield _finished(last, between, word)
 
     def finish(self) -> Iterator[CaptionWord]:
         """Yield the last word. The whole text must have been added."""
@@ -137,13 +138,21 @@ def _next_word(word: SpokenWord, before: Between, *, is_first: bool) -> CaptionW
     return CaptionWord(word, before.head + _shown_word(word.text), "" if is_first else before.space)
 
 
-def _finished(word: CaptionWord, behind: Between, *, pause: float) -> CaptionWord:
+def _finished(word: CaptionWord, behind: Between, following: SpokenWord) -> CaptionWord:
+    pause = following.start_time - word.spoken.end_time
     strength = behind.strength
-    if behind.is_full_stop and pause < _ABBREVIATION_PAUSE and not word.spoken.estimated:
+    if behind.is_full_stop and _is_abbreviation(word.spoken, following, pause):
         strength = BreakStrength.WORD
     if pause >= _LONG_PAUSE:
         strength = BreakStrength.SENTENCE
     return replace(word, text=word.text + behind.tail, strength=strength)
+
+
+def _is_abbreviation(word: SpokenWord, following: SpokenWord, pause: float) -> bool:
+    """Whether the full stop behind a word ends no sentence."""
+    if pause >= _SENTENCE_PAUSE and not word.estimated:
+        return False
+    return len(word.text) <= _SHORT_ABBREVIATION or "." in word.text or following.text[:1].islower()
 
 
 def _shown_word(text: str) -> str:

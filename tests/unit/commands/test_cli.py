@@ -74,7 +74,16 @@ def test_command_arguments_do_not_collide_with_settings() -> None:
 def test_the_completion_script_contains_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell]) == 0
     script = capsys.readouterr().out
-    expected = (*COMMANDS, "download", "import-piper", "verify", "export", "--data-dir", "--spherical")
+    expected = (
+        *COMMANDS,
+        "download",
+        "import-piper",
+        "verify",
+        "export",
+        "--data-dir",
+        "--spherical",
+        "--karaoke",
+    )
     assert [word for word in expected if word.removeprefix("--") not in script] == []
 
 

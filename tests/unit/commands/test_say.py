@@ -15,7 +15,7 @@ from wyoming_tts import client
 from wyoming_tts.commands import cli
 from wyoming_tts.speech import AudioFormat
 
-TEXT = "It is 4 °C outside. Please close the door!"
+TEXT = "It is 4 °C outside. Please shut the door!"
 
 Say = Callable[..., int]
 
@@ -42,7 +42,7 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blockbuster: BlockBuste
 def test_captions_are_written_in_the_format_of_the_files_name(say: Say, tmp_path: Path) -> None:
     for name in ("door.srt", "door.VTT", "door.json"):
         assert say("--captions", name) == 0
-    expected = ["It is 4 °C outside.", "Please close the door!"]
+    expected = ["It is 4 °C outside.", "Please shut the door!"]
     srt = parse_srt((tmp_path / "door.srt").read_text("utf-8"))
     vtt = parse_vtt((tmp_path / "door.VTT").read_text("utf-8"))
     told = json.loads((tmp_path / "door.json").read_text("utf-8"))["captions"]
@@ -62,7 +62,7 @@ def test_captions_and_sound_are_of_the_same_length(say: Say, tmp_path: Path) -> 
 
 def test_karaoke_prints_the_words_a_sentence_a_line(say: Say, capsys: pytest.CaptureFixture[str]) -> None:
     assert say("--karaoke") == 0
-    assert capsys.readouterr().out == "It is 4 °C outside.\nPlease close the door!\n"
+    assert capsys.readouterr().out == "It is 4 °C outside.\nPlease shut the door!\n"
 
 
 def test_karaoke_beside_sound_on_standard_output_prints_to_standard_error(
@@ -71,7 +71,7 @@ def test_karaoke_beside_sound_on_standard_output_prints_to_standard_error(
     assert say("--karaoke", "--out", "-") == 0
     output = capfdbinary.readouterr()
     assert output.out[:4] == b"RIFF"
-    assert "It is 4 °C outside.\nPlease close the door!\n" in output.err.decode()
+    assert "It is 4 °C outside.\nPlease shut the door!\n" in output.err.decode()
 
 
 @pytest.mark.parametrize("name", ["door.txt", "door", ".srt", "door.srt.gz"])
