@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from enum import Enum, auto
 from typing import Final
 
 from wyoming_tts.errors import to_speech_error
@@ -26,8 +27,9 @@ from wyoming_tts.synthesis.word_timeline import WordTimeline, WrittenText
 
 Clock = Callable[[], float]
 
-IDLE: Final = ""
-"""In place of a piece of text: none arrived within the idle time."""
+LONG_IDLE: Final = 1.0
+"""Seconds without text after which even a word that may go on is spoken: no language model that is fast
+enough to be listened to pauses for as long within a word."""
 
 _TEXT_WAS_WAITING = 0.001
 """Seconds; text that takes longer to get had not arrived yet, and its stream had nothing to do."""
@@ -52,6 +54,15 @@ async def _arrives(coming: asyncio.Task[str | None], timeout: float) -> bool:  #
 
 async def _next_or_none(pieces: AsyncIterator[str]) -> str | None:
     return await anext(pieces, None)
+
+
+class Pause(Enum):
+    """In place of a piece of text: none arrived for a time."""
+
+    IDLE = auto()
+    """The idle time: what is certain by now is spoken."""
+    LONG = auto()
+    """`LONG_IDLE`, if that is more: all text is spoken."""
 
 
 class Job:
@@ -167,21 +178,23 @@ class Job:
             self._error = to_speech_error(error).code
             raise
 
-    async def read_text(self, idle: float | None) -> AsyncGenerator[str, None]:
-        """Yield the utterance's text as it arrives, and IDLE each time none arrived for `idle` seconds."""
+    async def read_text(self, idle: float | None) -> AsyncGenerator[str | Pause, None]:
+        """Yield the utterance's text as it arrives, and the pauses, the first after `idle` seconds."""
         pieces = aiter(self.utterance.text)
         while True:
             # A task, because waiting with a timeout must not cancel an iterator in the middle.
             coming = asyncio.ensure_future(_next_or_none(pieces))
             try:
                 if idle is not None and not await _arrives(coming, idle):
-                    yield IDLE
+                    yield Pause.IDLE
+                    if not await _arrives(coming, max(0.0, LONG_IDLE - idle)):
+                        yield Pause.LONG
                 piece = await coming
             finally:
                 coming.cancel()
             if piece is None:
                 return
-            if piece:  # an empty one would be taken for IDLE
+            if piece:
                 self.characters += len(piece)
                 self._written.add(piece)
                 yield piece

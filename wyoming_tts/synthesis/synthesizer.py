@@ -35,7 +35,7 @@ from wyoming_tts.synthesis.admission_queue import AdmissionQueue
 from wyoming_tts.synthesis.calibration import VoiceCalibration
 from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
-from wyoming_tts.synthesis.job import IDLE, Job
+from wyoming_tts.synthesis.job import Job, Pause
 from wyoming_tts.synthesis.loudness import VoiceLoudness
 from wyoming_tts.synthesis.options import FIRST_CUT_WORDS, SynthesisOptions
 from wyoming_tts.synthesis.playout import Piece, PlayoutBuffer, PlayoutPolicy
@@ -360,9 +360,10 @@ class Synthesizer:
         idle = self._options.flush_idle if idle is None else idle or None
         async with aclosing(job.read_text(idle)) as pieces:
             async for text in pieces:
-                if text == IDLE:
-                    for segment in segmenter.flush():
+                if isinstance(text, Pause):
+                    for segment in segmenter.flush(everything=text is Pause.LONG):
                         yield segment
+                    continue
                 for start in range(0, len(text), _PIECE_CHARS):
                     piece = text[start : start + _PIECE_CHARS]
                     await self._load_languages_in(piece)

@@ -99,12 +99,18 @@ class TextCleaner:
         self._stripper.write_block(block)
         return _join_plain(self._writer.take())
 
-    def flush(self) -> list[TextPiece]:
-        """Return what is held back as a possible start of `![`, `:)` or a formula, none typed that slowly."""
-        if self.held in _BEGINNINGS:
+    def flush(self, *, everything: bool = False) -> list[TextPiece]:
+        """Return what is held back as a possible start of `![`, `:)` or a formula, none typed that slowly.
+
+        With `everything` also what may be the start of any other markup but a tag.
+        """
+        if everything:
+            self._stripper.release()
+        elif self.held in _BEGINNINGS:
             return self.feed(" ")
-        self._stripper.release_amount()
-        return _join_plain(self._writer.take())
+        else:
+            self._stripper.release_amount()
+        return _join_plain(self._writer.take(final=everything))
 
     def finish(self) -> list[TextPiece]:
         """End the text; return what was held back."""

@@ -38,7 +38,7 @@ from wyoming_tts.text.normalization import StreamingNormalizer, TextNormalizer, 
 from wyoming_tts.text.pauses import Pauses
 from wyoming_tts.text.plain_text import TextPiece
 from wyoming_tts.text.scripts import ScriptedPiece, ScriptMode, ScriptSplitter
-from wyoming_tts.text.sentences import SentencePart, SentenceSplitter
+from wyoming_tts.text.sentences import SentencePart, SentenceSplitter, ends_with_word
 from wyoming_tts.text.ssml.parser import SsmlParser
 from wyoming_tts.text.voice_tags import VoiceTagParser
 
@@ -170,13 +170,14 @@ class Segmenter:
             self._word_over = _GAP_BEGUN_RE.search(piece) is not None
         return self._segments(self._parts(written))
 
-    def flush(self) -> list[Segment]:
+    def flush(self, *, everything: bool = False) -> list[Segment]:
         """Return what can be spoken already, without waiting for the end of the sentence.
 
-        The last word is held back unless it is complete. More text may follow. Only a part that ends
-        with a sentence's mark is followed by a sentence's silence, and no mark is added.
+        The last word is held back unless it is complete, or `everything` is to be spoken. More text may
+        follow. Only a part that ends with a sentence's mark is followed by a sentence's silence, and no mark
+        is added.
         """
-        return [*self._to_segments(self._run.flush(word_over=self._word_over))]
+        return [*self._to_segments(self._run.flush(word_over=self._word_over, everything=everything))]
 
     def finish(self) -> list[Segment]:
         """End the text; return the remaining segments.
@@ -372,10 +373,11 @@ class _StyledRun:
         self.before = (self.before + str(block))[-_BEFORE_CHARS:]
         yield from self._clean(self._cleaner.feed_block(block))
 
-    def flush(self, *, word_over: bool) -> Iterator[_StyledPart]:
-        yield from self._clean(self._cleaner.flush())
+    def flush(self, *, word_over: bool, everything: bool) -> Iterator[_StyledPart]:
+        yield from self._clean(self._cleaner.flush(everything=everything))
         yield from self._read(self._scripts.flush())
-        if word_over:
+        word_over |= everything
+        if word_over or ends_with_word(self._normalizer.held):
             yield from self._split(self._normalizer.flush())
         yield from self._styled(self._splitter.flush(word_over=word_over))
 

@@ -336,6 +336,11 @@ def _end_of(sentence: str, text: str, start: int) -> int:
     return text.translate(_MASKS).index(sentence.translate(_MASKS), start) + len(sentence)
 
 
+def ends_with_word(text: str) -> bool:
+    """Whether a text ends with a word that is complete although no space follows it yet."""
+    return bool(text) and _finished_words_end(text) == len(text)
+
+
 def _finished_words_end(text: str) -> int:
     """The end of the words that are complete: the start of the last one if it may still go on."""
     start = max(text.rfind(" "), text.rfind("\n")) + 1

@@ -204,7 +204,7 @@ async def test_records_include_cache_hits_model_loads_and_the_admission_wait() -
 
 
 async def test_no_word_is_told_with_the_silence_before_all_of_them(job: Job) -> None:
-    [text] = [OffsetText.written(piece) async for piece in job.read_text(None)]
+    [text] = [OffsetText.written(str(piece)) async for piece in job.read_text(None)]
     job.words.begin_segment(text, 0)
     job.words.add(SegmentTimings(text, RATE, WordTimings((WordTiming(0, 5, 20, 80),))))
 

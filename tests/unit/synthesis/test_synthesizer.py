@@ -283,6 +283,21 @@ async def test_stalled_text_is_flushed_after_the_configured_pause() -> None:
     assert "".join(LETTERS.said(join_chunks(results))) == "It is open now"
 
 
+@pytest.mark.parametrize("text", ["Hello there!", "Hello there,", "Hello there"])
+async def test_the_last_word_of_stalled_text_is_spoken_whatever_it_ends_with(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wyoming_tts.synthesis.job.LONG_IDLE", 0.05)
+    async with running_parts(flush_idle_ms=10) as parts:
+        feed = TextFeed()
+        async with parts.synthesizer.speak(Utterance(feed)) as stream:
+            await feed.put(text)
+            said = ""
+            while text not in said:  # although the text has not ended
+                said += "".join(LETTERS.said(join_chunks([await anext(stream)])))
+            feed.close()
+
+
 async def test_repeated_text_comes_from_the_cache_with_identical_samples(parts: Parts) -> None:
     first = join_chunks(await speak(parts.synthesizer, Utterance.of("The door is open.")))
     parts.loaded.close()

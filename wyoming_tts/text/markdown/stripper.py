@@ -118,17 +118,24 @@ class MarkdownStripper:
 
     def write_block(self, block: str) -> None:
         """Write a phoneme block behind all text so far, of which nothing is held back any more."""
-        self._scanner.complete = True
-        self.feed("")
-        self._scanner.complete = False
+        self._decide()
         self._writer.write_block(block)
 
     def release_amount(self) -> None:
         """Decide that a `$` and figures held back are an amount, as nothing has followed for long enough."""
         if tex.AMOUNT_RE.fullmatch(self._scanner.text):
-            self._scanner.complete = True
-            self.feed("")
-            self._scanner.complete = False
+            self._decide()
+
+    def release(self) -> None:
+        """Decide all that is held back as if a space followed, unless a tag may have begun."""
+        if self._scanner.text and not self._scanner.text.startswith("<"):
+            self.feed(" ")
+            self._decide()
+
+    def _decide(self) -> None:
+        self._scanner.complete = True
+        self.feed("")
+        self._scanner.complete = False
 
     def _step(self) -> None:
         if self._html.is_dropping:

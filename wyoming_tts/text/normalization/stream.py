@@ -116,6 +116,11 @@ class StreamingNormalizer:
         return _pieces(self._scan(self._tokens.complete))
 
     @property
+    def held(self) -> str:
+        """What is held back."""
+        return self._held
+
+    @property
     def begun(self) -> str:
         """The word that has begun, with the space before it; empty if a window is open."""
         return self._held if not self._scanned and _LETTERS_RE.fullmatch(self._held) else ""
