@@ -33,7 +33,7 @@ _PLAIN: Final = regex.compile(
 """Words that a phonemizer does not split: no numbers, abbreviations, signs."""
 _MOST_JOINED: Final = 3
 """Words of "out of the"."""
-_SHORT: Final = 5
+_SHORT: Final = 4
 """Letters of the words that phonemizers join: those that say little."""
 
 _STRESS: Final = frozenset("ˈˌ")
@@ -213,7 +213,7 @@ def _by_short_words(
 
     These are few, and they come again and again: the others need not be asked for.
     """
-    asked = [word for word in dict.fromkeys(words) if len(word) <= _SHORT or not _PLAIN.fullmatch(word)]
+    asked = _unsure(words)
     known = dict(zip(asked, phonemes_of(asked), strict=True))
     spans: list[Span] = []
     group = 0
@@ -224,6 +224,22 @@ def _by_short_words(
         spans += found.spans
         group += found.groups
     return spans if group == len(groups) else []
+
+
+def _unsure(words: Sequence[str]) -> list[str]:
+    """The words that may be joined with others, or have any number of groups."""
+    plain = [bool(_PLAIN.fullmatch(word)) for word in words]
+    short = [
+        False,
+        *(is_plain and len(word) <= _SHORT for is_plain, word in zip(plain, words, strict=True)),
+        False,
+    ]
+    unsure = (
+        word
+        for place, (word, is_plain) in enumerate(zip(words, plain, strict=True), 1)
+        if not is_plain or (short[place] and (short[place - 1] or short[place + 1]))
+    )
+    return list(dict.fromkeys(unsure))
 
 
 class _Found(NamedTuple):
