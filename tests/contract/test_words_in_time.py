@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import cycle, pairwise
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.server_process import SPEAKS_LETTERS, RunningServer, server_process
+from tests.support.timed_words import parse_srt, parse_vtt
 from tests.support.tones import KOKORO, LETTERS, LOW, ToneVoice, silences, stretches
 from wyoming_tts import client
 from wyoming_tts.speech import AudioFormat, SpokenWord, TextFormat, VoiceRequest
@@ -297,3 +298,40 @@ async def test_a_server_that_speaks_with_voices_of_another_tells_its_words(
     ]
     assert heard.spans == [pytest.approx(span, abs=1) for span in own.spans]
     assert_told_in_time(heard)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_captioned_speech_tells_the_words_that_its_audio_says(server: Server, *, stream: bool) -> None:
+    body = {"input": PLAIN, "voice": LETTERS.name, "response_format": "pcm", "sample_rate": RATE}
+    answer = await server.http.post("/dev/captioned_speech", json={**body, "stream": stream})
+    lines = list(map(json.loads, answer.text.splitlines()))
+    heard = np.frombuffer(b"".join(base64.b64decode(line["audio"]) for line in lines), "<i2")
+    words = [word for line in lines for word in line["timestamps"]]
+    assert (len(lines) > 1) == stream
+    assert heard.tolist() == (await server.over_http(PLAIN)).samples.tolist()
+    for word in words:
+        begin, end = (round(word[time] * RATE / LETTERS.slot) for time in ("start_time", "end_time"))
+        spoken = LETTERS.spoken(heard[begin * LETTERS.slot : end * LETTERS.slot])
+        names = {number: symbol for symbol, number in LETTERS.symbols.items()}
+        assert "".join(names[tone.id] for tone in spoken[0]).replace(_PAD, "") == word["word"]
+    assert [word["word"] for word in words] == [written for written, _ in PLAIN_SAID]
+
+
+async def test_captions_have_the_times_of_the_audio_of_the_same_request(server: Server) -> None:
+    text = "It is **4 °C** outside, see [the forecast](https://example.org). [pause:2s] Good night!"
+    heard = await server.over_http(text)
+    told = {}
+    for form in ("srt", "vtt", "json"):
+        body = {"input": text, "voice": LETTERS.name, "response_format": form}
+        told[form] = (await server.http.post("/v1/audio/speech", json=body)).text
+    captions = json.loads(told["json"])["captions"]
+    words = [word for caption in captions for word in caption["words"]]
+    assert words == [
+        {name: value for name, value in asdict(word).items() if name != "estimated"} for word in heard.words
+    ]
+    assert json.loads(told["json"])["duration"] == pytest.approx(len(heard.samples) / RATE, abs=0.001)
+    texts = ["It is 4 °C outside, see the forecast.", "Good night!"]
+    for cues in (parse_srt(told["srt"]), parse_vtt(told["vtt"])):
+        assert [cue.text for cue in cues] == texts
+        assert [cue.start / 1000 for cue in cues] == [caption["start_time"] for caption in captions]
+    assert captions[1]["start_time"] - captions[0]["words"][-1]["end_time"] > 2

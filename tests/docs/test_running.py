@@ -75,7 +75,11 @@ def _check_files(directory: Path) -> None:
     """Check the files that the commands wrote."""
     for sound in ("door.wav", "evening.wav"):
         assert (directory / sound).read_bytes()[:4] == b"RIFF", sound
-    assert json.loads((directory / "door.json").read_text())["audio_format"] == "audio/wav"
+    told = json.loads((directory / "door.json").read_text("utf-8"))
+    assert [word["word"] for word in told["timestamps"]] == ["The", "front", "door", "is", "open"]
+    assert "It is 4 °C outside." in (directory / "door.srt").read_text("utf-8")
+    assert "The front door is open." in (directory / "front.srt").read_text("utf-8")
+    assert '"speech.audio.words"' in (directory / "events.txt").read_text("utf-8")
     assert (directory / "morning.mp3").stat().st_size > 500
     assert '"af_bella"' in (directory / "voices.json").read_text()
     assert np.load(directory / "dawn.npy").shape[1:] == (1, 256)
