@@ -171,6 +171,18 @@ async def test_a_leaving_listener_closes_the_upstream_connection_within_a_second
         assert [one.in_flight for one in setup.engine._pool.upstreams] == [0]
 
 
+async def test_words_of_a_server_that_tells_none_are_estimated_in_order() -> None:
+    text = "One two, 3. Three four!"
+    async with scripted_http_server(upstream()) as server, remote_setup(server.address) as setup:
+        for _ in range(2):  # the second time from the cache
+            chunks = await setup.speak(text)
+            words = [word for chunk in chunks for word in chunk.words]
+            assert [text[word.begin : word.end] for word in words] == ["One", "two", "3", "Three", "four"]
+            assert all(word.estimated for word in words)
+            assert [word.start_time for word in words] == sorted(word.start_time for word in words)
+            assert words[-1].end_time <= sum(chunk.seconds for chunk in chunks) + 0.001
+
+
 async def test_fifty_remote_streams_need_no_thread() -> None:
     all_arrived = asyncio.Barrier(50)
 
