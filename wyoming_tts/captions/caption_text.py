@@ -18,6 +18,7 @@ from wyoming_tts.speech import SpokenWord
 
 _SENTENCE_ENDS: Final = frozenset(".!?…。．！？｡։؟۔।॥")
 _CLAUSE_ENDS: Final = frozenset(",;:、，；：،؛—–―")
+_MARKS: Final = _SENTENCE_ENDS | _CLAUSE_ENDS
 _SENTENCE_PAUSE: Final = 0.05
 """Seconds of silence behind a full stop that tell that it ends a sentence; some voices make none."""
 _SHORT_ABBREVIATION: Final = 3
@@ -61,9 +62,8 @@ class Between(NamedTuple):
     space: str
     head: str
     """Belongs to the word behind: `(`."""
-    strength: BreakStrength
-    is_full_stop: bool = False
-    """Whether only a full stop makes it the end of a sentence."""
+    lines: int = 0
+    """Ends of lines in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +139,22 @@ def _next_word(word: SpokenWord, before: Between, *, is_first: bool) -> CaptionW
 
 
 def _finished(word: CaptionWord, behind: Between, following: SpokenWord) -> CaptionWord:
-    pause = following.start_time - word.spoken.end_time
-    strength = behind.strength
-    if behind.is_full_stop and _is_abbreviation(word.spoken, following, pause):
-        strength = BreakStrength.WORD
-    if pause >= _LONG_PAUSE:
-        strength = BreakStrength.SENTENCE
-    return replace(word, text=word.text + behind.tail, strength=strength)
+    return replace(word, text=word.text + behind.tail, strength=_strength(word.spoken, behind, following))
+
+
+def _strength(word: SpokenWord, behind: Between, following: SpokenWord) -> BreakStrength:
+    """Return how well a caption can end between two words."""
+    pause = following.start_time - word.end_time
+    mark = next((each for each in reversed(behind.tail) if each in _MARKS), "")
+    if behind.lines > 1 or pause >= _LONG_PAUSE:
+        return BreakStrength.SENTENCE
+    if mark not in _SENTENCE_ENDS:
+        return BreakStrength.CLAUSE if mark or behind.lines else BreakStrength.WORD
+    if not behind.lines and not behind.tail.endswith(mark) and following.text[:1].islower():
+        return BreakStrength.CLAUSE  # “Come!” he said.
+    if mark == "." and not behind.lines and _is_abbreviation(word, following, pause):
+        return BreakStrength.WORD
+    return BreakStrength.SENTENCE
 
 
 def _is_abbreviation(word: SpokenWord, following: SpokenWord, pause: float) -> bool:
@@ -172,25 +181,16 @@ def _on_one_line(text: str) -> str:
 
 def _between(gap: str) -> Between:
     if gap == " ":  # nearly always
-        return Between("", " ", "", BreakStrength.WORD)
+        return Between("", " ", "")
     if len(gap) > _MAX_GAP:
         gap = f"{gap[: _MAX_GAP // 2]} {_OMISSION} {gap[-_MAX_GAP // 2 :]}"
     tail, head = _divide(html.unescape(_MARKUP_RE.sub("", gap)))
     space = " " if any(map(_separates, gap)) else ""
-    return Between(tail, space, head, *_strength(tail, gap))
+    return Between(tail, space, head, gap.count("\n"))
 
 
 def _separates(character: str) -> bool:
     return character.isspace() or character.isalnum()
-
-
-def _strength(tail: str, gap: str) -> tuple[BreakStrength, bool]:
-    """Return how strong a break is, and whether a full stop alone makes it that."""
-    marks = [each for each in tail if each in _SENTENCE_ENDS or each in _CLAUSE_ENDS]
-    lines = gap.count("\n")
-    if lines > 1 or (marks and marks[-1] in _SENTENCE_ENDS):
-        return BreakStrength.SENTENCE, not lines and marks[-1] == "."
-    return (BreakStrength.CLAUSE if lines or marks else BreakStrength.WORD), False
 
 
 def _divide(gap: str) -> tuple[str, str]:
@@ -202,10 +202,11 @@ def _divide(gap: str) -> tuple[str, str]:
     tail = head = ""
     for found in pieces:
         piece = found["piece"]
+        is_omitted = any(map(str.isalnum, piece))
         if found.start("piece") == 0:
-            tail += _divide_attached(piece)[0] if has_omission else _punctuation(piece)
+            tail += _divide_attached(piece)[0] if is_omitted else _punctuation(piece)
         elif found.end() == len(gap):
-            head += _divide_attached(piece)[1] if has_omission else _punctuation(piece)
+            head += _divide_attached(piece)[1] if is_omitted else _punctuation(piece)
         elif has_omission or not (shown := _punctuation(piece)):
             continue
         elif all(map(_is_opener, shown)):

@@ -36,7 +36,7 @@ _SHORT_WORD: Final = 3
 _SHORT_WORD_COST: Final = 0.4
 """Of a break after a short word, which is likely an article or a preposition."""
 _JOINED_SENTENCES_COST: Final = 0.8
-_FLASH_COST: Final = 3.0
+_FLASH_COST: Final = 8.0
 _UNUSED_COST: Final = 0.8
 
 

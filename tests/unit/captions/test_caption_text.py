@@ -70,6 +70,7 @@ def test_punctuation_is_shown_where_it_was_written(text: str) -> None:
         ),
         ("Hi. <think>let me see, hm</think> There.", ("Hi", "There"), "Hi. There."),
         ("Use this:\n```\nx = [1, 2]\n```\n(Done.)", ("Use", "this", "Done"), "Use this: (Done.)"),
+        ('Use:\n```\nx = 1\n```\n> "Done," he', ("Use", "Done", "he"), 'Use: "Done," he'),
         ("So 😀, yes 🎉!", ("So", "yes"), "So, yes!"),
         ("A&nbsp;&amp; B", ("A", "&amp;", "B"), "A & B"),
         ("un**believ**able", ("un**believ**able",), "unbelievable"),
@@ -91,6 +92,12 @@ def test_sentences_clauses_and_lines_are_where_a_caption_can_end() -> None:
 def test_a_full_stop_without_a_pause_behind_it_may_be_an_abbreviations(text: str) -> None:
     assert strengths(text, pauses=False)[0] == "WORD"
     assert strengths(text)[0] == "SENTENCE"
+
+
+def test_a_sentence_goes_on_behind_one_that_it_quotes() -> None:
+    assert strengths("“Come!” he said.") == ["CLAUSE", "WORD", "SENTENCE"]
+    assert strengths("“Come!”\nhe left")[0] == "SENTENCE"
+    assert strengths("“Come!” He left.") == ["SENTENCE", "WORD", "SENTENCE"]
 
 
 def test_a_voice_that_makes_no_pauses_ends_sentences_too() -> None:

@@ -53,6 +53,11 @@ def test_a_sentence_that_would_flash_past_is_shown_with_the_next_one() -> None:
     assert texts("Yes. No. The front door is open.")[0] == "Yes. No."
 
 
+def test_the_number_of_an_item_is_shown_with_it() -> None:
+    text = "2. Second, call the number +1 555-123-4567 before 5:30 in the afternoon, please."
+    assert texts(text)[0].startswith("2. Second,")
+
+
 def test_lines_are_of_about_the_same_length_and_no_article_ends_one() -> None:
     (cue,) = cues_of("We have been walking along the narrow path for hours.")
     assert cue.text == "We have been walking along\nthe narrow path for hours."
