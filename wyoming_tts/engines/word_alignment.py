@@ -42,7 +42,9 @@ _BREAKS: Final = frozenset("—–―…")
 _VOWELS: Final = frozenset("aeiouyɪɨᵻʏɛæəɚɝɜɘɞɐʌɑɒɶɔʊʉɯɤøœɵ")
 
 _VOWEL_RUN: Final = regex.compile(f"[{''.join(_VOWELS)}]+")
-_WITH_R: Final = str.maketrans({"ɚ": "əɹ", "ɝ": "ɜɹ"})
+_DOUBLED: Final = regex.compile(r"(.)\1+")
+_AS_ALONE: Final = str.maketrans({"ɚ": "əɹ", "ɝ": "ɜɹ", "ɾ": "t"})
+"""American sounds that are others between vowels: "for an", "at a"."""
 
 _VOWEL_FOR_VOWEL: Final = 0.5
 _CONSONANT_FOR_CONSONANT: Final = 0.8
@@ -58,7 +60,10 @@ _MOST_CELLS: Final = 400_000
 """Sounds of the words times sounds of the text that are compared: 4 ms."""
 _NEAR: Final = 2
 """Sounds by which a boundary that is only estimated may be moved to a space."""
-_MOST_CACHED: Final = 4096
+_MOST_CACHED: Final = 2048
+"""Words; with their phonemes 0.4 MB."""
+_LONGEST_CACHED: Final = 40
+"""Letters of a word."""
 
 
 class WordPhonemes:
@@ -77,7 +82,9 @@ class WordPhonemes:
             known |= found
             if len(self._known) + len(found) > _MOST_CACHED:
                 self._known = {}
-            self._known |= found
+            self._known.update(
+                (word, phonemes) for word, phonemes in found.items() if len(word) <= _LONGEST_CACHED
+            )
         return [known[word] or "" for word in words]
 
 
@@ -192,14 +199,14 @@ def _sounds(phonemes: Sequence[str]) -> _Sounds:
     return _Sounds(symbols, begins, ends)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _shape(phonemes: str) -> str:
     """The consonants, and a V for each sequence of vowels: what hardly changes within a sentence.
 
     Stress, details and spaces are not part of it.
     """
-    symbols = "".join(_sounds(phonemes).symbols).replace(" ", "").translate(_WITH_R)
-    return str(_VOWEL_RUN.sub("V", symbols))
+    symbols = "".join(_sounds(phonemes).symbols).replace(" ", "").translate(_AS_ALONE)
+    return str(_DOUBLED.sub(r"\1", _VOWEL_RUN.sub("V", symbols)))
 
 
 def _within(phonemes: Sequence[str], span: Span) -> str:

@@ -189,6 +189,19 @@ def test_only_short_words_are_asked_for_where_some_are_joined() -> None:
     assert asked == ["of", "the"]
 
 
+@pytest.mark.parametrize("text", ["He leaves at a quarter.", "Ask them for an offer.", "One of the kings."])
+def test_joined_words_are_found_whose_sounds_change_between_vowels(text: str) -> None:
+    asked: list[str] = []
+
+    def ask(words: Sequence[str]) -> Sequence[str]:
+        asked.extend(words)
+        return phonemes_of("en-us")(words)
+
+    words = [text[begin:end] for begin, end in words_of(text)]
+    assert all(end > begin for begin, end in align_words(words, phonemize("en-us", text), ask))
+    assert len(asked) < len(words)
+
+
 def test_what_is_not_heard_has_no_phonemes() -> None:
     spans = align_words(["One", "→", "two"], list("wˈʌn tˈuː"), lambda words: ["" for _ in words])
     assert spans == [Span(0, 4), Span(5, 5), Span(5, 9)]
@@ -227,6 +240,10 @@ def test_the_phonemes_of_words_are_remembered() -> None:
     assert remembered(["a", "b", "a"]) == ["A", "B", "A"]
     assert remembered(["c", "b"]) == ["C", "B"]
     assert asked == [["a", "b"], ["c"]]
+    for number in range(3000):
+        remembered([f"{number}", "x" * number])
+    assert len(remembered._known) <= 2048
+    assert max(map(len, remembered._known)) <= 40
 
 
 def consonants(phonemes: str) -> str:
