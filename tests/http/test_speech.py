@@ -200,6 +200,16 @@ async def test_with_ssml_a_text_that_begins_with_speak_is_ssml(
     assert formats == [text_format, TextFormat.PLAIN]
 
 
+@pytest.mark.parametrize("words", [1, 1000])
+@pytest.mark.parametrize("path", [SPEECH, "/dev/captioned_speech"])
+async def test_malformed_ssml_is_refused_before_any_sound(served: Served, path: str, words: int) -> None:
+    text = f"<speak><s>{'One two. ' * words}</s> <voice name='x'>Three.</speak>"
+    answer = await served.client.post(path, json=body(input=text, ssml=True))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "bad_markup", "input")
+    assert served.service.entered == 0
+
+
 async def test_voice_tags_are_a_matter_of_the_request(served: Served) -> None:
     text = "hi [voice:narrator] ho"
     await served.client.post(SPEECH, json=body(input=text, allow_voice_tags=True))

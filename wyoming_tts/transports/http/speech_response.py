@@ -22,7 +22,8 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.captions import word_fields
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
-from wyoming_tts.speech import AudioChunk, SpokenWord, Utterance
+from wyoming_tts.speech import AudioChunk, SpokenWord, TextFormat, Utterance
+from wyoming_tts.text.ssml.parser import check_ssml
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
@@ -42,6 +43,8 @@ _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
 """Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
 _TOKENS_PER_SECOND = 20
 """Tokens per second of audio, as OpenAI counts them."""
+_QUICKLY_CHECKED_CHARS = 1000
+"""SSML checked on the event loop: about a millisecond, as much as the way to a worker takes on a busy one."""
 _WRITE_BYTES = 64 * 1024
 """Bytes sent at a time, so that a stalled client is noticed in the middle of a large body."""
 
@@ -76,7 +79,17 @@ class SpeechResponse(Response):
         if client:
             utterance = replace(self._request.utterance, peer=subscriber(client[0]))
             self._request = replace(self._request, utterance=utterance)
-        await run_while_connected(receive, self._answer(send))
+        await run_while_connected(receive, self._check_and_answer(send))
+
+    async def _check_and_answer(self, send: Send) -> None:
+        """Refuse malformed markup while the response can still have a status of its own."""
+        text = self._request.text
+        if self._request.utterance.text_format is TextFormat.SSML:
+            if len(text) <= _QUICKLY_CHECKED_CHARS:
+                check_ssml(text)
+            else:
+                await self._context.run_blocking(partial(check_ssml, text))
+        await self._answer(send)
 
     async def _answer(self, send: Send) -> None:
         if self._request.as_a_whole and not self._request.as_events:

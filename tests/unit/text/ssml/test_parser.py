@@ -23,7 +23,7 @@ from wyoming_tts.text.markup import (
     SpeakingStyle,
     StyledText,
 )
-from wyoming_tts.text.ssml.parser import MAX_DEPTH, MAX_SAY_AS_CHARS, SsmlParser, SsmlPart
+from wyoming_tts.text.ssml.parser import MAX_DEPTH, MAX_SAY_AS_CHARS, SsmlParser, SsmlPart, check_ssml
 
 
 def read(*pieces: str) -> tuple[list[SsmlPart], MalformedMarkup | None]:
@@ -492,3 +492,19 @@ def test_the_parser_buffers_at_most_one_tag_of_an_endless_text() -> None:
         reader.feed('<say-as interpret-as="digits">' + "1" * 3000 + "</say-as><!-- " + "-" * 3000 + " -->")
     assert sum(map(len, reader._tokens._held)) + len(reader._tokens._tail) < 100
     assert (reader._text, reader._parts, reader._open) == ([], [], [])
+
+
+@pytest.mark.parametrize("document", ["", "text", "<speak><s>a</s></speak>", "<emphasis>a</emphasis>"])
+def test_a_whole_text_is_checked_without_a_word_in_the_log(
+    document: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    check_ssml(document)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("document", ["<speak>a", "<speak>a</b>", "a</speak>b<", "<a>&x;</a>", "a <b"])
+def test_checking_finds_what_reading_finds(document: str) -> None:
+    _, error = read(document)
+    with pytest.raises(MalformedMarkup, match=f"^{re.escape(str(error))}$"):
+        check_ssml(document)
