@@ -139,16 +139,15 @@ class _Passage:
 
     def cost(self, begin: int, end: int) -> float:
         """Return what it costs to show words together."""
-        seconds = self.starts[end] - self.starts[begin]
-        unused = max(1 - self.width(begin, end) / (MAX_COLUMNS * MAX_LINES), 0.0)
         joined = self._sentence_ends[end - 1] - self._sentence_ends[begin]
-        return (
-            1.0
-            + self.break_cost(end)
-            + joined * _JOINED_SENTENCES_COST
-            + max(1 - seconds / MIN_SECONDS, 0.0) * _FLASH_COST
-            + unused**2 * _UNUSED_COST
-        )
+        cost = 1.0 + self._break_costs[end] + joined * _JOINED_SENTENCES_COST
+        seconds = self.starts[end] - self.starts[begin]
+        if seconds < MIN_SECONDS:
+            cost += (1 - seconds / MIN_SECONDS) * _FLASH_COST
+        unused = 1 - (self._columns[end] - self._columns[begin]) / (MAX_COLUMNS * MAX_LINES)
+        if unused > 0:
+            cost += unused * unused * _UNUSED_COST
+        return cost
 
     def break_cost(self, end: int) -> float:
         """Return what a break before a word costs; behind the last one it costs nothing."""
@@ -171,13 +170,12 @@ def _divide(passage: _Passage) -> list[int]:
     """Return the ends of the cheapest division into cues (dynamic programming)."""
     best: list[tuple[float, int]] = [(0.0, 0)]
     """For each number of words the least cost of showing them, and where the last cue of them begins."""
+    first = 0
+    """The first word that fits into a cue with the last one; the next ones fit too."""
     for end in range(1, len(passage.words) + 1):
-        costs = []
-        for begin in range(end - 1, -1, -1):
-            if not passage.fits(begin, end):
-                break
-            costs.append((best[begin][0] + passage.cost(begin, end), begin))
-        best.append(min(costs))
+        while not passage.fits(first, end):
+            first += 1
+        best.append(min((best[begin][0] + passage.cost(begin, end), begin) for begin in range(first, end)))
     ends = []
     end = len(passage.words)
     while end:
