@@ -220,9 +220,13 @@ async def _running_server(asked: argparse.Namespace) -> AsyncIterator[str]:
 
 async def _http_port(server: asyncio.subprocess.Process) -> int:
     assert server.stderr is not None
+    port, is_ready = 0, False
     while line := (await server.stderr.readline()).decode():
         if found := re.search(r"HTTP API listens on http://\S+:(\d+)", line):
-            return int(found[1])
+            port = int(found[1])
+        is_ready = is_ready or ": Ready: " in line
+        if port and is_ready:
+            return port
     raise CheckFailed("The server ended before it listened.")
 
 

@@ -18,6 +18,10 @@ from pipecat.services.tts_service import TextAggregationMode, WebsocketTTSServic
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
+_PATIENCE = 60.0
+"""Seconds without audio after which Pipecat ends a turn, in place of its 3. The server tells each end, but
+may have to load a voice first, and a language model may pause."""
+
 
 class WyomingTTSService(WebsocketTTSService):
     """Speaks each turn of a conversation as one response of the server, in any of its voices."""
@@ -32,6 +36,7 @@ class WyomingTTSService(WebsocketTTSService):
         **options: Any,
     ) -> None:
         """Prepare to speak; without a voice it is the server's default. `options` are Pipecat's own."""
+        options.setdefault("stop_frame_timeout_s", _PATIENCE)
         super().__init__(
             text_aggregation_mode=TextAggregationMode.TOKEN,
             push_text_frames=False,  # they come with the times of words
