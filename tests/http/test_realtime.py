@@ -486,7 +486,7 @@ def letters(audio: npt.NDArray[np.int16]) -> str:
 
 
 class TestRealVoice:
-    @pytest.mark.parametrize("voice", ["espeak-en-us", LETTERS.name])
+    @pytest.mark.parametrize("voice", ["espeak-en-us", LETTERS.name, "af_test"])
     async def test_what_was_heard_is_the_words_that_ended_before_the_position(self, voice: str) -> None:
         async with (
             running_parts(voice=voice) as parts,
