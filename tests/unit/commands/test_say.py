@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from blockbuster import BlockBuster
 from tests.support.timed_words import parse_srt, parse_vtt
 from wyoming_tts import client
 from wyoming_tts.commands import cli
+from wyoming_tts.commands.karaoke import Karaoke, make_karaoke
 from wyoming_tts.speech import AudioFormat
 
 TEXT = "It is 4 °C outside. Please shut the door!"
@@ -110,3 +112,30 @@ def test_a_server_that_tells_no_words_is_said_to(
     assert say("--uri", "tcp://127.0.0.1:1", "--captions", "door.vtt") == 0
     assert (tmp_path / "door.vtt").read_text() == "WEBVTT\n\n"
     assert "Nobody told when the words sound" in capsys.readouterr().err
+
+
+def test_karaoke_ends_with_the_player_that_is_closed(
+    say: Say, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player = tmp_path / "paplay"
+    player.write_text("#!/bin/sh\nexec head -c 4000 > /dev/null\n")
+    player.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert say("--karaoke", "--play", "--speed", "0.25") == 0  # more than fits into the pipe
+    output = capsys.readouterr()
+    assert "door" not in output.out
+    assert "cut short" in output.err
+
+
+def test_no_color_keeps_the_words_of_a_terminal_plain(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[bool] = []
+
+    def make(stream: TextIO, *, is_played: bool, colours: bool) -> Karaoke:
+        shown.append(colours)
+        return make_karaoke(stream, is_played=is_played, colours=colours)
+
+    monkeypatch.setattr("wyoming_tts.commands.say.make_karaoke", make)
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        assert say("--karaoke") == 0
+    assert shown == [True, False]
