@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import zipfile
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -302,15 +302,23 @@ class LoadedKokoro:
         """The words of a text whose phonemes these are."""
         spans = words_of(segment.text)
         words = [segment.text[begin:end] for begin, end in spans]
-        ranges = align_words(words, phonemes, self._word_phonemes(spoken_language(voice)))
+        try:
+            ranges = align_words(words, phonemes, self._word_phonemes(spoken_language(voice)))
+        except SpeechError:  # a word may crash espeak-ng, and the text is spoken all the same
+            ranges = align_words(words, phonemes)
         found = zip(spans, ranges, strict=True)
         return TextWords(phonemes, [TextWord(*pair) for pair in found if pair[1].begin < pair[1].end])
 
     def _word_phonemes(self, language: KokoroLanguage) -> WordPhonemes:
         if language not in self._phonemes_of_words:
-            ask = partial(self._phonemizer.phonemes_of_words, language=language)
+            ask = partial(self._ask_for_words, language=language)
             self._phonemes_of_words.setdefault(language, WordPhonemes(ask))
         return self._phonemes_of_words[language]
+
+    def _ask_for_words(self, words: Sequence[str], language: KokoroLanguage) -> Sequence[str]:
+        clean = [clean_text(Segment(word)) for word in words]
+        found = iter(self._phonemizer.phonemes_of_words([*filter(None, clean)], language))
+        return [next(found) if word else "" for word in clean]
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment's phonemes that the model knows, one per token, and its punctuation.

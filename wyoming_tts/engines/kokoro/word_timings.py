@@ -112,7 +112,8 @@ class BatchWords:
         """When they are heard, counted from the first sample that is kept; nothing if that is unknown."""
         if times is None or kept.begin == kept.end:
             return NO_WORDS
-        return WordTimings(tuple(self._time(word, times, kept) for word in self.words))
+        words = (self._time(word, times, kept) for word in self.words)
+        return WordTimings(tuple(word for word in words if word.first_sample < word.end_sample))
 
     def _time(self, word: TextWord, times: BatchTimes, kept: Span) -> WordTiming:
         first, after = word.phonemes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from wyoming_tts.engines.kokoro.batches import BatchLimits, cut_batches
 from wyoming_tts.engines.kokoro.decoder import FRAME_SAMPLES, Request
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_whole
+from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.word_timings import (
     PAIR_SAMPLES,
     BatchTimes,
@@ -30,6 +33,7 @@ from wyoming_tts.engines.kokoro.word_timings import (
     heard_edges,
     in_stream,
 )
+from wyoming_tts.errors import EngineFailed
 from wyoming_tts.offset_text import Span
 from wyoming_tts.speech import (
     Prosody,
@@ -113,6 +117,9 @@ class TestBatchTimes:
     def test_what_is_trimmed_is_taken_off_and_nothing_lies_beyond_the_rest(self) -> None:
         assert self._timed([*range(20)], Span(300, 5000)) == [(0, 2700), (3900, 4700)]
 
+    def test_a_word_that_is_trimmed_is_not_told(self) -> None:
+        assert self._timed([*range(20)], Span(3000, 6000)) == [(1200, 2400)]
+
     def test_silence_has_no_words(self) -> None:
         assert self._timed([], Span(0, 0)) == []
 
@@ -126,10 +133,11 @@ def test_words_are_counted_from_the_first_sample_of_all_audio() -> None:
 
 
 @pytest.fixture(scope="module")
-def tones() -> tuple[LoadedKokoro, dict[str, Voice]]:
+def tones() -> Iterator[tuple[LoadedKokoro, dict[str, Voice]]]:
     engine = KokoroEngine(EngineOptions(data_dirs=(VOICES,), intra_op_threads=1))
     voices = {voice.name: voice for voice in engine.installed()}
-    return engine.load(voices["af_test"]), voices
+    with closing(engine.load(voices["af_test"])) as loaded:
+        yield loaded, voices
 
 
 def _render(
@@ -215,6 +223,27 @@ class TestTones:
             (round(word.first_sample * own / speed), round(word.end_sample * own / speed)) for word in natural
         ]
 
+    @pytest.mark.parametrize("text", ["a\ud800b one \0 two", "NA\ud800SA is 5", "]] of [[ the"])
+    def test_a_text_that_cannot_be_encoded_has_the_words_that_it_is_spoken_with(
+        self, tones: tuple[LoadedKokoro, dict[str, Voice]], text: str
+    ) -> None:
+        loaded, voices = tones
+        audio, words = _render(loaded, voices["af_test"], text)
+        assert len(_heard(audio, words, text)) >= 2
+
+    def test_words_that_crash_the_phonemizer_by_themselves_are_spoken_and_estimated(
+        self, tones: tuple[LoadedKokoro, dict[str, Voice]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def crash(*_: object) -> None:
+            raise EngineFailed("espeak-ng ended")
+
+        loaded, voices = tones
+        text = "Gate 7 of those, however."
+        monkeypatch.setattr(KokoroPhonemizer, "phonemes_of_words", crash)
+        audio, words = _render(loaded, voices["af_test"], text)
+        assert len(KOKORO.said(audio)) == 1
+        assert [text[word.begin : word.end] for word in words] == ["Gate", "7", "of", "those", "however"]
+
     def test_nothing_to_say_has_no_words(self, tones: tuple[LoadedKokoro, dict[str, Voice]]) -> None:
         loaded, voices = tones
         audio, words = _render(loaded, voices["af_test"], "...")
@@ -272,7 +301,8 @@ def _speak_whole(directory: Path) -> tuple[Samples, list[WordTiming]]:
     options = EngineOptions(data_dirs=(directory,), intra_op_threads=1, kokoro_chunked=False)
     engine = KokoroEngine(options)
     voice = engine.installed()[0]
-    return _render(engine.load(voice), voice, SENTENCE)
+    with closing(engine.load(voice)) as loaded:
+        return _render(loaded, voice, SENTENCE)
 
 
 class TestCutModel:
