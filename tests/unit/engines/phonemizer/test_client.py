@@ -61,7 +61,8 @@ def phonemize(process: PiperPhonemizerProcess, text: str) -> list[list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("voice", "clusters"), [("en-us", None), ("de", None), ("fr", {("u", "a"), ("ɔ", "̃")}), ("cmn", None)]
+    ("voice", "clusters"),
+    [("en-us", None), ("de", None), ("fr", {("u", "a"), ("ɔ", "̃")}), ("cmn", None), ("ru", None)],
 )
 def test_phonemes_for_piper_equal_those_of_the_package_itself(
     voice: str, clusters: set[tuple[str, ...]] | None
@@ -72,6 +73,18 @@ def test_phonemes_for_piper_equal_those_of_the_package_itself(
     process = PiperPhonemizerProcess(voice, clusters)
     for text in varied_texts(200):
         assert process.phonemize(voice, text) == own.phonemize(voice, text, vowel_clusters=clusters), text
+    process.close()
+
+
+@pytest.mark.parametrize("voice", ["en-us", "ru", "cmn", "ar"])
+def test_the_voice_which_is_set_once_stays_the_same_after_words_of_other_languages(voice: str) -> None:
+    texts = [*varied_texts(8), "hello привет 你好 مرحبا नमस्ते", "漢字 ☃ α", "...", "[[h@l'oU]] (de) <b>x</b>"]
+    from piper.phonemize_espeak import EspeakPhonemizer  # noqa: PLC0415  # heavy
+
+    own = EspeakPhonemizer()
+    process = PiperPhonemizerProcess(voice, None)
+    for text in [*texts, *reversed(texts)]:
+        assert process.phonemize(voice, text) == own.phonemize(voice, text), text
     process.close()
 
 
