@@ -647,7 +647,7 @@ class Settings(BaseModel):
     )
     kept_audio: Whole = _setting(
         Group.COMPUTING,
-        100,
+        50,
         "Space for finished audio that HTTP clients ask to keep for a download (`return_download_link`), for "
         "an hour, in the system's directory for temporary files; 0 keeps none.",
         unit="MB",
