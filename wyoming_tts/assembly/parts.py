@@ -221,12 +221,25 @@ async def assemble(
 @asynccontextmanager
 async def _closing(parts: Parts) -> AsyncIterator[None]:
     try:
-        async with parts.cache:
+        async with parts.cache, _unloading_idle_models(parts.loaded, parts.settings.unload_after):
             yield
     finally:
         parts.loaded.close()
         if parts.remote is not None:
             await parts.remote.aclose()
+
+
+@asynccontextmanager
+async def _unloading_idle_models(loaded: ModelCache, after: float) -> AsyncIterator[None]:
+    if not after:
+        yield
+        return
+    unloading = asyncio.create_task(loaded.unload_idle(after))
+    try:
+        yield
+    finally:
+        unloading.cancel()
+        await asyncio.wait([unloading])
 
 
 def _make_required_engines(settings: Settings, options: EngineOptions) -> dict[str, Engine]:

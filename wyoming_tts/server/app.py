@@ -134,7 +134,6 @@ async def serve(
                 _reload(parts, access, current, reread),
                 parts.lexicon.watch(workers.run_blocking),
                 _watch_voices(parts, settings),
-                _unload_idle_models(parts, settings),
             )
     return await workers.close(_LAST_STEP_SECONDS)
 
@@ -174,11 +173,6 @@ async def _watch_voices(parts: Parts, settings: Settings) -> None:
         known=parts.known,
         endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
     )
-
-
-async def _unload_idle_models(parts: Parts, settings: Settings) -> None:
-    if settings.unload_after:
-        await parts.loaded.unload_idle(settings.unload_after)
 
 
 async def _run_with_background(
