@@ -239,11 +239,15 @@ class OffsetBuffer:
 
     def take(self, count: int) -> str:
         """Remove so many characters from the beginning and return them, with the offsets that they have."""
-        parts: list[str] = []
-        while count and self._pieces:
-            part = self._take_of_first(count)
-            count -= len(part)
-            parts.append(part)
+        if not count or not self._pieces:
+            return ""
+        first = self._take_of_first(count)
+        if len(first) == count:
+            return first
+        parts = [first]
+        while (count := count - len(first)) and self._pieces:
+            first = self._take_of_first(count)
+            parts.append(first)
         return join_texts(parts)
 
     def _take_of_first(self, count: int) -> str:

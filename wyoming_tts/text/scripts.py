@@ -383,6 +383,9 @@ class ScriptSplitter:
 
     def _take(self) -> list[ScriptedPiece]:
         runs, self._runs = self._runs, []
+        if len(runs) == 1 and runs[0].mode is ScriptMode.SWITCH:
+            text, language = self._say(runs[0])
+            return [ScriptedPiece(TextPiece(text), language)]
         out = [said for run in runs if (said := self._say(run))[0]]
         return [
             ScriptedPiece(TextPiece(join_texts(text for text, _ in group)), language)

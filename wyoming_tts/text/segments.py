@@ -244,7 +244,8 @@ class Segmenter:
 
     def _switch_style(self, style: SpeakingStyle) -> Iterator[Segment]:
         """Continue in this style; a `say-as` does not begin a segment."""
-        style = replace(style, say_as=None)
+        if style.say_as is not None:
+            style = replace(style, say_as=None)
         if style != self._run.style:
             yield from self._end_run(ends_sentence=False, then=style)
 
@@ -388,7 +389,7 @@ class _StyledRun:
 
     def _clean(self, cleaned: Iterable[TextPiece]) -> Iterator[_StyledPart]:
         for piece in cleaned:
-            self._trace.cleaned.append(piece.text)
+            self._trace.cleaned.append(str(piece.text))
             yield from self._read(self._scripts.feed(piece))
         yield from self._styled(self._splitter.lookahead(self._normalizer.begun))
 
@@ -408,7 +409,7 @@ class _StyledRun:
 
     def _split(self, normalized: Iterable[TextPiece]) -> Iterator[_StyledPart]:
         for piece in normalized:
-            self._trace.normalized.append(piece.text)
+            self._trace.normalized.append(str(piece.text))
             yield from self._styled(self._splitter.add(piece))
 
     def _styled(self, parts: Iterable[SentencePart]) -> Iterator[_StyledPart]:

@@ -162,7 +162,8 @@ class StreamingNormalizer:
                 spoken = end
             if plain:
                 start = end
-        yield self._skip(text[spoken:start])
+        if start > spoken:
+            yield self._skip(text[spoken:start])
         self._held = text[start:]
         self._scanned = at - start
         if len(self._held) - self._scanned > MAX_TOKEN_CHARS:
