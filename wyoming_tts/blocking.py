@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -14,3 +16,14 @@ class RunBlocking(Protocol):
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
         """Return the result of `work()`, or raise what it raised."""
         ...
+
+
+async def run_uninterrupted(run_blocking: RunBlocking, work: Callable[[], T]) -> T:
+    """Run blocking work and await its end even when cancelled, as what it works on is closed next."""
+    running = asyncio.ensure_future(run_blocking(work))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await running
+        raise

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.blocking import RunBlocking, run_uninterrupted
 from wyoming_tts.captions import Cue, CueMaker
 from wyoming_tts.encoders import Encoder, Encoding, media_type
 from wyoming_tts.speech import AudioChunk
@@ -196,7 +196,7 @@ class AudioRecorder:
         if self._is_dropped:
             return
         try:
-            await self._run_blocking(work)
+            await run_uninterrupted(self._run_blocking, work)
         except OSError as error:
             _LOGGER.warning("The audio of a response is not kept: %s", error)
             self._is_dropped = True

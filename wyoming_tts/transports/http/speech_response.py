@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.blocking import RunBlocking, run_uninterrupted
 from wyoming_tts.captions import word_fields
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
@@ -234,12 +234,12 @@ class StreamEncoder:
         self._bytes += len(pcm)
         if not self._encoder.is_cpu_bound:
             return self._encoder.encode(pcm)
-        return await _run_uninterrupted(self._run_blocking(partial(self._encoder.encode, pcm)))
+        return await run_uninterrupted(self._run_blocking, partial(self._encoder.encode, pcm))
 
     async def _finish(self) -> bytes:
         if not self._encoder.is_cpu_bound:
             return self._encoder.finish()
-        return await _run_uninterrupted(self._run_blocking(self._encoder.finish))
+        return await run_uninterrupted(self._run_blocking, self._encoder.finish)
 
 
 async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None]) -> None:
@@ -261,18 +261,6 @@ async def run_while_connected(receive: Receive, work: Coroutine[Any, Any, None])
 async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _run_uninterrupted(work: Any) -> bytes:
-    """Await work to its end even when cancelled, because its encoder is closed next."""
-    running = asyncio.ensure_future(work)
-    try:
-        encoded: bytes = await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await running
-        raise
-    return encoded
 
 
 async def enter_stream(stack: AsyncExitStack, service: SpeechSynthesis, utterance: Utterance) -> AudioStream:
