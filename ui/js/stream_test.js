@@ -55,6 +55,7 @@ import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
 
 const WORDS_HEIGHT = 16; // pixels of the words below a timeline
 const WORDS_APART = 5;
+const LAST_WORD = 0.5; // seconds that a last word may take
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
 const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps"]);
@@ -167,7 +168,7 @@ class Board {
 
   /** @param {Frame} frame */
   #drawLanes(frame) {
-    const span = Math.max(1, frame.seconds);
+    const span = Math.max(1, frame.seconds, ...frame.lanes.map(heardAt));
     const most = Math.max(0.5, ...frame.lanes.flatMap((lane) => lane.buffer.map(([, left]) => left)));
     for (const [index, lane] of frame.lanes.entries()) {
       const { item, head, canvas } = this.#laneAt(index);
@@ -300,6 +301,12 @@ class Board {
     }
   }
 }
+
+/**
+ * When the last word of a client that is over is heard, in seconds: later than it was sent.
+ * @param {Lane} lane
+ */
+const heardAt = ({ ended, words }) => (ended === null ? 0 : (words.at(-1)?.[0] ?? 0) + LAST_WORD);
 
 /**
  * @param {string} run
