@@ -7,6 +7,7 @@ known. What is kept of it does not grow with it, and does not depend on the piec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import regex  # type: ignore[import-untyped]  # the standard library knows no emoji properties
 
@@ -55,53 +56,62 @@ class Gap:
     """Summary of a run of unspoken characters."""
 
     begun: bool = False
-    spaced: bool = False
+    space: Any = None
+    """Match of the first white space before any dash."""
     pictured: bool = False
+    """Whether a picture is before any dash."""
     line_ends: int = 0
     softly_broken: bool = False
+    broken_before_dash: bool = False
     joiner: str = ""
     dashes: int = 0
-    spaced_before_dash: bool = False
-    spaced_behind_dash: bool = False
-    broken_before_dash: bool = False
-    written_space: str = ""
-    """The first white space before any dash."""
-    written_space_behind_dash: str = ""
     written_dashes: str = ""
     """The first dash and the last one."""
+    space_behind_dash: Any = None
+    """Match of the first white space behind the first dash."""
+    pictured_behind_dash: bool = False
 
-    def add(self, text: str, *, after: str) -> None:
-        """Add more of the run; `after` is the character before all of it."""
+    def add(self, found: Any, *, after: str) -> None:
+        """Add a match of GAP_RE; `after` is the character before all of the gap."""
+        text = found.group()
         if not self.begun and text.startswith(_JOINERS) and after and ord(after) in _JOINING_SCRIPTS:
-            self.joiner = text[:1]
+            self.joiner = group(found)[:1]
         self.begun = True
-        dash = text.find("-")
-        head = text if dash < 0 else text[:dash]
-        if not self.dashes:
-            self.written_space = self.written_space or _first_space(head)
-            self._add_space(head)
-            self.spaced_before_dash = self.spaced or self.pictured
-            self.broken_before_dash = self.is_broken
+        written, (begin, end) = found.string, found.span()
+        if "-" not in text:
+            self._add_space(written, begin, end)
+            return
+        first, last = written.index("-", begin, end), written.rindex("-", begin, end)
+        self._add_space(written, begin, first)
+        self.written_dashes = (self.written_dashes or written[first : first + 1])[:1] + written[
+            last : last + 1
+        ]
+        self.dashes += text.count("-")
+        self._add_space(written, first + 1, end)
+
+    def add_picture(self) -> None:
+        """Add a picture, such as one whose name is said."""
+        self.begun = True
+        if self.dashes:
+            self.pictured_behind_dash = True
         else:
-            self._add_behind_dash(head)
-        if dash >= 0:
-            self.dashes += text.count("-")
-            last = text.rindex("-")
-            self.written_dashes = (self.written_dashes or text[dash : dash + 1])[:1] + text[last : last + 1]
-            self._add_behind_dash(text[dash + 1 :])
+            self.pictured = True
 
-    def _add_behind_dash(self, text: str) -> None:
-        self.written_space_behind_dash = self.written_space_behind_dash or _first_space(text)
-        self.spaced_behind_dash |= self._add_space(text)
-
-    def _add_space(self, text: str) -> bool:
-        spaced = _SPACE_RE.search(text) is not None
-        pictured = _PICTURE_RE.search(text) is not None
-        self.spaced |= spaced
-        self.pictured |= pictured
-        self.line_ends += text.count("\n") + text.count("\u2028") + 2 * text.count("\u2029")
-        self.softly_broken |= SOFT_LINE_BREAK in text
-        return spaced or pictured
+    def _add_space(self, text: str, begin: int, end: int) -> None:
+        self.line_ends += (
+            text.count("\n", begin, end)
+            + text.count("\u2028", begin, end)
+            + 2 * text.count("\u2029", begin, end)
+        )
+        self.softly_broken |= text.find(SOFT_LINE_BREAK, begin, end) >= 0
+        space = _SPACE_RE.search(text, begin, end)
+        if self.dashes:
+            self.space_behind_dash = self.space_behind_dash or space
+        else:
+            self.space = self.space or space
+            self.broken_before_dash = self.is_broken
+        if not text.isascii() and _PICTURE_RE.search(text, begin, end):
+            self.add_picture()
 
     @property
     def is_line_break(self) -> bool:
@@ -121,7 +131,11 @@ class Gap:
     @property
     def _sign(self) -> str:
         """The sign of a number; any other dash is that of a list or a ruler."""
-        return self._dash_signs if self.dashes == 1 and not self.spaced_behind_dash else ""
+        return self._dash_signs if self.dashes == 1 and not self._is_spaced_behind_dash else ""
+
+    @property
+    def _is_spaced_behind_dash(self) -> bool:
+        return self.space_behind_dash is not None or self.pictured_behind_dash
 
     @property
     def _dash_signs(self) -> str:
@@ -135,23 +149,18 @@ class Gap:
             return self._dash(left, in_address=in_address)
         if not left or (self.pictured and right in _CLINGING):
             return ""
-        return _space(self.written_space) if self.spaced or self.pictured else self.joiner
+        return _space(self.space) if self.space or self.pictured else self.joiner
 
     def _dash(self, left: str, *, in_address: bool) -> str:
-        before = _space(self.written_space) if left and self.spaced_before_dash else ""
-        behind = _space(self.written_space_behind_dash) if self.spaced_behind_dash else ""
+        before = _space(self.space) if left and (self.space or self.pictured) else ""
+        behind = _space(self.space_behind_dash) if self._is_spaced_behind_dash else ""
         option = (before or not left) and not behind  # as in `--help`
         if self.dashes < _DASHES or (in_address and not before) or (option and self.dashes == _DASHES):
             return (before + self._dash_signs + behind) if left or not behind else ""
         return " — " if left else ""
 
 
-def _first_space(text: str) -> str:
-    """The first white space, with its offset; empty if there is none."""
-    found = _SPACE_RE.search(text)
-    return group(found) if found else ""
-
-
-def _space(written: str) -> str:
+def _space(found: Any) -> str:
     """A space in place of white space, or of a picture, which it does not stand for."""
-    return with_offsets_of(" ", written) if written else " "
+    written = group(found) if found else " "
+    return written if written == " " else with_offsets_of(" ", written)

@@ -29,6 +29,8 @@ _SEQUENCE_RE = regex.compile(
 )
 """A whole emoji sequence, as its name is looked up; after a joiner at its end more may follow."""
 
+_FLAG_BEGUN_RE = regex.compile(r"\p{Regional_Indicator}$")
+
 _VISIBLE_RE = regex.compile(
     r"[^\s\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}\N{BRAILLE PATTERN BLANK}]", regex.V1
 )
@@ -261,12 +263,14 @@ class PlainTextWriter:
                 pass
             if sequence and sequence.end() == len(text):
                 return int(sequence.start())
-            if regex.search(r"\p{Regional_Indicator}$", text):
+            if _FLAG_BEGUN_RE.search(text):
                 return len(text) - 1
         undecided = _UNDECIDED_RE.search(text, max(0, len(text) - _UNDECIDED_CHARS))
         return int(undecided.start()) if undecided else len(text)
 
     def _decide(self, end: int) -> None:
+        if not end:
+            return
         text, self._held = self._held[:end], self._held[end:]
         if not self._name_emoji:
             self._fold(text)
@@ -280,17 +284,17 @@ class PlainTextWriter:
 
     def _write_emoji_name(self, sequence: str) -> None:
         name = emoji_name(str(sequence).rstrip("\u200d"), self._language)
-        self._gap.add(" ", after=self._tail[-1:])
+        self._gap.add_picture()
         if name and name != self._picture:
             self._keep(standing_for(name, sequence), begins_line=True)
             self._picture = name
-        self._gap.add("\U0001f600", after=self._tail[-1:])
+        self._gap.add_picture()
 
     def _fold(self, text: str) -> None:
         at = 0
         for gap in GAP_RE.finditer(text):
             self._keep(text[at : gap.start()])
-            self._gap.add(group(gap), after=self._tail[-1:])
+            self._gap.add(gap, after=self._tail[-1:])
             at = gap.end()
         self._keep(text[at:])
 

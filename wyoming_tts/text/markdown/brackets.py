@@ -11,7 +11,7 @@ from __future__ import annotations
 import regex  # type: ignore[import-untyped]  # partial matches and possessive quantifiers
 
 from wyoming_tts.ipa import from_misaki, is_certainly_ipa, is_ipa
-from wyoming_tts.offset_text import group, standing_for, with_offsets_of
+from wyoming_tts.offset_text import standing_for, with_offsets_of
 from wyoming_tts.text.markdown import syntax
 from wyoming_tts.text.markdown.scanner import NeedMoreText, TextScanner
 from wyoming_tts.text.plain_text import UNSPOKEN, PlainTextWriter
@@ -76,17 +76,17 @@ class BracketReader:
             return False
         if closing < 0 and end < limit and not scanner.complete:
             raise NeedMoreText
-        if closing < 0 or not _is_block(str(scanner.text[scanner.position + 2 : closing])):
+        if closing < 0 or not _is_block(scanner.text[scanner.position + 2 : closing]):
             return False
-        self._writer.write_block(scanner.advance(closing + 2 - scanner.position))
+        self._writer.write_block(scanner.read(closing + 2 - scanner.position))
         return True
 
     def _phoneme_link(self) -> bool:
         found = self._scanner.match(_PHONEME_LINK_RE)
         if not found or not is_certainly_ipa(phonemes := from_misaki(found["phonemes"])):
             return False
-        self._scanner.consume(found)
-        self._writer.write_block(standing_for(f"[[ {phonemes} ]]", group(found, "word")))
+        self._scanner.skip(found)
+        self._writer.write_block(standing_for(f"[[ {phonemes} ]]", self._scanner.group(found, "word")))
         return True
 
     def _wiki_link(self) -> bool:
@@ -94,14 +94,15 @@ class BracketReader:
         found = self._scanner.match(_WIKI_LINK_RE)
         if not found:
             return False
-        name = (group(found, "label") or group(found, "target")).lstrip(":")
-        self._scanner.replace(found, with_offsets_of(name.replace("#", " "), name))
+        scanner = self._scanner
+        name = (scanner.group(found, "label") or scanner.group(found, "target")).lstrip(":")
+        scanner.replace(found, with_offsets_of(name.replace("#", " "), name))
         return True
 
     def _footnote(self) -> bool:
         found = self._scanner.match(_FOOTNOTE_RE)
         if found:
-            self._scanner.consume(found)
+            self._scanner.skip(found)
         return found is not None
 
     def link(self) -> bool:
@@ -113,10 +114,10 @@ class BracketReader:
         if reference and (not _LETTER_RE.search(found["text"]) or self._writer.previous.isalnum()):
             return False
         if _NUMBERED_LINK_RE.match(found.group()):
-            self._scanner.consume(found)
+            self._scanner.skip(found)
             self._writer.write(UNSPOKEN)
         else:
-            self._scanner.replace(found, group(found, "text"))
+            self._scanner.replace(found, self._scanner.group(found, "text"))
         return True
 
     def _citation(self) -> bool:

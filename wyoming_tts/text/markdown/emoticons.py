@@ -76,4 +76,4 @@ class EmoticonReader:
         return True
 
     def _replace(self, chars: int, picture: str) -> None:
-        self._writer.write(standing_for(picture, self._scanner.advance(chars)))
+        self._writer.write(standing_for(picture, self._scanner.read(chars)))

@@ -42,7 +42,7 @@ class FencedCodeStripper:
         found = self._scanner.match(_OPENING_RE)
         if not found:
             return False
-        self._scanner.consume(found)
+        self._scanner.skip(found)
         self._fence = found["fence"]
         self._line_start = True
         self._writer.end_sentence()
@@ -60,7 +60,7 @@ class FencedCodeStripper:
         self._line_start = False
         scanner = self._scanner
         line_end = scanner.text.find("\n", scanner.position)
-        code = scanner.advance((line_end if line_end >= 0 else len(scanner.text)) - scanner.position)
+        code = scanner.read((line_end if line_end >= 0 else len(scanner.text)) - scanner.position)
         if self._options.read:
             self._writer.write(code)
         if line_end >= 0:
@@ -77,7 +77,7 @@ class FencedCodeStripper:
         found = self._scanner.match(_CLOSING_RE)
         if not found or found["fence"][0] != self._fence[0] or len(found["fence"]) < len(self._fence):
             return False
-        self._scanner.consume(found)
+        self._scanner.skip(found)
         self._fence = ""
         self._writer.write("\n\n")
         return True

@@ -104,26 +104,26 @@ class HtmlTagStripper:
         if found := scanner.match(_TAG_RE):
             return self._tag(found)
         if found := scanner.match(_AUTOLINK_RE):
-            scanner.consume(found)
-            self._writer.write(group(found, "address").removeprefix("mailto:"))
+            scanner.skip(found)
+            self._writer.write(self._scanner.group(found, "address").removeprefix("mailto:"))
             return True
         if found := scanner.match(_COMMENT_RE):
             self._until = regex.compile(_COMMENT_END)
         else:
             found = scanner.match(_DECLARATION_RE)
         if found:
-            scanner.consume(found)
+            scanner.skip(found)
         return found is not None
 
     def _tag(self, found: regex.Match) -> bool:
         name = found["name"].lower()
         if not _is_tag(name, found["attributes"]):
             return False
-        self._scanner.consume(found)
+        self._scanner.skip(found)
         if name in _UNSPOKEN and not found["end"]:
             self._until = regex.compile(rf"</{name}\s{{0,20}}>", regex.IGNORECASE)
         elif name == "img":
-            self._writer.write(_alternative(group(found, "attributes")))
+            self._writer.write(_alternative(self._scanner.group(found, "attributes")))
         else:
             self._break(name, opened=not found["end"])
         return True

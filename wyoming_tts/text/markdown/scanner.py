@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from wyoming_tts.offset_text import group
-
 MAX_HELD_CHARS = 2_500
 """An expression that is still undecided after this many characters does not match."""
 
@@ -23,7 +21,9 @@ class TextScanner:
     """The text that has arrived, and the current position in it."""
 
     def __init__(self) -> None:
+        self._written = ""
         self.text = ""
+        """The text without its offsets: expressions are faster on it."""
         self.position = 0
         self.complete = False
         """No more text will arrive: what is undecided does not match."""
@@ -35,8 +35,10 @@ class TextScanner:
 
     def add(self, text: str) -> None:
         """Append text and forget the text before the position."""
-        self.text = self.text[self.position :] + text
-        self.position = 0
+        self._set(self._written[self.position :] + text)
+
+    def _set(self, text: str) -> None:
+        self._written, self.text, self.position = text, str(text), 0
 
     def peek(self) -> str:
         """The character after the one at the position; empty at the end of the text.
@@ -64,16 +66,28 @@ class TextScanner:
 
     def consume(self, found: Any) -> str:
         """Move past a match; return its text."""
-        self.position = found.end()
-        return group(found)
+        self.skip(found)
+        return self.group(found)
 
-    def advance(self, chars: int) -> str:
+    def group(self, found: Any, name: str | int = 0) -> str:
+        """Return a group of the last match, with its offsets; empty if it did not take part."""
+        begin, end = found.span(name)
+        return self._written[begin:end] if begin >= 0 else ""
+
+    def skip(self, found: Any) -> None:
+        """Move past a match."""
+        self.position = found.end()
+
+    def advance(self, chars: int) -> None:
+        """Move by this many characters."""
+        self.position = min(len(self.text), self.position + chars)
+
+    def read(self, chars: int) -> str:
         """Move by this many characters; return them."""
         start = self.position
-        self.position = min(len(self.text), start + chars)
-        return self.text[start : self.position]
+        self.advance(chars)
+        return self._written[start : self.position]
 
     def replace(self, found: Any, text: str) -> None:
         """Replace a match with text that is scanned next."""
-        self.text = text + self.text[found.end() :]
-        self.position = 0
+        self._set(text + self._written[found.end() :])

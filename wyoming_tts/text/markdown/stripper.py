@@ -11,7 +11,7 @@ import unicodedata
 from enum import Enum, auto
 from typing import Any
 
-from wyoming_tts.offset_text import group, join_texts, split_text, standing_for, substitute
+from wyoming_tts.offset_text import join_texts, split_text, standing_for, substitute
 from wyoming_tts.text.markdown import syntax, terminal_codes, tex
 from wyoming_tts.text.markdown.brackets import BracketReader
 from wyoming_tts.text.markdown.emoticons import EmoticonReader
@@ -165,7 +165,9 @@ class MarkdownStripper:
             if self._line_start
             else None
         )
-        self._writer.write(self._scanner.consume(found) if found else self._scanner.advance(1))
+        line_ends = found.group() if found else "\n"
+        self._scanner.advance(len(line_ends))
+        self._writer.write(line_ends)
         self._line_start, self._line, self._indented = True, _Line.TEXT, False
 
     def _start_line(self) -> None:
@@ -207,7 +209,7 @@ class MarkdownStripper:
             return False
         found = self._scanner.match(syntax.RULER_RE)
         if found:
-            self._scanner.consume(found)
+            self._scanner.skip(found)
             self._line_start = False
             self._ruler = True
             self._columns = False
@@ -234,7 +236,7 @@ class MarkdownStripper:
         found = self._scanner.match(syntax.HEADING_RE)
         if found:
             self._begin_block(_Line.HEADING)
-            self._scanner.consume(found)
+            self._scanner.skip(found)
             self._line_start = False
         return found is not None
 
@@ -242,7 +244,7 @@ class MarkdownStripper:
         found = self._scanner.match(syntax.BULLET_RE)
         if found:
             self._begin_block(_Line.ITEM)
-            self._scanner.consume(found)
+            self._scanner.skip(found)
         return found is not None
 
     def _numbered(self) -> bool:
@@ -255,7 +257,7 @@ class MarkdownStripper:
             return False
         self._begin_block(_Line.ITEM)
         self._scanner.position = found.start("word")
-        self._writer.write(group(found, "number") + ": ")
+        self._writer.write(self._scanner.group(found, "number") + ": ")
         return True
 
     def _row(self) -> bool:
@@ -263,11 +265,11 @@ class MarkdownStripper:
         if not found:
             return False
         if syntax.ROW_RULER_RE.fullmatch(found["cells"]):
-            self._scanner.consume(found)
+            self._scanner.skip(found)
             return True
         self._begin_block(_Line.ROW)
         self._line_start = False
-        cells = [cell.strip() for cell in split_text(syntax.CELL_END_RE, group(found, "cells"))]
+        cells = [cell.strip() for cell in split_text(syntax.CELL_END_RE, self._scanner.group(found, "cells"))]
         cells_text = join_texts([cell for cell in cells if cell], ", ")
         self._scanner.replace(found, substitute(syntax.ESCAPED_PIPE_RE, "|", cells_text) + "\n")
         return True
@@ -275,13 +277,13 @@ class MarkdownStripper:
     def _definition(self) -> bool:
         scanner = self._scanner
         if self._line is _Line.ITEM and (found := scanner.match(syntax.TASK_RE)):
-            scanner.consume(found)
+            scanner.skip(found)
         elif found := scanner.match(syntax.NOTE_DEFINITION_RE):
             self._begin_block(_Line.ITEM)
-            scanner.consume(found)
+            scanner.skip(found)
         elif found := scanner.match(syntax.DEFINITION_RE):
             self._writer.write("\n")
-            scanner.consume(found)
+            scanner.skip(found)
         return found is not None
 
     # Within the line.
@@ -298,7 +300,7 @@ class MarkdownStripper:
             self._pass_run(char)
             return
         if not self._readers[char]():
-            self._writer.write(scanner.advance(1))
+            self._writer.write(scanner.read(1))
         passed = max(1, scanner.position - at)
         self._run_chars = self._run_chars + passed if char == self._run_char else passed
         self._run_char = char
@@ -307,7 +309,7 @@ class MarkdownStripper:
         """Skip a run too long to mean anything; examining each of its characters would take too long."""
         scanner = self._scanner
         rest = len(scanner.text) - scanner.position
-        run = scanner.advance(rest - len(scanner.text[scanner.position :].lstrip(char)))
+        run = scanner.read(rest - len(scanner.text[scanner.position :].lstrip(char)))
         if char not in syntax.UNSPOKEN_RUNS:
             self._writer.write(run)
 
@@ -324,7 +326,7 @@ class MarkdownStripper:
     def _terminal_code(self) -> bool:
         found = self._scanner.match(terminal_codes.SEQUENCE_RE)
         if found:
-            self._scanner.consume(found)
+            self._scanner.skip(found)
         return found is not None
 
     def _dollar(self) -> bool:
@@ -340,7 +342,7 @@ class MarkdownStripper:
 
     def _say_formula(self, found: Any) -> None:
         spoken = tex.speak_formula(found["tex"], self._tex_words)
-        self._writer.write(standing_for(spoken, group(found, "tex")))
+        self._writer.write(standing_for(spoken, self._scanner.group(found, "tex")))
 
     def _exclamation(self) -> bool:
         """An image, where one can begin; an exclamation mark must not be held back."""
@@ -358,21 +360,21 @@ class MarkdownStripper:
         found = self._scanner.match(syntax.SOURCE_RE)
         if not found or "†" not in found.group():
             return False
-        self._scanner.consume(found)
+        self._scanner.skip(found)
         return True
 
     def _hosted_citation(self) -> bool:
         found = self._scanner.match(syntax.HOSTED_CITATION_RE)
         if found:
-            self._scanner.consume(found)
+            self._scanner.skip(found)
         return found is not None
 
     def _escape(self) -> bool:
         if code := self._scanner.match(terminal_codes.WRITTEN_SEQUENCE_RE):
-            self._scanner.consume(code)
+            self._scanner.skip(code)
             return True
         if formula := self._scanner.match(tex.backslash_pattern()):
-            self._scanner.consume(formula)
+            self._scanner.skip(formula)
             self._say_formula(formula)
             return True
         if not self._markdown:
@@ -382,7 +384,7 @@ class MarkdownStripper:
             return False
         self._scanner.advance(1)
         if found["next"] != "\n":
-            self._writer.write(self._scanner.advance(1))
+            self._writer.write(self._scanner.read(1))
         return True
 
     def _backticks(self) -> bool:
@@ -392,11 +394,11 @@ class MarkdownStripper:
         apostrophe = syntax.LATIN_RE.match(self._writer.previous) is not None
         found = None if apostrophe else self._scanner.match(syntax.CODE_RE)
         if found:
-            self._scanner.consume(found)
-            self._writer.write(group(found, "code"))
+            self._scanner.skip(found)
+            self._writer.write(self._scanner.group(found, "code"))
             return True
         found = self._scanner.match(syntax.BACKTICKS_RE)
-        run = self._scanner.advance(len(found["run"]))
+        run = self._scanner.read(len(found["run"]))
         if apostrophe and syntax.LATIN_RE.match(found["next"]):
             self._writer.write(standing_for("'", run))
         return True
@@ -412,10 +414,10 @@ class MarkdownStripper:
             and syntax.LEFT_FACTOR_RE.search(self._writer.recent.rstrip())
         ):
             if run == syntax.POWER and following.isdigit():
-                self._writer.write(standing_for("^", self._scanner.advance(2)))
+                self._writer.write(standing_for("^", self._scanner.read(2)))
                 return True
             if len(run) == 1 and self._scanner.match(syntax.FACTOR_RE):
-                self._writer.write(standing_for("×", self._scanner.advance(1)))
+                self._writer.write(standing_for("×", self._scanner.read(1)))
                 return True
         self._scanner.advance(len(run))
         return True
@@ -481,7 +483,7 @@ class MarkdownStripper:
         return self._writer.in_address and (following.isalnum() or following in syntax.IN_ADDRESS)
 
     def _literal(self, text: str) -> bool:
-        self._writer.write(self._scanner.advance(len(text)))
+        self._writer.write(self._scanner.read(len(text)))
         return True
 
 
