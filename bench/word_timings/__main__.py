@@ -158,18 +158,20 @@ def _sums(figures: Sequence[Figures]) -> Table:
 
 
 def _worst(figures: Figures, number: int) -> Table:
+    """Those words whose starts differ most from what the recognizer heard, silence and bias left out."""
     shown = Table(figures.voice, "told", "heard", "difference", "onset", "in", box=None)
+    bias = np.median([start.told - start.heard_after_silence for start in figures.starts] or [0.0])
     pairs = sorted(
         zip(figures.starts, figures.texts, strict=True),
-        key=lambda pair: abs(pair[0].told - pair[0].heard),
+        key=lambda pair: abs(pair[0].told - pair[0].heard_after_silence - bias),
         reverse=True,
     )
     for start, text in pairs[:number]:
         shown.add_row(
             start.text,
             f"{start.told:.3f}",
-            f"{start.heard:.3f}",
-            f"{1000 * (start.told - start.heard):+.0f} ms",
+            f"{start.heard_after_silence:.3f}",
+            f"{1000 * (start.told - start.heard_after_silence):+.0f} ms",
             "" if start.onset is None else f"{start.onset:.3f}",
             text,
         )
