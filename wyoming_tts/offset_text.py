@@ -203,6 +203,8 @@ def replace_words(words: str, replaced: str) -> str:
     written = str(replaced)
     if words == written:
         return replaced
+    if words[:1] != written[:1] and words[-1:] != written[-1:]:
+        return standing_for(words, replaced.strip())
     head = _equal_words(words, written)
     tail = _equal_words(words[head:][::-1], written[head:][::-1])
     said, between = words[head : len(words) - tail], replaced[head : len(replaced) - tail]

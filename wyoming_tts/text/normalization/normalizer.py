@@ -151,18 +151,22 @@ class TextNormalizer:
         if self.language_rules is None or not window:
             return window
         text = self.language_rules.numerals.with_ascii_marks(str(before) + str(window))
-        found = sorted(self._replacements(self.language_rules.rules, text, len(before)))
+        start = len(before)
+        found = sorted(self._replacements(self.language_rules.rules, text, start))
+        written = with_offsets_of(text[start:], window)
         if not found:
-            return with_offsets_of(text[len(before) :], window)
-        written = with_offsets_of(text, before + window)
+            return written
         if not self.language_rules.language.is_spaced:
-            return splice(written, len(before), found)
+            return splice(with_offsets_of(text, before + window), start, found)
         parts = []
-        at = len(before)
+        at = start
         for begin, end, words in found:
-            parts += [written[at:begin], replace_words(words, written[begin:end])]
+            parts += [
+                written[at - start : begin - start],
+                replace_words(words, written[begin - start : end - start]),
+            ]
             at = end
-        return join_texts([*parts, written[at:]])
+        return join_texts([*parts, written[at - start :]])
 
     def _replacements(self, rules: Sequence[Rule], text: str, start: int) -> list[tuple[int, int, str]]:
         taken = bytearray(len(text))
