@@ -73,7 +73,7 @@ async def synthesize_repeatedly(
         )
 
 
-async def test_killing_one_upstream_server_fails_only_the_utterances_it_was_synthesizing(
+async def test_killing_one_upstream_server_fails_no_utterance(
     tmp_path: Path,
 ) -> None:
     async with asyncio.TaskGroup() as logs, AsyncExitStack() as stack:
@@ -96,10 +96,8 @@ async def test_killing_one_upstream_server_fails_only_the_utterances_it_was_synt
             enough.set()
         counted = tally.count()
         print(f"killed in mid-load: {dict(counted)}")
-        assert set(counted) <= {"spoken", "internal"}
-        # At most the utterances that the killed server was synthesizing.
-        assert counted["internal"] <= CLIENTS
-        assert counted["spoken"] >= 4 * CLIENTS
+        assert set(counted) == {"spoken"}, "the other server goes on with what the killed one was speaking"
+        assert counted["spoken"] >= 5 * CLIENTS
 
         after = Tally()
         await asyncio.gather(

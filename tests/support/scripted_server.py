@@ -120,10 +120,10 @@ def audio(pcm: bytes, *, rate: int = 22050, width: int = 2) -> AudioChunk:
     return AudioChunk(rate=rate, width=width, channels=1, audio=pcm)
 
 
-def info(*, streaming: bool = True, installed: bool = True) -> Info:
+def info(name: str = "tone", *, streaming: bool = True, installed: bool = True) -> Info:
     """Info of a server with one text-to-speech program and one voice."""
     voice = TtsVoice(
-        name="tone",
+        name=name,
         attribution=_CREDIT,
         installed=installed,
         description="Tone",

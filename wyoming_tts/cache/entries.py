@@ -94,6 +94,10 @@ class SegmentRecording:
         self._words = [*(self._words or ()), *timings.words]
         self._estimated |= timings.estimated
 
+    def discard(self) -> None:
+        """Collect no more; the segment will not be cached."""
+        self._pieces = None
+
     def commit(self) -> None:
         """Cache the segment, which is complete; further calls do nothing."""
         pieces, self._pieces = self._pieces, None

@@ -33,11 +33,16 @@ Rendered: TypeAlias = Samples | WordTimings | TimedSamples
 """What an engine makes of a segment: its audio, and before it or with it, when its words sound."""
 
 
-def samples_of(rendered: Rendered) -> Samples:
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """Between the audio of two renderings of one segment, which do not quite fit: it is not worth keeping."""
+
+
+def samples_of(rendered: Rendered | Seam) -> Samples:
     """Return the samples of a step: none if it only told when words sound."""
     if isinstance(rendered, TimedSamples):
         return rendered.samples
-    return _NO_SAMPLES if isinstance(rendered, WordTimings) else rendered
+    return _NO_SAMPLES if isinstance(rendered, (WordTimings, Seam)) else rendered
 
 
 def always() -> bool:
@@ -232,10 +237,11 @@ class RemoteVoice(Protocol):
 
     def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
-    ) -> AsyncGenerator[Rendered, None]:
+    ) -> AsyncGenerator[Rendered | Seam, None]:
         """Request the segment, and yield its audio as it arrives, in pieces that are never empty.
 
-        When its words sound is told as `LoadedVoice.render` does.
+        When its words sound is told as `LoadedVoice.render` does. After a `Seam`, another server goes on with
+        the segment.
 
         Samples are as those of `LoadedVoice.render`, in pieces small enough to process on the event loop.
         The server is read only as the generator is (backpressure), and closing it drops the connection.
@@ -251,7 +257,7 @@ class RemoteVoice(Protocol):
             RemoteVoiceFailed: no server spoke, and another voice may.
             VoiceUnavailable: no server spoke.
             Busy: every server that could speak is overloaded.
-            EngineFailed: the server broke off after the first piece.
+            EngineFailed: the server broke off after the first piece, and no other goes on.
         """
         ...
 

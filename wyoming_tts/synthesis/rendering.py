@@ -17,6 +17,7 @@ from wyoming_tts.engines.base import (
     RemoteVoice,
     RemoteVoiceFailed,
     Rendered,
+    Seam,
     samples_of,
 )
 from wyoming_tts.errors import EngineFailed, SpeechError
@@ -159,7 +160,7 @@ class SegmentRenderer:
             loaded, gain = await lease.load_with_gain()
         self._on_voice_used(lease.spec, loaded)
         task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
-        rendered: aclosing[AsyncGenerator[_Piece, None]]
+        rendered: aclosing[AsyncGenerator[_Piece, None]] | aclosing[AsyncGenerator[_Piece | Seam, None]]
         if isinstance(loaded, RemoteVoice):
             rendered = aclosing(relay_remote(task, loaded, lookahead=self._lookahead, clock=self._clock))
         else:
@@ -170,6 +171,8 @@ class SegmentRenderer:
                     if isinstance(piece, WordTimings):
                         recording.add_timings(piece)
                         place_words(piece)
+                    elif isinstance(piece, Seam):
+                        recording.discard()
                     elif piece:
                         recording.add(piece)
                         yield piece
@@ -228,7 +231,7 @@ def render_steps(
 
 async def relay_remote(
     task: RenderTask, voice: RemoteVoice, *, lookahead: Lookahead, clock: Clock
-) -> AsyncGenerator[_Piece, None]:
+) -> AsyncGenerator[_Piece | Seam, None]:
     """Relay a segment that another server speaks, reading no further ahead of the listener than allowed.
 
     Raises:
@@ -238,6 +241,9 @@ async def relay_remote(
     try:
         async with aclosing(pieces):
             async for rendered in pieces:
+                if isinstance(rendered, Seam):
+                    yield rendered
+                    continue
                 for piece in _to_pieces(rendered, task.prosody.volume):
                     yield piece
                 await _wait_for_listener(task.job.clock, lookahead.alone, clock)

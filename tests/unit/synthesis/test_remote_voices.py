@@ -13,6 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.support import scripted_http_server as scripted_http
+from tests.support import scripted_server as wyoming
 from tests.support.parts import join_chunks, running_parts
 from tests.support.scripted_http_server import (
     ReceivedRequest,
@@ -22,6 +24,7 @@ from tests.support.scripted_http_server import (
     text_of,
     upstream,
 )
+from tests.support.scripted_server import ScriptedConnection, scripted_server
 from tests.support.tones import LETTERS, TONES
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.assembly.parts import Parts
@@ -221,14 +224,76 @@ async def test_another_server_speaks_when_one_fails() -> None:
         assert len(two.spoken) == 3
 
 
-async def test_an_interrupted_server_response_fails_the_utterance() -> None:
+def break_off_after(letters: int) -> scripted_http.Script:
     async def send_part(request: ReceivedRequest) -> None:
         await request.head(Transfer_Encoding="chunked")
-        await request.chunk(pcm_of("Hel"))
+        await request.chunk(pcm_of(request.json["input"][:letters]))
         request.writer.close()
 
+    return send_part
+
+
+def wyoming_server(*, breaks_off_after: int | None = None, pitch: int = 1) -> wyoming.Script:
+    """Script of a Wyoming server with the voice "af_far" that is told to speak one segment a connection."""
+
+    async def script(conversation: ScriptedConnection) -> None:
+        event = await conversation.read()
+        if event is None or event.type == "describe":
+            await conversation.send(wyoming.info("af_far"))
+            return
+        pcm = (np.frombuffer(pcm_of(event.data["text"][:breaks_off_after]), "<i2") * pitch).tobytes()
+        await conversation.send(wyoming.audio(pcm, rate=24_000))
+        if breaks_off_after is None:
+            await conversation.send(wyoming.STOP)
+
+    return script
+
+
+LONG = "One two three. Four five six seven!"
+
+
+@pytest.mark.parametrize("letters", [1, 7, 11])
+async def test_another_server_goes_on_in_the_middle_of_a_word(letters: int) -> None:
     async with (
-        scripted_http_server(upstream(speak=send_part)) as server,
+        scripted_http_server(upstream(speak=break_off_after(letters))) as one,
+        scripted_http_server(upstream()) as two,
+        remote_setup(one.address, two.address, fallback=True) as setup,
+    ):
+        chunks = await setup.speak(LONG)
+        words = [LONG[word.begin : word.end] for chunk in chunks for word in chunk.words]
+        assert text_of(join_chunks(chunks).astype("<i2").tobytes()) == LONG.replace(". ", ".")
+        assert words == ["One", "two", "three", "Four", "five", "six", "seven"]
+        assert [len(one.spoken), len(two.spoken)] == [1, 2]
+        assert [record.outcome for record in setup.records] == [Outcome.DONE]
+        assert setup.parts.cache.statistics().memory_entries == 2
+        assert [health.in_flight for health in setup.engine._pool.upstreams] == [0, 0]
+
+
+async def test_a_server_over_another_protocol_goes_on_too() -> None:
+    async with (
+        scripted_http_server(upstream(speak=break_off_after(4))) as one,
+        scripted_server(wyoming_server(breaks_off_after=9)) as two,
+        scripted_server(wyoming_server()) as three,
+        remote_setup(one.address, two.uri, three.uri) as setup,
+    ):
+        chunks = await setup.speak(LONG)
+        assert text_of(join_chunks(chunks).astype("<i2").tobytes()) == LONG.replace(". ", ".")
+
+
+async def test_audio_that_two_servers_spoke_differently_is_not_kept() -> None:
+    async with (
+        scripted_server(wyoming_server(breaks_off_after=5)) as one,
+        scripted_server(wyoming_server(pitch=2)) as two,
+        remote_setup(one.uri, two.uri) as setup,
+    ):
+        chunks = await setup.speak("One two three.")
+        assert sum(chunk.seconds for chunk in chunks) == pytest.approx(14 * 240 / 22_050, abs=0.15)
+        assert setup.parts.cache.statistics().memory_entries == 0
+
+
+async def test_an_interrupted_server_response_fails_the_utterance_if_no_other_goes_on() -> None:
+    async with (
+        scripted_http_server(upstream(speak=break_off_after(3))) as server,
         remote_setup(server.address, fallback=True) as setup,
         setup.synthesizer.speak(Utterance.of("Hello.", voice=REMOTE_VOICE)) as stream,
     ):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions, Rendered
+from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions, Rendered, Seam
 from wyoming_tts.engines.remote.lists import (
     ATTRIBUTION_PREFIX,
     ListedVoice,
@@ -169,7 +169,7 @@ class RemoteServerVoice:
 
     async def stream(
         self, segment: Segment, spec: VoiceSpec, prosody: Prosody, *, hops: int = 0
-    ) -> AsyncGenerator[Rendered, None]:
+    ) -> AsyncGenerator[Rendered | Seam, None]:
         """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and over HTTP alone."""
         if hops >= MAX_HOPS:
             raise VoiceUnavailable(

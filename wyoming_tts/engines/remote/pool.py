@@ -1,8 +1,9 @@
 """Failover and load balancing over several servers: which one speaks, and what happens when it fails.
 
-Until the first audio, a server that fails is passed over for the next; after it none can take over, because
-another server would speak the segment from its beginning. A server that cannot be reached is left alone
-for a while, longer each time (exponential backoff), until a probe or a request succeeds.
+A server that fails is passed over for the next. After the first audio, another server speaks the
+segment anew, and what the listener has of it is skipped (`splice`); that is bounded, as a segment may be what
+makes servers break off. A server that cannot be reached is left alone for a while, longer each time
+(exponential backoff), until a probe or a request succeeds.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, S
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import chain
 from typing import Protocol
 
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import RemoteVoiceFailed, Rendered, samples_of
+from wyoming_tts.engines.base import RemoteVoiceFailed, Rendered, Seam, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
+from wyoming_tts.engines.remote.splice import SentAudio, Splice
 from wyoming_tts.engines.remote.word_estimate import VoiceManner, VoicePaces, WordEstimate
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
@@ -36,6 +39,8 @@ _MAX_RETRY_DELAY = 1.0
 """Most seconds that a listener waits before the servers are asked once more."""
 _MAX_FAILURES_IN_A_ROW = 3
 """After so many a server counts as down, although it answers."""
+_MOST_TAKEOVERS = 2
+"""Of a segment: so many servers more are asked for it, at most, after one broke off."""
 _FREE_SECONDS, _SECONDS_A_CHARACTER = 30.0, 1.0
 """Most audio accepted for a text; a server that sends more would not stop by itself."""
 _MAX_QUOTED = 200
@@ -191,42 +196,75 @@ class UpstreamPool:
         self._clock = clock
         self._paces = VoicePaces()
 
-    def candidates(self, voice: str) -> list[UpstreamHealth]:
-        """Return the servers to ask for the voice, the least busy first."""
+    def candidates(self, voice: str, *, also_down: bool = False) -> list[UpstreamHealth]:
+        """Return the servers to ask for the voice, the least busy first, and those that are down at last."""
         now = self._clock()
         having = [health for health in self.upstreams if voice in health.voices]
         up = [health for health in having if health.down_until <= now]
         # If no other voice may speak, there is nothing to lose by asking a server that was down.
-        chosen = up if up or self._fallback else having
-        return sorted(chosen, key=lambda one: (one.busy_until > now, one.in_flight, one.served))
+        chosen = having if also_down or not (up or self._fallback) else up
+        return sorted(
+            chosen, key=lambda one: (one.down_until > now, one.busy_until > now, one.in_flight, one.served)
+        )
 
-    async def speak(self, request: UpstreamRequest) -> AsyncGenerator[Rendered, None]:
+    async def speak(self, request: UpstreamRequest) -> AsyncGenerator[Rendered | Seam, None]:
         """Yield the audio of the first server that has any, and when its words sound.
+
+        If it breaks off, another one goes on.
 
         Raises:
             RemoteVoiceFailed, VoiceUnavailable, Busy: as `RemoteVoice.stream` does.
-            EngineFailed: the server broke off after its first audio.
+            EngineFailed: a server broke off after the first audio, and no other took over.
         """
-        async with AsyncExitStack() as held:
-            health, pieces, rendered = await self._open_first(request, held)
-            words = self._estimate_words(request, health)
-            left = (_FREE_SECONDS + _SECONDS_A_CHARACTER * len(request.text) / request.speed) * request.rate
-            try:
-                while rendered is not None:
-                    left = _count_down(left, samples_of(rendered))
-                    yield words.add(rendered)
-                    rendered = await self._next(pieces)
-            except UpstreamFault as fault:
-                health.request_failed(fault, self._clock())
-                raise EngineFailed(
-                    f"The remote server {health.upstream.address} broke off while {request.voice} spoke: "
-                    f"{fault}.",
-                    hint="See its log.",
-                ) from None
-            health.tells_words[request.voice] = words.is_told_by_server
-            last = words.finish()
-            if samples_of(last).size:
-                yield last
+        sent, broke_off = SentAudio(request.rate), BrokenOff()
+        while True:
+            async with AsyncExitStack() as held:
+                opened = await self._open_first(request, held, broke_off)
+                try:
+                    async with aclosing(self._relay(request, opened, Splice(sent))) as pieces:
+                        async for rendered in pieces:
+                            if not isinstance(rendered, Seam):
+                                sent.add(rendered)
+                            yield rendered
+                except UpstreamFault as fault:
+                    self._note_broken(opened.health, request, fault, broke_off)
+                else:
+                    return
+
+    async def _relay(
+        self, request: UpstreamRequest, opened: OpenStream, splice: Splice
+    ) -> AsyncGenerator[Rendered | Seam, None]:
+        """Yield what a server speaks, from where an earlier one broke off."""
+        health, rendered = opened.health, opened.first
+        words = self._estimate_words(request, health)
+        left = (_FREE_SECONDS + _SECONDS_A_CHARACTER * len(request.text) / request.speed) * request.rate
+        while rendered is not None:
+            left = _count_down(left, samples_of(rendered))
+            for spliced in splice.add(words.add(rendered)):
+                yield spliced
+            rendered = await self._next(opened.pieces)
+        health.tells_words[request.voice] = words.is_told_by_server
+        for spliced in chain(splice.add(words.finish()), splice.finish()):
+            yield spliced
+
+    def _note_broken(
+        self, health: UpstreamHealth, request: UpstreamRequest, fault: UpstreamFault, broke_off: BrokenOff
+    ) -> None:
+        """Note that a server broke off after its first audio.
+
+        Raises:
+            EngineFailed: too many did.
+        """
+        health.request_failed(fault, self._clock())
+        broke_off.note(health, fault)
+        if broke_off.count > _MOST_TAKEOVERS:
+            raise broke_off.failure(request.voice) from None
+        _LOGGER.warning(
+            "%s broke off while %s spoke: %s. Another server is asked to go on.",
+            health.upstream.address,
+            request.voice,
+            fault,
+        )
 
     def _estimate_words(self, request: UpstreamRequest, health: UpstreamHealth) -> WordEstimate:
         listed = health.voices.get(request.voice)
@@ -240,12 +278,20 @@ class UpstreamPool:
         )
 
     async def _open_first(
-        self, request: UpstreamRequest, held: AsyncExitStack
-    ) -> tuple[UpstreamHealth, AsyncGenerator[Rendered, None], Rendered | None]:
-        """Open a stream to the first server that speaks, with its first audio; None if there is no audio."""
-        faults: dict[UpstreamHealth, UpstreamFault] = {}
+        self, request: UpstreamRequest, held: AsyncExitStack, broke_off: BrokenOff
+    ) -> OpenStream:
+        """Open a stream to the first server that speaks, with its first audio.
+
+        One that broke off is asked again after all others, and only if it may have been restarted.
+        """
+        faults = dict(broke_off.faults)
+        first_round = [
+            health
+            for health in self.candidates(request.voice, also_down=broke_off.count > 0)
+            if health not in faults
+        ]
         for is_last_round in (False, True):
-            for health in self._next_round(request.voice, faults):
+            for health in _to_retry(faults) if is_last_round else first_round:
                 async with AsyncExitStack() as attempt:
                     try:
                         pieces = await attempt.enter_async_context(_open_stream(health, request))
@@ -255,18 +301,12 @@ class UpstreamPool:
                     else:
                         health.request_succeeded()
                         held.push_async_exit(attempt.pop_all())
-                        return health, pieces, rendered
+                        return OpenStream(health, pieces, rendered)
             pause = _shortest_retry(faults.values())
             if is_last_round or pause is None:
                 break
             await asyncio.sleep(pause)
-        raise self._refusal(request, faults)
-
-    def _next_round(self, voice: str, faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealth]:
-        """All candidates at first, then those whose fault allows a retry."""
-        if not faults:
-            return self.candidates(voice)
-        return [health for health, fault in faults.items() if _may_retry(fault)]
+        raise broke_off.failure(request.voice) if broke_off.count else self._refusal(request, faults)
 
     def _note(
         self,
@@ -297,6 +337,38 @@ class UpstreamPool:
         return VoiceUnavailable(message, hint=hint)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A stream of a server that has begun to speak."""
+
+    health: UpstreamHealth
+    pieces: AsyncGenerator[Rendered, None]
+    first: Rendered | None
+    """Its first audio; None if there is nothing to say."""
+
+
+@dataclass(slots=True)
+class BrokenOff:
+    """The servers that broke off a segment after its first audio, each with its last fault."""
+
+    faults: dict[UpstreamHealth, UpstreamFault] = field(default_factory=dict)
+    count: int = 0
+
+    def note(self, health: UpstreamHealth, fault: UpstreamFault) -> None:
+        """Take one more."""
+        self.faults.pop(health, None)
+        self.faults[health] = fault
+        self.count += 1
+
+    def failure(self, voice: str) -> EngineFailed:
+        """What the listener is told if no server goes on."""
+        health, fault = next(reversed(self.faults.items()))
+        return EngineFailed(
+            f"The remote server {health.upstream.address} broke off while {voice} spoke: {fault}.",
+            hint="See its log.",
+        )
+
+
 def _count_down(samples_left: float, samples: Samples) -> float:
     if len(samples) > samples_left:
         raise UpstreamFault(UpstreamFaultKind.FAILED, "it sent more audio than the text can take")
@@ -320,6 +392,10 @@ async def _open_stream(
 
 def _may_retry(fault: UpstreamFault) -> bool:
     return fault.retry_after is not None and fault.retry_after <= _MAX_RETRY_DELAY
+
+
+def _to_retry(faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealth]:
+    return [health for health, fault in faults.items() if _may_retry(fault)]
 
 
 def _shortest_retry(faults: Iterable[UpstreamFault]) -> float | None:

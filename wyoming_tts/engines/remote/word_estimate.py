@@ -11,6 +11,7 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from math import inf
 from typing import Final, NamedTuple
 
@@ -226,11 +227,10 @@ class WordEstimate:
                 yield replace(told, end_sample=end)
             return
         begin = min(told.end_sample, (told.first_sample + end) // 2)
-        bounds = np.cumsum([0, *self._letters[self._next :]]) * (
-            (end - begin) / sum(self._letters[self._next :])
+        bounds = begin + np.cumsum([0, *self._letters[self._next :]]) * (end - begin) // sum(
+            self._letters[self._next :]
         )
-        for number, word in enumerate(left):
-            first, last = begin + int(bounds[number]), begin + int(bounds[number + 1])
+        for word, (first, last) in zip(left, pairwise(bounds.tolist()), strict=True):
             if first < last:
                 yield WordTiming(*self._words[word], first, last)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import RemoteVoiceFailed, samples_of
+from wyoming_tts.engines.base import RemoteVoiceFailed, Seam, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.pool import (
     UpstreamFault,
@@ -23,6 +23,8 @@ from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 
 REQUEST = UpstreamRequest("v", "Hello")
+LOW_RATE = UpstreamRequest("v", "Hello", rate=1_000)
+RESTARTING = UpstreamFault(UpstreamFaultKind.DOWN, "restarting", retry_after=0.01)
 DOWN = UpstreamFault(UpstreamFaultKind.DOWN, "gone")
 FAILED = UpstreamFault(UpstreamFaultKind.FAILED, "broken")
 REFUSED = UpstreamFault(UpstreamFaultKind.REFUSED, "will not")
@@ -78,6 +80,10 @@ class ScriptedPool:
             heard = [samples_of(rendered) async for rendered in pieces]
         return list(map(int, np.concatenate([np.zeros(0, np.float32), *heard])[::100]))
 
+    async def finds_seam(self) -> bool:
+        async with aclosing(self.pool.speak(LOW_RATE)) as pieces:
+            return any([isinstance(rendered, Seam) async for rendered in pieces])
+
     @property
     def requests_received(self) -> list[int]:
         return [server.requests_received for server in self.servers]
@@ -95,11 +101,84 @@ async def test_an_upstream_that_fails_before_the_first_audio_is_failed_over() ->
     assert [health.in_flight for health in scripted.upstreams] == [0, 0, 0, 0]
 
 
-async def test_an_upstream_that_fails_after_the_first_audio_is_not_failed_over() -> None:
-    scripted = ScriptedPool(ScriptedUpstream(1, True, DOWN), ScriptedUpstream(2), fallback=True)
-    with pytest.raises(EngineFailed, match="http://1 broke off"):
+@pytest.mark.parametrize("fault", [DOWN, FAILED, busy(), RESTARTING], ids=str)
+async def test_another_upstream_goes_on_where_one_broke_off(fault: UpstreamFault) -> None:
+    scripted = ScriptedPool(
+        ScriptedUpstream(1, True, True, fault), ScriptedUpstream(2, *[True] * 4), fallback=True
+    )
+    assert await scripted.synthesize(LOW_RATE) == [1, 1, 2, 2]
+    assert [server.closed for server in scripted.servers] == [1, 1]
+    assert [health.in_flight for health in scripted.upstreams] == [0, 0]
+
+
+async def test_another_upstream_goes_on_after_one_that_stalls_midway() -> None:
+    scripted = ScriptedPool(ScriptedUpstream(1, True, False), ScriptedUpstream(2, *[True] * 3), timeout=0.05)
+    assert await scripted.synthesize(LOW_RATE) == [1, 2, 2]
+
+
+async def test_a_third_upstream_goes_on_where_a_second_one_broke_off_and_skips_the_audio_of_both() -> None:
+    scripted = ScriptedPool(
+        ScriptedUpstream(1, True, DOWN),
+        ScriptedUpstream(2, *[True] * 4, DOWN),
+        ScriptedUpstream(3, *[True] * 6),
+    )
+    assert await scripted.synthesize(LOW_RATE) == [1, 2, 2, 2, 3, 3]
+
+
+async def test_an_upstream_that_breaks_off_before_it_has_caught_up_is_replaced_too() -> None:
+    scripted = ScriptedPool(
+        ScriptedUpstream(1, *[True] * 4, DOWN),
+        ScriptedUpstream(2, True, DOWN),
+        ScriptedUpstream(3, *[True] * 6),
+    )
+    assert await scripted.synthesize(LOW_RATE) == [1, 1, 1, 1, 3, 3]
+
+
+async def test_a_seam_is_told_unless_both_upstreams_made_the_same_audio() -> None:
+    for second, expected in (
+        (ScriptedUpstream(2, True, True), True),
+        (ScriptedUpstream(1, True, True), False),
+    ):
+        assert await ScriptedPool(ScriptedUpstream(1, True, DOWN), second).finds_seam() is expected
+    assert not await ScriptedPool(ScriptedUpstream(1, True, True)).finds_seam()
+
+
+async def test_without_another_upstream_a_request_that_was_broken_off_fails() -> None:
+    for others in (
+        [],
+        [ScriptedUpstream(2, DOWN)],
+        [ScriptedUpstream(2, REFUSED), ScriptedUpstream(3, busy())],
+    ):
+        scripted = ScriptedPool(ScriptedUpstream(1, True, DOWN), *others, fallback=True)
+        with pytest.raises(EngineFailed, match="http://1 broke off while v spoke: gone"):
+            await scripted.synthesize()
+        assert scripted.requests_received == [1] * (1 + len(others))
+
+
+async def test_an_upstream_that_was_restarted_is_asked_to_go_on_if_no_other_can() -> None:
+    class Restarted(ScriptedUpstream):
+        async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
+            self.acts = (True, True, True) if self.requests_received else (True, RESTARTING)
+            async with aclosing(super().speak(request, listed)) as pieces:
+                async for samples in pieces:
+                    yield samples
+
+    assert await ScriptedPool(Restarted(1), ScriptedUpstream(2, REFUSED)).synthesize(LOW_RATE) == [1, 1, 1]
+
+
+async def test_an_upstream_that_was_down_is_asked_to_go_on_if_no_other_can() -> None:
+    scripted = ScriptedPool(ScriptedUpstream(1, True, DOWN), ScriptedUpstream(2, True, True), fallback=True)
+    scripted.upstreams[1].down_until = scripted.now + 60
+    assert await scripted.synthesize(LOW_RATE) == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+async def test_a_request_that_every_upstream_breaks_off_is_given_up_after_three(count: int) -> None:
+    scripted = ScriptedPool(*(ScriptedUpstream(number, True, RESTARTING) for number in range(count)))
+    with pytest.raises(EngineFailed, match="broke off"):
         await scripted.synthesize()
-    assert scripted.requests_received == [1, 0]
+    assert sum(scripted.requests_received) == 3
+    assert max(scripted.requests_received) == {1: 3, 2: 2, 8: 1}[count]
 
 
 async def test_an_upstream_that_sends_nothing_times_out() -> None:
