@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,8 @@ from wyoming.event import Event, async_read_event, async_write_event
 from wyoming.info import Info
 
 from tests.scenarios.ports import free_ports
+from tests.support.fake_speech_service import FakeSpeechService
+from tests.support.proxied_speech import CORK_SECONDS, fastest_piece, speech_server
 from tests.support.wyoming_client import WyomingTestClient
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"
@@ -79,6 +82,7 @@ class LoadBalancer:
     """HAProxy in front of three backends."""
 
     port: int
+    http_port: int
     statistics: str
     backends: list[Backend]
 
@@ -88,20 +92,21 @@ class LoadBalancer:
             await client.send(Event("ping", {}))
             return str((await client.receive()).data["text"])
 
-    async def count_up(self) -> int:
+    async def count_up(self, backend: str = "wyoming_servers") -> int:
         async with httpx.AsyncClient(trust_env=False) as client:
             rows = (await client.get(f"{self.statistics}/;csv")).text.splitlines()
-        return sum(row.startswith("wyoming_servers,replica") and ",UP," in row for row in rows)
+        return sum(row.startswith(f"{backend},replica") and ",UP," in row for row in rows)
 
 
 @asynccontextmanager
-async def run_load_balancer() -> AsyncIterator[LoadBalancer]:
+async def run_load_balancer(http_port: int = 9) -> AsyncIterator[LoadBalancer]:
+    """Run HAProxy before three fake Wyoming servers, and one HTTP server for all three replicas."""
     assert HAPROXY is not None
     ports = free_ports(6)
     backends = [Backend(f"replica{number}", ports[number]) for number in (1, 2, 3)]
     environment = {
         **{f"{each.name.upper()}_WYOMING": f"127.0.0.1:{each.port}" for each in backends},
-        **{f"{each.name.upper()}_HTTP": "127.0.0.1:9" for each in backends},
+        **{f"{each.name.upper()}_HTTP": f"127.0.0.1:{http_port}" for each in backends},
         "WYOMING_BIND": f"127.0.0.1:{ports[0]}",
         "HTTP_BIND": f"127.0.0.1:{ports[4]}",
         "STATISTICS_BIND": f"127.0.0.1:{ports[5]}",
@@ -115,7 +120,7 @@ async def run_load_balancer() -> AsyncIterator[LoadBalancer]:
         stderr=DEVNULL,
         env=os.environ | environment,
     )
-    balancer = LoadBalancer(ports[0], f"http://127.0.0.1:{ports[5]}", backends)
+    balancer = LoadBalancer(ports[0], ports[4], f"http://127.0.0.1:{ports[5]}", backends)
     try:
         await wait_for_count(balancer, balancer.count_up, 3)
         yield balancer
@@ -150,3 +155,14 @@ async def test_a_refusing_server_fails_no_request_and_is_used_again_after_recove
         await balancer.backends[0].open()
         await wait_for_count(balancer, balancer.count_up, 3)
         assert "replica1" in {await balancer.connect_and_get_name() for _ in range(6)}
+
+
+async def test_each_piece_of_sound_passes_when_it_is_made() -> None:
+    service = FakeSpeechService()
+    async with (
+        speech_server(service) as server_port,
+        run_load_balancer(server_port) as balancer,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{balancer.http_port}", trust_env=False) as client,
+    ):
+        await wait_for_count(balancer, partial(balancer.count_up, "http_servers"), 3)
+        assert await fastest_piece(service, client) < CORK_SECONDS / 2

@@ -23,16 +23,14 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from starlette.middleware import Middleware
 from websockets.asyncio.client import connect
 
 from tests.scenarios.ports import free_port
 from tests.support.fake_speech_service import FakeSpeechService
-from tests.support.fake_synthesizer import run_in_thread, speech_pcm
+from tests.support.fake_synthesizer import speech_pcm
+from tests.support.proxied_speech import CORK_SECONDS, SPEECH, fastest_piece, speech_server
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
-from wyoming_tts.transports.realtime.route import PATH, RealtimeOptions, realtime_router
+from wyoming_tts.transports.realtime.route import PATH
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 HTTP_FILE = DEPLOY / "nginx" / "wyoming-tts.conf"
@@ -41,7 +39,6 @@ TRAEFIK_FILE = DEPLOY / "traefik" / "dynamic.yaml"
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 NAME = "tts.example.org"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
-SPEECH = {"input": "abcdefgh", "voice": "af_heart", "response_format": "pcm", "sample_rate": 16_000}
 
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
@@ -153,20 +150,9 @@ class ProxiedServer:
 async def run_behind_nginx(directory: Path, **guard_options: Any) -> AsyncIterator[ProxiedServer]:
     """Run the server with its guard behind nginx with the deployed configuration."""
     service = FakeSpeechService()
-    guard = Guard(None, GuardOptions(**guard_options))
-    app = create_app(
-        service,
-        HttpOptions(),
-        run_blocking=run_in_thread,
-        routers=[realtime_router(service, RealtimeOptions(), run_blocking=run_in_thread)],
-        middleware=[Middleware(guard.wrap)],
-    )
-    server = HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread)
-    async with server, asyncio.TaskGroup() as tasks:
-        await server.start()
-        tasks.create_task(server.serve())
+    async with speech_server(service, **guard_options) as server_port:
         port, plain_port = free_port(), free_port()
-        contents = nginx_site(directory, plain_port=plain_port, port=port, server_port=server.bound[0][1])
+        contents = nginx_site(directory, plain_port=plain_port, port=port, server_port=server_port)
         trust = ssl.create_default_context(cafile=directory / "fullchain.pem")
         async with (
             running_nginx(nginx_file(directory, contents), port),
@@ -175,7 +161,6 @@ async def run_behind_nginx(directory: Path, **guard_options: Any) -> AsyncIterat
             ) as client,
         ):
             yield ProxiedServer(service, port, plain_port, trust, client)
-        await server.stop()
 
 
 @asynccontextmanager
@@ -228,6 +213,12 @@ async def test_nginx_streams_audio_without_buffering(tmp_path: Path) -> None:
             go_on.set()
             pcm += b"".join([piece async for piece in pieces])
         assert pcm == speech_pcm("onetwo")
+
+
+@needs_nginx
+async def test_nginx_passes_each_piece_of_sound_on_when_it_is_made(tmp_path: Path) -> None:
+    async with run_behind_nginx(tmp_path, cors_origins=(f"https://{NAME}",)) as proxy:
+        assert await fastest_piece(proxy.service, proxy.client) < CORK_SECONDS / 2
 
 
 async def _pieces(*texts: str) -> AsyncIterator[str]:
