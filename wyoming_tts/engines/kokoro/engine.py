@@ -39,7 +39,7 @@ from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
 from wyoming_tts.engines.kokoro.statistics_store import StatisticsStore
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
-from wyoming_tts.engines.kokoro.word_timings import TextWord, TextWords, in_stream
+from wyoming_tts.engines.kokoro.word_timings import TextWords, in_stream, words_with_phonemes
 from wyoming_tts.engines.model_files import BrokenVoice
 from wyoming_tts.engines.onnx import NO_SAMPLES, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
@@ -306,8 +306,7 @@ class LoadedKokoro:
             ranges = align_words(words, phonemes, self._word_phonemes(spoken_language(voice)))
         except SpeechError:  # a word may crash espeak-ng, and the text is spoken all the same
             ranges = align_words(words, phonemes)
-        found = zip(spans, ranges, strict=True)
-        return TextWords(phonemes, [TextWord(*pair) for pair in found if pair[1].begin < pair[1].end])
+        return TextWords(phonemes, words_with_phonemes(spans, ranges))
 
     def _word_phonemes(self, language: KokoroLanguage) -> WordPhonemes:
         if language not in self._phonemes_of_words:

@@ -32,6 +32,7 @@ from wyoming_tts.engines.kokoro.word_timings import (
     edges_of,
     heard_edges,
     in_stream,
+    words_with_phonemes,
 )
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.offset_text import Span
@@ -82,6 +83,27 @@ class TestBatches:
         assert [*found] == sorted(found)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([(0, 2, 3), (3, 5, 0), (6, 8, 2)], [(0, 2), (6, 8)]),  # with spaces
+        ([(0, 1, 2), (1, 2, 0), (2, 3, 4)], [(0, 1), (1, 3)]),
+        ([(0, 1, 0), (1, 2, 0), (2, 3, 4), (3, 4, 1)], [(0, 3), (3, 4)]),
+        ([(0, 1, 2), (1, 2, 0), (2, 3, 0), (4, 5, 1)], [(0, 3), (4, 5)]),
+        ([(0, 1, 2), (1, 2, 0)], [(0, 2)]),
+        ([(0, 1, 0), (2, 3, 0)], []),
+        ([], []),
+    ],
+)
+def test_a_word_without_phonemes_is_part_of_one_that_touches_it(
+    words: list[tuple[int, int, int]], expected: list[tuple[int, int]]
+) -> None:
+    spans = [Span(begin, end) for begin, end, _ in words]
+    found = words_with_phonemes(spans, [Span(10, 10 + count) for *_, count in words])
+    assert [word.text for word in found] == expected
+    assert [word.phonemes.end - 10 for word in found] == [count for *_, count in words if count]
+
+
 class TestDurations:
     def test_edges_add_up_the_durations_before_them(self) -> None:
         assert edges_of(np.array([[4, 1, 2, 1]], np.float32), 2) == pytest.approx([2400, 3000, 4200])
@@ -90,7 +112,7 @@ class TestDurations:
         assert edges_of(np.ones(5, np.float32), 2) is None
 
     @pytest.mark.parametrize(
-        ("pad", "lead"), [(0, 0), (600, 0), (1500, 0), (2000, 500), (3000, 1500), (9000, 1500)]
+        ("pad", "lead"), [(0, 0), (600, 0), (1800, 0), (2000, 200), (3600, 1800), (9000, 1800)]
     )
     def test_as_much_silence_as_is_taken_off_is_left_before_the_sound(self, pad: int, lead: int) -> None:
         assert heard_edges(np.array([pad, pad + 600])).tolist() == [pad - lead, pad + 600 - lead]
