@@ -18,9 +18,9 @@ _MODIFIERS: Final = r"[\p{M}ゃゅょっぁぃぅぇぉゎャュョッァィゥ�
 _CHARACTER: Final = rf"[[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}]--{_MODIFIERS}]"
 _EDGE: Final = r"[\p{L}\p{N}\p{M}\p{S}]"
 """What a word begins and ends with; symbols are spoken too."""
-_BREAK: Final = r"[\s—–―…\p{Han}\p{Hiragana}\p{Katakana}]"
+_BREAK: Final = r"[\s—–―…、。，；：！？\p{Han}\p{Hiragana}\p{Katakana}]"
 _WORD_RE: Final = regex.compile(
-    rf"{_BLOCK}|{_CHARACTER}{_MODIFIERS}*+|(?:(?!\[\[){_EDGE}(?:(?:(?!{_BREAK}|\[\[).)*{_EDGE})?)",
+    rf"{_BLOCK}|{_CHARACTER}{_MODIFIERS}*+|(?:(?!\[\[){_EDGE}(?:(?:(?!{_BREAK}|\[\[).)*(?!{_BREAK}){_EDGE})?)",
     regex.V1 | regex.DOTALL,
 )
 
