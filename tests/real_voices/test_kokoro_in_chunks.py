@@ -14,7 +14,7 @@ from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_decoder
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
-from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
+from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 
 STYLE = real_voices.ENGLISH_STYLES[0]
@@ -106,3 +106,35 @@ def test_a_calibrated_voice_is_heard_before_the_sentence_is_computed(
     assert after[0] < 0.35
     assert max(after) < 1.3
     assert sum(after) == pytest.approx(sum(before), rel=0.15)
+
+
+_FRAME = 120
+"""Samples of 5 ms."""
+
+
+def _loud_times(audio: Samples) -> np.ndarray:
+    """Seconds at which frames begin that are louder than -35 dB of the loudest."""
+    power = np.square(audio[: len(audio) // _FRAME * _FRAME].reshape(-1, _FRAME)).mean(axis=1)
+    return np.flatnonzero(power > power.max() * 10**-3.5) * _FRAME / SAMPLE_RATE
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.5])
+def test_words_begin_and_end_where_sound_does_at_a_pause(
+    loaded: tuple[LoadedKokoro, Voice], speed: float
+) -> None:
+    model, voice = loaded
+    steps = [*model.render(Segment(SENTENCE), VoiceSpec(voice), Prosody(speed=speed))]
+    words = {
+        SENTENCE[word.begin : word.end]: (word.first_sample / SAMPLE_RATE, word.end_sample / SAMPLE_RATE)
+        for step in steps
+        if isinstance(step, TimedSamples)
+        for word in step.timings.words
+    }
+    assert [*words] == SENTENCE.replace(",", "").rstrip(".").split()
+    loud = _loud_times(np.concatenate([samples_of(step) for step in steps]))
+    begin, end = words["because"][0], words["Monday"][1]
+    assert begin - end > 0.1
+    middle = (begin + end) / 2
+    assert loud[loud > middle].min() == pytest.approx(begin, abs=0.06)
+    assert loud[loud < middle].max() == pytest.approx(end, abs=0.06)
+    assert loud.max() == pytest.approx(words["pillars"][1], abs=0.08)

@@ -1,4 +1,4 @@
-"""Words of a text that is spoken: what stands between spaces and dashes, and each character of Han and kana."""
+"""Words of a text that is spoken: what stands between spaces, and each character of Han and kana."""
 
 from __future__ import annotations
 
