@@ -310,14 +310,10 @@ class LoadedKokoro:
 
     def _word_phonemes(self, language: KokoroLanguage) -> WordPhonemes:
         if language not in self._phonemes_of_words:
-            ask = partial(self._ask_for_words, language=language)
+            # Not a method: a reference to itself would keep a model that nobody uses in memory.
+            ask = partial(_phonemes_of_words, self._phonemizer, language)
             self._phonemes_of_words.setdefault(language, WordPhonemes(ask))
         return self._phonemes_of_words[language]
-
-    def _ask_for_words(self, words: Sequence[str], language: KokoroLanguage) -> Sequence[str]:
-        clean = [clean_text(Segment(word)) for word in words]
-        found = iter(self._phonemizer.phonemes_of_words([*filter(None, clean)], language))
-        return [next(found) if word else "" for word in clean]
 
     def phonemes(self, segment: Segment, spec: VoiceSpec) -> str:
         """The segment's phonemes that the model knows, one per token, and its punctuation.
@@ -416,6 +412,15 @@ class LoadedKokoro:
         if name in self._kokoro.voices or self._imported is None:
             return read_packed_table(self._kokoro.voices.zip, name)
         return self._imported.read(name)
+
+
+def _phonemes_of_words(
+    phonemizer: KokoroPhonemizer, language: KokoroLanguage, words: Sequence[str]
+) -> Sequence[str]:
+    """Phonemes of words by themselves, cleaned as a text is."""
+    clean = [clean_text(Segment(word)) for word in words]
+    found = iter(phonemizer.phonemes_of_words([*filter(None, clean)], language))
+    return [next(found) if word else "" for word in clean]
 
 
 def _style_key(voice: Voice) -> _StyleKey:
