@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.engines.base import Rendered, samples_of
-from wyoming_tts.offset_text import NOWHERE, Span
+from wyoming_tts.offset_text import Span
 from wyoming_tts.speech import Samples, TimedSamples, WordTiming, WordTimings
 
 Edges: TypeAlias = npt.NDArray[np.int64]
@@ -30,6 +30,8 @@ phonemes best when these are taken 55 to 80 ms earlier; a recognizer hears words
 
 
 NO_WORDS: Final = WordTimings(())
+_NO_TEXT: Final = Span(-1, -1)
+"""It touches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def words_with_phonemes(spans: Iterable[Span], phonemes: Iterable[Span]) -> list
     Japanese may have a reading together that belongs to none of them.
     """
     words: list[TextWord] = []
-    silent = Span(NOWHERE, NOWHERE)
+    silent = _NO_TEXT
     for span, own in zip(spans, phonemes, strict=True):
         begin = span.begin
         if silent.end == begin:
@@ -141,7 +143,7 @@ def words_with_phonemes(spans: Iterable[Span], phonemes: Iterable[Span]) -> list
         silent = Span(begin, span.end)
         if own.begin < own.end:
             words.append(TextWord(silent, own))
-            silent = Span(NOWHERE, NOWHERE)
+            silent = _NO_TEXT
     _join_last(words, silent)
     return words
 
