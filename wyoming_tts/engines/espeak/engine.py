@@ -273,13 +273,21 @@ def _pitch(prosody: Prosody) -> int:
 
 def _pieces(segment: Segment, identifier: str) -> tuple[Iterator[EspeakPiece], int]:
     """The text in pieces for the library, and the flags by which it reads them."""
-    text: str = OffsetText.written(segment.text)
-    if _subtags(identifier)[0] not in _CHINESE:
-        text = numerals_to_digits(text)
-        text = with_offsets_of(_HAN.sub(lambda han: " " * len(han[0]), text), text)
-    if has_phoneme_blocks(text):
+    if has_phoneme_blocks(segment.text):
+        text = _readable_characters(OffsetText.written(segment.text), identifier)
         return cut_text_with_phonemes(text, _inventory(identifier)), espeak_process.PHONEMES
-    return cut_text(text), 0
+    whole = next(cut_text(segment.text), None)
+    if whole is not None and whole.text == segment.text and segment.text.isascii():
+        return iter((whole,)), 0  # nothing is changed: it needs no offsets
+    return cut_text(_readable_characters(OffsetText.written(segment.text), identifier)), 0
+
+
+def _readable_characters(text: str, identifier: str) -> str:
+    """The text without the Chinese characters that a voice cannot read; numbers among them become digits."""
+    if _subtags(identifier)[0] in _CHINESE:
+        return text
+    text = numerals_to_digits(text)
+    return with_offsets_of(_HAN.sub(lambda han: " " * len(han[0]), text), text)
 
 
 @lru_cache(maxsize=256)

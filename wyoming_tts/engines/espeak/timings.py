@@ -39,6 +39,7 @@ class SegmentWords:
     """The words of a segment, to be found again in the pieces of it that the library is given."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._words = words_of(text)
         self._begins = [word.begin for word in self._words]
         self._told = _NONE
@@ -47,15 +48,16 @@ class SegmentWords:
         """Return when the words sound that begin in the next piece.
 
         Args:
-            text: The piece as the library was given it, with its offsets in the segment.
+            text: The piece as the library was given it: with its offsets in the segment, or all of that.
             marks: Where the library's words, sounds and pauses begin.
             first_sample: Samples of the segment before the piece.
             samples: Samples of the piece.
         """
-        spans = words_of(text)
+        is_unchanged = text == self._text
+        spans = self._words if is_unchanged else words_of(text)
         timings: list[WordTiming] = []
         for at, sound in _sounds_of_words(text, spans, _told_words(spans, marks, samples)):
-            words = self._find(text[spans[at].begin : spans[at].end])
+            words = range(at, at + 1) if is_unchanged else self._find(text[spans[at].begin : spans[at].end])
             for word, begin, end in _divide(words, sound.begin, min(sound.end, samples)):
                 timing = WordTiming(*self._words[word], first_sample + begin, first_sample + end)
                 if word == self._told and timings:
