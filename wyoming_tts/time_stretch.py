@@ -58,7 +58,9 @@ class TimeStretch:
 
     def finish(self) -> Samples:
         """Return the rest."""
-        silence = np.zeros(2 * self._hop + 2 * self._tolerance + round(self._hop * self._speed), np.float32)
+        # As much as a piece looks at beyond the speech, also where one makes more than it takes.
+        ahead = max(self._hop, round(self._hop * self._speed))
+        silence = np.zeros(2 * self._hop + 2 * self._tolerance + ahead, np.float32)
         made = self._stretch(np.concatenate([self._pending, silence]))
         rest = np.concatenate([made, self._fading])
         return rest[: max(0, round(self._total / self._speed) - (self._made - len(made)))]
