@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, SupportsIndex
 
@@ -227,39 +228,40 @@ def _ends_word(text: str, at: int) -> bool:
     return text[at : at + 1].isspace() or text[at - 1].isspace() or at == len(text)
 
 
+@dataclass(slots=True)
+class _Part:
+    """A part of a text that waits in a buffer."""
+
+    text: str
+    begin: int
+    end: int
+
+
 class OffsetBuffer:
     """Text that grows at its end and is taken from its beginning, in linear time."""
 
-    __slots__ = ("_pieces", "_taken")
+    __slots__ = ("_parts",)
 
     def __init__(self) -> None:
-        self._pieces: deque[str] = deque()
-        self._taken = 0
-        """Characters of the first piece that have been taken."""
+        self._parts: deque[_Part] = deque()
 
-    def append(self, piece: str) -> None:
-        """Add text, with or without offsets."""
-        if piece:
-            self._pieces.append(piece)
+    def append(self, text: str, begin: int = 0, end: int | None = None) -> None:
+        """Add a text, with or without offsets, or some of its characters."""
+        end = len(text) if end is None else end
+        last = self._parts[-1] if self._parts else None
+        if last and last.text is text and last.end == begin:
+            last.end = end
+        elif begin < end:
+            self._parts.append(_Part(text, begin, end))
 
     def take(self, count: int) -> str:
         """Remove so many characters from the beginning and return them, with the offsets that they have."""
-        if not count or not self._pieces:
-            return ""
-        first = self._take_of_first(count)
-        if len(first) == count:
-            return first
-        parts = [first]
-        while (count := count - len(first)) and self._pieces:
-            first = self._take_of_first(count)
-            parts.append(first)
-        return join_texts(parts)
-
-    def _take_of_first(self, count: int) -> str:
-        first, begin = self._pieces[0], self._taken
-        if begin + count < len(first):
-            self._taken += count
-            return first[begin : self._taken]
-        self._pieces.popleft()
-        self._taken = 0
-        return first[begin:] if begin else first
+        taken: list[str] = []
+        while count and self._parts:
+            first = self._parts[0]
+            begin, first.begin = first.begin, min(first.end, first.begin + count)
+            taken.append(first.text[begin : first.begin])
+            count -= first.begin - begin
+            if first.begin == first.end:
+                self._parts.popleft()
+        return join_texts(taken)

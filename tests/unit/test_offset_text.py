@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from itertools import pairwise
 from typing import cast
 
 import pytest
@@ -275,3 +276,15 @@ def test_a_buffer_gives_back_what_it_was_given(pieces: list[str], counts: list[i
         assert taken == text[:count]
         assert OffsetText.of(taken).span == OffsetText.of(text[:count]).span
         text = OffsetText.of(text[count:])
+
+
+@given(st.lists(st.integers(1, 19), max_size=6), st.lists(st.integers(1, 9), max_size=12))
+def test_a_buffer_takes_a_text_part_by_part(ends: list[int], counts: list[int]) -> None:
+    buffer = OffsetBuffer()
+    bounds = [0, *sorted(set(ends) - {len(_WRITTEN)}), len(_WRITTEN)]
+    for begin, end in pairwise(bounds):
+        buffer.append(_WRITTEN, begin, end)
+    taken = [buffer.take(count) for count in [*counts, len(_WRITTEN)]]
+
+    assert join_texts(taken) == _WRITTEN
+    assert offsets_of(join_texts(taken)) == offsets_of(_WRITTEN)

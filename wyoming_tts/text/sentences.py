@@ -136,12 +136,13 @@ class SentenceSplitter:
         if piece.raw:
             yield from self._end_line()
             self._blocks.append(piece.text)
-            yield from self._take(standing_for(BLOCK_PLACEHOLDER, piece.text), chars=len(piece.text))
+            written = standing_for(BLOCK_PLACEHOLDER, piece.text)
+            yield from self._take(BLOCK_PLACEHOLDER, written=written, begin=0, chars=len(piece.text))
             return
         text, start = str(piece.text), 0
         while start < len(text):
             end = self._unit_end(text, start)
-            yield from self._take(piece.text[start:end], chars=end - start)
+            yield from self._take(text[start:end], written=piece.text, begin=start, chars=end - start)
             start = end
 
     def lookahead(self, begun: str) -> Iterator[SentencePart]:
@@ -205,14 +206,15 @@ class SentenceSplitter:
         stop = _STOP_RE.search(text, start, end)
         return int(stop.end()) if stop else min(end, len(text))
 
-    def _take(self, unit: str, *, chars: int) -> Iterator[SentencePart]:
+    def _take(self, unit: str, *, written: str, begin: int, chars: int) -> Iterator[SentencePart]:
+        """Take characters of a written text."""
         if not self._pending and unit.isspace():  # the text before it has been flushed
             yield from self._count_line_end(unit)
             return
         if not unit.isspace():
             yield from self._end_line()
-        self._pending += str(unit)
-        self._written.append(unit)
+        self._pending += unit
+        self._written.append(written, begin, begin + len(unit))
         self._chars += chars
         last = unit[-1]
         letter = last.isalpha() or last == BLOCK_PLACEHOLDER
