@@ -223,6 +223,14 @@ class Admission:
         place_free = min(map(self._machine_seconds, self._held), default=0.0)
         return max(delay, place_free) + self._queued_seconds(peer)
 
+    def committed_share(self, now: float) -> float:
+        """Return the share of the machine's time that all streams take to play on; above 1 they run late."""
+        return sum(
+            self._machine_seconds(place) / (audio + max(0.0, place.stream.ahead(now)))
+            for place in (*self._held, *self._waiting)
+            if (audio := sum(work.audio for work in place.stream.backlog.works()))
+        )
+
     def _queued_seconds(self, peer: str) -> float:
         """For how long the streams that wait before a newcomer of an address occupy the machine."""
         # Addresses take turns, so of each other one at most as many go before it as of its own.

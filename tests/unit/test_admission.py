@@ -405,3 +405,17 @@ def test_active_are_the_streams_with_work_or_audio_that_still_plays() -> None:
         admission.rest(place, 1.0)
     assert [admission.count_active(now) for now in (1.0, 6.0)] == [2, 1]
     assert repr(admission) == "<Admission held=3 queued=0>"
+
+
+def test_the_committed_share_is_what_playing_on_takes_of_the_machine() -> None:
+    admission, _ = make_admission(max_hold=100.0)
+    assert admission.committed_share(0.0) == 0.0
+    listener, resting = make_places(2)
+    listener.stream.backlog = KnownWork([Work(alone=1.0, crowded=1.0, audio=4.0)])
+    for place in (listener, resting):
+        assert admission.admit(place, 0.0)
+    assert admission.committed_share(0.0) == pytest.approx(0.25)
+    listener.stream.delivered(4.0, 0.0)  # what was made is time for the rest
+    assert admission.committed_share(0.0) == pytest.approx(0.125)
+    listener.stream.backlog = KnownWork([Work(alone=9.0, crowded=9.0, audio=4.0)])
+    assert admission.committed_share(4.0) == pytest.approx(2.25)

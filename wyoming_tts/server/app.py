@@ -24,13 +24,14 @@ from wyoming_tts.server.descriptors import reserve_descriptors
 from wyoming_tts.server.forced_exit import ForcedExit
 from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
-from wyoming_tts.server.speech_service import ServerSpeechService, server_load
+from wyoming_tts.server.speech_service import ServerSpeechService, agent_line, server_load
 from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import UtteranceRecord
 from wyoming_tts.telemetry import open_telemetry
 from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
+from wyoming_tts.transports.agent_check import AgentCheckServer
 from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.listening import host_in_uri
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -128,6 +129,7 @@ async def serve(
                 _until_stopped(server, http, stop, _StopWithin(settings.shutdown_grace, forced_exit)),
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
+                _tell_load_balancer(parts, settings, access, stop),
                 maintain_voices(parts, reporter.count_download),
                 parts.synthesizer.calibration.run(),
                 _follow_remote_servers(parts),
@@ -247,6 +249,19 @@ async def _until_stopped(
 
     await _until_first(stop_gracefully(), stop_at_once())
     within.enforce(_FORCED_EXIT_SECONDS)
+
+
+async def _tell_load_balancer(
+    parts: Parts, settings: Settings, access: AccessPolicy, stop: StopSignal
+) -> None:
+    if settings.agent_port is None:
+        return
+
+    def line() -> str:
+        return "drain" if stop.requested.is_set() else agent_line(parts)
+
+    agent = AgentCheckServer(line, run_blocking=parts.workers.run_blocking, allow=access.allows)
+    await agent.serve(urlsplit(settings.uri).hostname or settings.host, settings.agent_port)
 
 
 async def _follow_remote_servers(parts: Parts) -> None:

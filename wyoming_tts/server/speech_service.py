@@ -19,6 +19,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
+from wyoming_tts.transports.agent_check import MIN_WEIGHT, agent_weight
 from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
@@ -173,6 +174,14 @@ def server_load(parts: Parts) -> ServerLoad:
         cache_memory_bytes=cache.memory_bytes,
         cache_disk_bytes=cache.disk_bytes,
     )
+
+
+def agent_line(parts: Parts) -> str:
+    """Return what HAProxy's agent-check is told of a server that is not stopping."""
+    now, admission = time.monotonic(), parts.admission
+    if not parts.readiness.is_ready:
+        return f"ready {MIN_WEIGHT}%"
+    return f"ready {agent_weight(admission.committed_share(now), admission.predict_wait(now))}%"
 
 
 def _cache(parts: Parts) -> dict[str, int]:

@@ -23,6 +23,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "host": "Other containers have to reach it; the ports are set on the add-on's page.",
         "port": "Discovery and the watchdog rely on it; the ports are set on the add-on's page.",
         "uri": "The same.",
+        "agent_port": "No load balancer stands before an add-on.",
         "zeroconf": "Home Assistant hears of the add-on from the Supervisor, and would find it twice.",
         "zeroconf_name": "The same.",
         "http": "Ingress needs it.",

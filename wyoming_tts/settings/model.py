@@ -188,6 +188,15 @@ class Settings(BaseModel):
         shown="tcp://HOST:PORT",
         expects="tcp://HOST:PORT, unix:///PATH or stdio://",
     )
+    agent_port: Whole | None = _setting(
+        Group.LISTENING,
+        None,
+        "TCP port that tells HAProxy (agent-check) how much to send here, and to send nobody new to a "
+        "server that is stopping; 0 lets the system choose one.",
+        shown="none",
+        ge=0,
+        le=65535,
+    )
     zeroconf: bool = _setting(
         Group.LISTENING,
         True,

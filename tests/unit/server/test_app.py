@@ -13,11 +13,11 @@ import pytest
 from wyoming.client import AsyncTcpClient
 from wyoming.event import Event
 from wyoming.info import Describe, Info
-from wyoming.tts import Synthesize
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
 
 from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts
-from tests.support.server_process import audio_of, server_process
+from tests.support.server_process import SPEAKS_LETTERS, audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts.assembly.default_voice import warm_up
 from wyoming_tts.engines.piper.engine import LoadedPiper
@@ -158,3 +158,30 @@ async def test_a_voice_that_fails_to_warm_up_does_not_stop_the_server(
         await warm_up(parts)
     assert "No voice is ready." in caplog.text
     assert "no such operator" in caplog.text
+
+
+async def agent_line(port: int) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    line = await reader.read()
+    writer.close()
+    return line.decode()
+
+
+async def test_the_agent_tells_haproxy_weight_and_drain_on_sigterm() -> None:
+    flags = ("--agent-port", "0", "--shutdown-grace", "30")
+    async with asyncio.timeout(60), server_process(*SPEAKS_LETTERS, *flags) as server:
+        port = int((await server.read_until(r"agent listens on port (\d+)"))[1])
+        while await agent_line(port) != "ready 100%\n":  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        async with AsyncTcpClient("127.0.0.1", server.port) as client:
+            await client.write_event(SynthesizeStart().event())
+            await client.write_event(SynthesizeChunk("One sentence. And").event())
+            while (event := await client.read_event()) is None or event.type != "audio-chunk":
+                assert event is not None
+            server.process.terminate()
+            while await agent_line(port) != "drain\n":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await client.write_event(SynthesizeStop().event())
+            while (event := await client.read_event()) is not None and event.type != "synthesize-stopped":
+                pass
+        assert await server.process.wait() == 0
