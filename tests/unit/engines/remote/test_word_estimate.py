@@ -221,4 +221,4 @@ def test_words_of_any_audio_lie_in_order_and_are_all_told(
         assert before.first_sample <= after.first_sample
     if words._words:
         assert heard[-1].end == words._words[-1].end
-        assert heard[-1].end_sample >= len(audio)
+        assert heard[-1].end_sample >= len(audio) - RATE // 100  # its last frame may not sound
