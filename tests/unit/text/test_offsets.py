@@ -176,7 +176,7 @@ _TEXTS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=scaled_examples(200), deadline=None)
+@settings(max_examples=scaled_examples(80), deadline=None)
 @given(_TEXTS, st.sampled_from(OPTIONS), st.sampled_from(["en", "de", "zh", "ru"]), st.integers(1, 12))
 def test_offsets_of_any_text_lead_to_it_and_do_not_depend_on_its_chunks(
     text: str, options: SegmentOptions, language: str, size: int
@@ -198,7 +198,7 @@ _SSML = st.lists(
 ).map(lambda parts: f"<speak>{''.join(parts)}")
 
 
-@settings(max_examples=scaled_examples(200), deadline=None)
+@settings(max_examples=scaled_examples(80), deadline=None)
 @given(_SSML, st.integers(1, 12))
 def test_offsets_of_any_ssml_lead_to_it_and_do_not_depend_on_its_chunks(text: str, size: int) -> None:
     words = written_words(text, ssml=True)
