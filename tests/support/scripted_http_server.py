@@ -152,6 +152,18 @@ async def say(asked: ReceivedRequest) -> None:
     await asked.chunked(pcm[at : at + 333] for at in range(0, len(pcm), 333))
 
 
+async def say_as_voxcpm(asked: ReceivedRequest) -> None:
+    """Answer with floating-point samples at 44,100 Hz, without anything that says so."""
+    pcm = as_floats(pcm_of(asked.json["target_text"]))
+    await asked.chunked((pcm[at : at + 333] for at in range(0, len(pcm), 333)), "audio/raw")
+
+
+def as_floats(pcm: bytes) -> bytes:
+    """16-bit PCM as floating-point samples."""
+    floats: bytes = (np.frombuffer(pcm, "<i2") / np.float32(32_767)).tobytes()
+    return floats
+
+
 def pcm_of(text: str) -> bytes:
     """Encode a text as PCM: 240 samples per letter, with a value unique to the letter."""
     return b"".join(np.full(240, 10 * ord(letter), "<i2").tobytes() for letter in text)
@@ -169,10 +181,17 @@ def as_pcm(samples: Iterable[Samples]) -> bytes:
 
 
 def wav(
-    pcm: bytes, *, rate: int = 24_000, length: int | None = None, channels: int = 1, extra: bytes = b""
+    pcm: bytes,
+    *,
+    rate: int = 24_000,
+    length: int | None = None,
+    channels: int = 1,
+    extra: bytes = b"",
+    floats: bool = False,
 ) -> bytes:
-    """Make a WAV of 16-bit PCM, with `extra` chunks between its format and its data."""
-    size = len(pcm) if length is None else length
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * 2 * channels, 2 * channels, 16)
+    """Make a WAV of 16-bit or floating-point PCM, with `extra` chunks between its format and its data."""
+    size, width, code = len(pcm) if length is None else length, 4 if floats else 2, 3 if floats else 1
+    frame = width * channels
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, code, channels, rate, rate * frame, frame, 8 * width)
     riff = b"RIFF" + struct.pack("<I", min(size + 36, 0xFFFFFFFF)) + b"WAVE"
     return b"".join((riff, form, extra, b"data", struct.pack("<I", size), pcm))

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -27,7 +27,8 @@ ENTRY_POINT_GROUP = "wyoming_tts.engines"
 _NO_SAMPLES: Final = np.zeros(0, np.float32)
 REMOTE_ENGINE: Final = "remote"
 """Name of the engine whose voices speak on other servers, which read texts by themselves."""
-
+OPENAI_PATH: Final = "/v1/audio/speech"
+"""Of requests for speech by OpenAI's API."""
 
 Rendered: TypeAlias = Samples | WordTimings | TimedSamples
 """What an engine makes of a segment: its audio, and before it or with it, when its words sound."""
@@ -131,6 +132,14 @@ class RemoteOptions:
     """API key, sent to servers over HTTP."""
     model: str = "tts-1"
     """Name of the model to request over HTTP."""
+    path: str = OPENAI_PATH
+    """Of requests for speech over HTTP, with the same placeholders as the body."""
+    body: str | None = None
+    """JSON template of these requests; None is that of OpenAI's API."""
+    pcm_rate: int = 24_000
+    """Of PCM over HTTP that states no rate, in Hz."""
+    pcm_format: Literal["s16le", "f32le"] = "s16le"
+    """Of PCM over HTTP without a header."""
     voices: tuple[str, ...] = ()
     """`NAME` or `NAME=LANGUAGE`: voices of servers without a list; the language overrides a listed one."""
     connect_timeout: float = 2.0

@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from wyoming_tts.json_template import InvalidTemplate
 from wyoming_tts.settings.descriptions import CONFIG_VARIABLE, SETTINGS, SettingInfo
 from wyoming_tts.settings.model import PREFIX, Settings
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
@@ -172,8 +174,12 @@ def _validate(given: _Layer) -> Settings:
     try:
         return Settings.model_validate({name: one.value for name, one in given.items()})
     except ValidationError as error:
-        wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors() if detail["loc"])
-        messages = [_invalid_value_message(name, given[name]) for name in wrong if name in given]
+        wrong = {str(detail["loc"][0]): detail for detail in error.errors() if detail["loc"]}
+        messages = [
+            _invalid_value_message(name, given[name]) + _reason(detail)
+            for name, detail in wrong.items()
+            if name in given
+        ]
         if not messages:
             raise
         more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
@@ -183,6 +189,12 @@ def _validate(given: _Layer) -> Settings:
 def _invalid_value_message(name: str, given: _Given) -> str:
     info = _INFO_OF_NAME[name]
     return f"{name}: got {_cut(given.value)} from {given.origin}, expected {info.expects}"
+
+
+def _reason(detail: ErrorDetails) -> str:
+    """What is wrong in a value that is too long to see it."""
+    error = detail.get("ctx", {}).get("error")
+    return f": {error}" if isinstance(error, InvalidTemplate) else ""
 
 
 def _cut(value: object) -> str:

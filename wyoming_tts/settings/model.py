@@ -12,16 +12,20 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from platformdirs import user_data_path, user_state_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from wyoming_tts.json_template import InvalidTemplate, JsonTemplate, placeholders_of, write_template
+
 PREFIX = "WYOMING_TTS_"
 """Prefix of every setting's environment variable."""
 
 JOURNAL_NAME = "metrics.jsonl"
+
+_OPENAI_PATH = "/v1/audio/speech"
 
 
 class Group(StrEnum):
@@ -157,6 +161,37 @@ def _setting(
     extra: dict[str, Any] = {"group": group, "unit": unit, "shown": shown, "expects": expects}
     defaults = {"default_factory": default} if callable(default) else {"default": default}
     return Field(**defaults, description=text, json_schema_extra=extra, **limits)
+
+
+SPEECH_PLACEHOLDERS: Final = ("text", "voice", "speaker", "language", "locale", "speed", "rate", "model")
+"""What a request for speech may say, in `remote_path` and `remote_body`."""
+
+
+def _speech_body(value: object) -> object:
+    """Return the JSON of a template; a mapping of YAML is one too."""
+    if isinstance(value, dict):
+        value = write_template(value)
+    if isinstance(value, str) and value.strip():
+        _check_placeholders(found := JsonTemplate(value).placeholders)
+        if "text" not in found:
+            raise InvalidTemplate("{text} is nowhere in it, so that every request would be the same")
+    return value
+
+
+def _check_placeholders(found: frozenset[str]) -> None:
+    if unknown := sorted(found.difference(SPEECH_PLACEHOLDERS)):
+        known = ", ".join(f"{{{name}}}" for name in SPEECH_PLACEHOLDERS)
+        raise InvalidTemplate(f"{{{unknown[0]}}} is no placeholder; there are {known}")
+
+
+def _speech_path(path: str) -> str:
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.startswith("/"):
+        raise InvalidTemplate(f"it has to begin with one slash, such as {_OPENAI_PATH}")
+    if not path.isprintable() or " " in path or parts.fragment:
+        raise InvalidTemplate("it has characters that a path cannot have")
+    _check_placeholders(placeholders_of(path))
+    return path
 
 
 class Settings(BaseModel):
@@ -731,6 +766,34 @@ class Settings(BaseModel):
         "Voices of remote servers that do not list them, as `NAME` or `NAME=LANGUAGE`.",
         shown="the servers' lists",
         expects="texts of the form NAME or NAME=LANGUAGE",
+    )
+    remote_path: Annotated[str, AfterValidator(_speech_path)] = _setting(
+        Group.REMOTE,
+        _OPENAI_PATH,
+        "Path of requests for speech over HTTP, for servers whose API is not OpenAI's; placeholders as in "
+        "`remote_body`.",
+        expects="a path such as /generate",
+    )
+    remote_body: Annotated[str | None, BeforeValidator(_speech_body)] = _setting(
+        Group.REMOTE,
+        None,
+        "Body of these requests: JSON, or a mapping in the file, with the placeholders `{text}`, `{voice}`, "
+        "`{speaker}`, `{language}` (en), `{locale}` (en-US), `{speed}`, `{rate}` and `{model}`.",
+        shown="OpenAI's",
+        expects='a JSON object with the text in it, such as {"text": "{text}", "stream": true}',
+    )
+    remote_pcm_rate: Whole = _setting(
+        Group.REMOTE,
+        24_000,
+        "Sample rate of PCM whose server does not state it; WAV states its own.",
+        unit="Hz",
+        ge=4_000,
+        le=192_000,
+    )
+    remote_pcm_format: Literal["s16le", "f32le"] = _setting(
+        Group.REMOTE,
+        "s16le",
+        "Samples of PCM without a header: whole numbers of 16 bits, or floating-point numbers of 32 bits.",
     )
     remote_connect_timeout: Number = _setting(
         Group.REMOTE, 2.0, "How long connecting may take.", unit="seconds", ge=0.1, le=60.0

@@ -649,6 +649,70 @@ class TestPaths:
         )
 
 
+BODY = {"target_text": "{text}", "cfg_value": 2.0, "voice": "/voices/{voice}.wav", "speed": "{speed}"}
+BODY_AS_YAML = """
+remote_path: /generate?rate={rate}
+remote_body:
+  target_text: {text}
+  cfg_value: 2.0
+  voice: /voices/{voice}.wav
+  speed: "{speed}"
+"""
+
+
+class TestRequestsToServersWithAnApiOfTheirOwn:
+    def test_the_body_is_a_mapping_in_the_file_or_json_anywhere(self, config: Callable[..., str]) -> None:
+        text = json.dumps(BODY)
+        for loaded in (
+            load(f"--config {config(BODY_AS_YAML)}"),
+            load(f"--config {config(json.dumps({'remote_body': text}), 'options.json')}"),
+            load(f"--remote-body {shlex.quote(text)}"),
+            load(environ={"WYOMING_TTS_REMOTE_BODY": text}),
+        ):
+            assert json.loads(loaded.settings.remote_body or "") == BODY
+
+    def test_a_blank_body_is_none(self, config: Callable[..., str]) -> None:
+        assert load(environ={"WYOMING_TTS_REMOTE_BODY": " "}).settings.remote_body is None
+        assert load(f"--config {config('remote_body:')}").settings.remote_body is None
+
+    @pytest.mark.parametrize(
+        ("value", "reason"),
+        [
+            ('{"text": "{txt}"}', "{txt} is no placeholder; there are {text}, {voice}, "),
+            ('{"text": "Hello"}', "{text} is nowhere in it"),
+            ("{'text': '{text}'}", "it is not JSON: "),
+            ('"{text}"', "not an object"),
+        ],
+    )
+    def test_what_is_wrong_in_a_body_is_said(self, value: str, reason: str) -> None:
+        message = refusal(environ={"WYOMING_TTS_REMOTE_BODY": value})
+        assert message.startswith("remote_body: got ")
+        assert "from environment WYOMING_TTS_REMOTE_BODY, expected a JSON object" in message
+        assert reason in message
+
+    @pytest.mark.parametrize("text", ["[1]", "{text: {text}, at: .nan}", "7"])
+    def test_a_body_in_the_file_that_cannot_be_sent_is_refused(
+        self, config: Callable[..., str], text: str
+    ) -> None:
+        assert "expected a JSON object" in refusal(f"--config {config(f'remote_body: {text}')}")
+
+    @pytest.mark.parametrize(
+        ("path", "reason"),
+        [
+            ("generate", "begin with one slash"),
+            ("http://gpu:8000/generate", "begin with one slash"),
+            ("//gpu/generate", "begin with one slash"),
+            ("/a b", "characters that a path cannot have"),
+            ("/a#b", "characters that a path cannot have"),
+            ("/{voices}", "{voices} is no placeholder"),
+        ],
+    )
+    def test_what_is_wrong_in_a_path_is_said(self, path: str, reason: str) -> None:
+        message = refusal(environ={"WYOMING_TTS_REMOTE_PATH": path})
+        assert "expected a path such as /generate: " in message
+        assert reason in message
+
+
 class TestDocumentation:
     @pytest.mark.parametrize("info", SETTINGS, ids=lambda info: info.name)
     def test_every_setting_is_described(self, info: SettingInfo) -> None:
@@ -658,7 +722,7 @@ class TestDocumentation:
         assert info.variables[0] == f"WYOMING_TTS_{info.name.upper()}"
 
     def test_every_number_has_a_range(self) -> None:
-        assert len(NUMBERS) == 47
+        assert len(NUMBERS) == 48
         for info in NUMBERS:
             lowest, highest = bounds(info)
             assert lowest < highest

@@ -18,7 +18,15 @@ from urllib.parse import urlsplit
 
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.engines.base import REMOTE_ENGINE, EngineOptions, FirstCut, RemoteOptions, Rendered, Seam
+from wyoming_tts.engines.base import (
+    OPENAI_PATH,
+    REMOTE_ENGINE,
+    EngineOptions,
+    FirstCut,
+    RemoteOptions,
+    Rendered,
+    Seam,
+)
 from wyoming_tts.engines.remote.lists import (
     ATTRIBUTION_PREFIX,
     ListedVoice,
@@ -55,6 +63,8 @@ class RemoteEngine:
     def __init__(self, options: EngineOptions) -> None:
         """Take the addresses; nothing is connected. It reads certificates: construct it on a worker."""
         remote = options.remote or RemoteOptions(())
+        self._pcm_rate = remote.pcm_rate
+        self._api = () if remote.body is None and remote.path == OPENAI_PATH else (remote.path, remote.body)
         self._configured = parse_voice_settings(remote.voices)
         self._pool = UpstreamPool(
             [UpstreamHealth(_upstream(address, remote)) for address in remote.upstreams],
@@ -158,7 +168,22 @@ class RemoteEngine:
         for health in self._pool.upstreams:
             for name in health.voices:
                 having.setdefault(name, []).append(health)
-        return tuple(_voice(upstreams[0].voices[name], upstreams) for name, upstreams in having.items())
+        return tuple(self._voice(upstreams[0].voices[name], upstreams) for name, upstreams in having.items())
+
+    def _voice(self, listed: ListedVoice, upstreams: Sequence[UpstreamHealth]) -> Voice:
+        addresses = [health.upstream.address for health in upstreams]
+        rate = listed.rate or self._pcm_rate
+        return Voice(
+            name=listed.name,
+            engine=self.name,
+            language=listed.language,
+            description=listed.description,
+            sample_rate=rate,
+            model=f"remote-{_identity(listed, addresses, rate, self._api)}",
+            attribution=Attribution(f"{ATTRIBUTION_PREFIX}{urlsplit(addresses[0]).netloc}", addresses[0]),
+            speakers=MappingProxyType({speaker: number for number, speaker in enumerate(listed.speakers)}),
+            version=listed.version,
+        )
 
 
 class RemoteServerVoice:
@@ -230,26 +255,10 @@ async def _wait_for_next_probe(health: UpstreamHealth) -> None:
             await health.probe_requested.wait()
 
 
-def _voice(listed: ListedVoice, upstreams: Sequence[UpstreamHealth]) -> Voice:
-    addresses = [health.upstream.address for health in upstreams]
-    rate = listed.rate or _HTTP_RATE
-    return Voice(
-        name=listed.name,
-        engine=RemoteEngine.name,
-        language=listed.language,
-        description=listed.description,
-        sample_rate=rate,
-        model=f"remote-{_identity(listed, addresses, rate)}",
-        attribution=Attribution(f"{ATTRIBUTION_PREFIX}{urlsplit(addresses[0]).netloc}", addresses[0]),
-        speakers=MappingProxyType({speaker: number for number, speaker in enumerate(listed.speakers)}),
-        version=listed.version,
-    )
-
-
-def _identity(listed: ListedVoice, addresses: Sequence[str], rate: int) -> str:
+def _identity(listed: ListedVoice, addresses: Sequence[str], rate: int, api: tuple[str | None, ...]) -> str:
     """A key that changes when the voice's sound may have changed: cached audio depends on it."""
     described = repr(
-        (listed.name, listed.version, listed.description, listed.speakers, rate, sorted(addresses))
+        (listed.name, listed.version, listed.description, listed.speakers, rate, sorted(addresses), *api)
     )
     return hashlib.blake2b(described.encode(), digest_size=8).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import cast
@@ -16,7 +16,7 @@ import httpx
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_http_list
-from wyoming_tts.engines.remote.pcm import RATES, AudioBodyDecoder, NotPcm
+from wyoming_tts.engines.remote.pcm import RATES, AudioBodyDecoder, NotPcm, PcmFormat
 from wyoming_tts.engines.remote.pool import (
     RETRY_SOON,
     UpstreamFault,
@@ -24,19 +24,16 @@ from wyoming_tts.engines.remote.pool import (
     UpstreamRequest,
     quote,
 )
-from wyoming_tts.ipa import split_phoneme_blocks
+from wyoming_tts.engines.remote.speech_body import SpeechBody
 from wyoming_tts.speech import Samples
 
 HOPS_HEADER = "X-Hops"
 """Header with the number of servers that a request passed through, by which a ring of servers is noticed."""
 RATE_HEADER = "X-Sample-Rate"
-BARE_RATE = 24_000
-"""Hz of PCM without any statement of its rate, as OpenAI's is."""
 
 _LISTS = ("/v1/voices", "/v1/audio/voices")
 _MAX_LIST_BYTES = 2_000_000
 _MAX_ERROR_BYTES = 4_096
-_SLOWEST, _FASTEST = 0.25, 4.0
 _AUDIO = {
     "",
     "application/octet-stream",
@@ -67,6 +64,7 @@ class HttpUpstream:
         host = parts.netloc.rpartition("@")[2]
         self.address = urlunsplit((parts.scheme, host, parts.path, "", ""))
         self._options = options
+        self._speech = SpeechBody(options)
         base = address.rstrip("/").removesuffix("/v1")
         headers = {"Accept-Encoding": "identity", "User-Agent": "wyoming-tts"}
         if options.key:
@@ -93,7 +91,7 @@ class HttpUpstream:
         """As `Upstream.list_voices`."""
         for path in _LISTS:
             async with self._request("GET", path) as response:
-                if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
+                if self._has_no_list(response):
                     continue
                 await _check_status(response)
                 body = await _read_body(response, _MAX_LIST_BYTES)
@@ -103,14 +101,21 @@ class HttpUpstream:
                 continue
         return None
 
+    def _has_no_list(self, response: httpx.Response) -> bool:
+        """Whether there is no list here; a server with an API of its own may say so in its own way."""
+        if response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED}:
+            return True
+        return not self._speech.is_openai and response.is_client_error
+
     async def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Samples, None]:
         """As `Upstream.speak`."""
         headers = {HOPS_HEADER: str(request.hops), "Accept": "audio/pcm, audio/wav;q=0.9"}
-        body = self._body(request, listed)
-        async with self._request("POST", "/v1/audio/speech", json_body=body, headers=headers) as response:
+        body, path = self._speech.body(request, listed), self._speech.path(request, listed)
+        async with self._request("POST", path, json_body=body, headers=headers) as response:
             await _check_status(response)
             try:
-                decoder = AudioBodyDecoder(_bare_rate(response), request.rate)
+                rate = _stated_rate(response) or self._options.pcm_rate
+                decoder = AudioBodyDecoder(PcmFormat(rate, self._options.pcm_format), request.rate)
                 async with aclosing(_raw(response)) as pieces:
                     async for data in pieces:
                         for samples in decoder.feed(data):
@@ -120,28 +125,13 @@ class HttpUpstream:
             except NotPcm as error:
                 raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
 
-    def _body(self, request: UpstreamRequest, listed: ListedVoice) -> dict[str, object]:
-        body: dict[str, object] = {
-            "model": self._options.model,
-            "input": request.text if listed.reads_phonemes else _without_phonemes(request.text),
-            "voice": request.voice,
-            "response_format": "pcm",
-            "speed": min(max(request.speed, _SLOWEST), _FASTEST),
-            "stream": True,
-        }
-        if request.speaker is not None:
-            body["speaker"] = request.speaker
-        if listed.rate is not None:  # a server that lists rates also accepts one
-            body["sample_rate"] = request.rate
-        return body
-
     @asynccontextmanager
     async def _request(
         self,
         method: str,
         path: str,
         *,
-        json_body: dict[str, object] | None = None,
+        json_body: Mapping[str, object] | None = None,
         headers: dict[str, str] | None = None,
     ) -> AsyncIterator[httpx.Response]:
         try:
@@ -224,24 +214,14 @@ def _retry_after(response: httpx.Response) -> float:
         return 1.0
 
 
-def _bare_rate(response: httpx.Response) -> int:
-    """Hz of PCM without a header, from the response's headers; checks that the body is audio."""
+def _stated_rate(response: httpx.Response) -> int | None:
+    """Hz of PCM without a header, if the response's headers state it; checks that the body is audio."""
     kind = response.headers.get("Content-Type", "")
     media = kind.partition(";")[0].strip().lower()
     if media not in _AUDIO:
         raise NotPcm(f"{quote(media)} instead of PCM or WAV")
     parameter = _RATE_PARAMETER.search(kind.lower())
     declared = response.headers.get(RATE_HEADER) or (parameter[1] if parameter else "")
-    rate = (
-        int(declared)
-        if declared.isascii() and declared.isdecimal() and len(declared) <= len("192000")
-        else BARE_RATE
-    )
-    return rate if rate in RATES else BARE_RATE
-
-
-def _without_phonemes(text: str) -> str:
-    """Remove `[[…]]` for a server that would read it out."""
-    if "[[" not in text:
-        return text
-    return "".join(part.text for part in split_phoneme_blocks(text) if not part.is_ipa)
+    if not (declared.isascii() and declared.isdecimal() and len(declared) <= len("192000")):
+        return None
+    return int(declared) if int(declared) in RATES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from wyoming_tts.speech import Samples
 
 RATES = range(4_000, 192_001)
 """Sample rates that are accepted, in Hz."""
+
+SampleFormat: TypeAlias = Literal["s16le", "f32le"]
+"""Whole numbers of 16 bits, or floating-point numbers of 32 bits from -1 to 1; little-endian."""
 
 _PIECE_BYTES = 8_192
 """Converted in one go: well under a millisecond of work on the event loop."""
@@ -24,44 +28,68 @@ _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")
 _INTEGERS = (1, 0xFFFE)
 """Format codes of plain PCM, and of the extensible format."""
-_SAMPLE_BITS = 16
+_FLOATS = 3
+_SAMPLE_BITS, _FLOAT_BITS = 16, 32
 _UNKNOWN_LENGTH = 0x7FFF_0000
 """Streams whose length is not yet known state 0, or at least this."""
 
 
 class NotPcm(Exception):
-    """The audio is not 16-bit mono PCM, or ends too early."""
+    """The audio is not mono PCM of 16 bits or of floating-point numbers, or ends too early."""
+
+
+@dataclass(frozen=True, slots=True)
+class PcmFormat:
+    """What a stream of mono PCM is, which says nothing of itself."""
+
+    rate: int
+    """Hz."""
+    sample: SampleFormat = "s16le"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of a sample."""
+        return 2 if self.sample == "s16le" else 4
 
 
 class PcmDecoder:
-    """Decoder of 16-bit little-endian mono PCM, resampled to the output rate."""
+    """Decoder of little-endian mono PCM, resampled to the output rate."""
 
-    def __init__(self, rate: int, output_rate: int) -> None:
-        """Make it for audio of `rate`; both rates in Hz.
+    def __init__(self, pcm: PcmFormat, output_rate: int) -> None:
+        """Make it for audio of a format; the rate of what it returns is in Hz.
 
         Raises:
-            NotPcm: `rate` is no sample rate.
+            NotPcm: its rate is no sample rate.
         """
-        if rate not in RATES:
-            raise NotPcm(f"a sample rate of {rate} Hz")
-        self.rate = rate
+        if pcm.rate not in RATES:
+            raise NotPcm(f"a sample rate of {pcm.rate} Hz")
+        self.rate = pcm.rate
         """Hz of the audio that is fed."""
-        self._resampler = None if rate == output_rate else audio.Resampler(rate, output_rate)
+        self._sample = pcm
+        self._resampler = None if pcm.rate == output_rate else audio.Resampler(pcm.rate, output_rate)
         self._odd = b""
 
     def feed(self, data: bytes) -> Iterator[Samples]:
         """Yield the samples decoded by now, in small pieces that are never empty."""
         data = self._odd + data
-        whole = len(data) - len(data) % 2
+        whole = len(data) - len(data) % self._sample.sample_bytes
         self._odd = data[whole:]
         for start in range(0, whole, _PIECE_BYTES):
             piece = data[start : min(start + _PIECE_BYTES, whole)]
+            if self._sample.sample == "f32le":
+                piece = _to_integers(piece)
             yield from _samples(self._resampler.feed(piece) if self._resampler else piece)
 
     def finish(self) -> Iterator[Samples]:
         """Yield the rest."""
         if self._resampler:
             yield from _samples(self._resampler.finish())
+
+
+def _to_integers(pcm: bytes) -> bytes:
+    """Return the samples of floating-point numbers, from -1 to 1, as 16 bits."""
+    samples = np.nan_to_num(np.frombuffer(pcm, "<f4"), nan=0.0, posinf=1.0, neginf=-1.0)
+    return bytes(np.rint(np.clip(samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2").tobytes())
 
 
 def _samples(pcm: bytes) -> Iterator[Samples]:
@@ -71,7 +99,7 @@ def _samples(pcm: bytes) -> Iterator[Samples]:
 
 @dataclass(frozen=True, slots=True)
 class _Wav:
-    rate: int
+    pcm: PcmFormat
     start: int
     """Bytes before the samples."""
     length: int | None
@@ -81,9 +109,9 @@ class _Wav:
 class AudioBodyDecoder:
     """Decoder of a response body: bare PCM, or WAV, whose header states the rate."""
 
-    def __init__(self, bare_rate: int, output_rate: int) -> None:
-        """Take the rate of PCM without a header, and the rate to return; both in Hz."""
-        self._bare_rate = bare_rate
+    def __init__(self, bare: PcmFormat, output_rate: int) -> None:
+        """Take what PCM without a header is, and the rate to return, in Hz."""
+        self._bare = bare
         self._output_rate = output_rate
         self._head = b""
         self._missing: int | None = None
@@ -114,7 +142,7 @@ class AudioBodyDecoder:
         if self._missing or (self._decoder is None and self._begins_as_wav()):
             raise NotPcm("WAV that ends too early")
         if self._decoder is None:
-            self._decoder = PcmDecoder(self._bare_rate, self._output_rate)
+            self._decoder = PcmDecoder(self._bare, self._output_rate)
             yield from self._decoder.feed(self._head)
         yield from self._decoder.finish()
 
@@ -126,39 +154,41 @@ class AudioBodyDecoder:
         if len(self._head) < _RIFF.size:
             return b""
         if not self._begins_as_wav():
-            return self._begin(self._bare_rate, 0)
+            return self._begin(self._bare, 0)
         wav = _parse_wav(self._head)
         if wav is None:
             return b""
         self._missing = wav.length
-        return self._begin(wav.rate, wav.start)
+        return self._begin(wav.pcm, wav.start)
 
-    def _begin(self, rate: int, start: int) -> bytes:
-        self._decoder = PcmDecoder(rate, self._output_rate)
+    def _begin(self, pcm: PcmFormat, start: int) -> bytes:
+        self._decoder = PcmDecoder(pcm, self._output_rate)
         data, self._head = self._head[start:], b""
         return data
 
 
 def _parse_wav(head: bytes) -> _Wav | None:
     """Parse the header; None while it is incomplete."""
-    at, rate = _RIFF.size, None
+    at, pcm = _RIFF.size, None
     while len(head) >= at + _CHUNK.size:
         name, size = _CHUNK.unpack_from(head, at)
         at += _CHUNK.size
-        if name == b"data" and rate is not None:
-            return _Wav(rate, at, size if 0 < size < _UNKNOWN_LENGTH else None)
+        if name == b"data" and pcm is not None:
+            return _Wav(pcm, at, size if 0 < size < _UNKNOWN_LENGTH else None)
         if name == b"fmt ":
             if len(head) < at + _FORMAT.size:
                 return None
-            rate = _parse_format(head, at)
+            pcm = _parse_format(head, at)
         at += size + size % 2
     if max(at, len(head)) > _MAX_HEADER_BYTES:
         raise NotPcm("WAV without audio data")
     return None
 
 
-def _parse_format(head: bytes, at: int) -> int:
+def _parse_format(head: bytes, at: int) -> PcmFormat:
     code, channels, rate, _, _, bits = _FORMAT.unpack_from(head, at)
+    if channels == 1 and code == _FLOATS and bits == _FLOAT_BITS:
+        return PcmFormat(int(rate), "f32le")
     if code not in _INTEGERS or channels != 1 or bits != _SAMPLE_BITS:
         raise NotPcm(f"WAV of {bits}-bit samples, {channels} channel(s), coded as {code}")
-    return int(rate)
+    return PcmFormat(int(rate))

@@ -18,7 +18,7 @@ from wyoming.tts import Synthesize, SynthesizeVoice
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions, Rendered
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_wyoming_info
-from wyoming_tts.engines.remote.pcm import NotPcm, PcmDecoder
+from wyoming_tts.engines.remote.pcm import NotPcm, PcmDecoder, PcmFormat
 from wyoming_tts.engines.remote.pool import (
     RETRY_SOON,
     UpstreamFault,
@@ -144,7 +144,7 @@ def _decoder_for(event: Event, current: PcmDecoder | None, output_rate: int) -> 
     if current is not None and current.rate != rate:
         raise UpstreamFault(UpstreamFaultKind.FAILED, f"it went from {current.rate} to {rate} Hz")
     try:
-        return current or PcmDecoder(rate, output_rate)
+        return current or PcmDecoder(PcmFormat(rate), output_rate)
     except NotPcm as error:
         raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
 

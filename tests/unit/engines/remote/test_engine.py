@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -137,6 +138,22 @@ async def test_a_voice_keeps_its_identity_until_its_servers_or_their_listings_ch
                 models.append(named(engine)["far"].model)
         assert models[0] == models[1]
         assert len(set(models)) == 3
+
+
+async def test_a_voice_changes_its_identity_with_what_its_server_is_asked() -> None:
+    models = set()
+    standard = RemoteOptions((NOBODY,), voices=("far",), pcm_rate=44_100)
+    for options in (
+        standard,
+        replace(standard, path="/generate"),
+        replace(standard, body='{"text": "{text}", "cfg": 2}'),
+        replace(standard, body='{"text": "{text}", "cfg": 3}'),
+    ):
+        engine = await run_in_thread(partial(RemoteEngine, EngineOptions(remote=options)))
+        assert named(engine)["far"].sample_rate == 44_100
+        models.add(named(engine)["far"].model)
+        await engine.aclose()
+    assert len(models) == 4
 
 
 async def test_a_request_in_a_ring_of_servers_ends_at_the_hop_limit() -> None:

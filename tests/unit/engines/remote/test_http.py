@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -15,9 +16,11 @@ from tests.support.scripted_http_server import (
     ReceivedRequest,
     Script,
     ScriptedHttpServer,
+    as_floats,
     as_pcm,
     pcm_of,
     say,
+    say_as_voxcpm,
     scripted_http_server,
     text_of,
     upstream,
@@ -127,6 +130,63 @@ async def test_the_first_audio_arrives_before_the_rest_is_synthesized() -> None:
         assert text_of(as_pcm([await anext(pieces)])) == "a"
         go_on.set()
         assert text_of(as_pcm([samples async for samples in pieces])) == "b"
+
+
+OWN_API = replace(
+    OPTIONS,
+    path="/tts/{voice}/stream?lang={language}",
+    body=json.dumps(
+        {
+            "target_text": "{text}",
+            "reference": "/voices/{voice}.wav",
+            "locale": "{locale}",
+            "speed": "{speed}",
+            "cfg_value": 2.0,
+        }
+    ),
+    pcm_rate=44_100,
+    pcm_format="f32le",
+)
+
+
+async def test_a_server_with_an_api_of_its_own_is_asked_as_the_settings_say() -> None:
+    listed = ListedVoice("Zoë/1", "zh_CN", "Zoë")
+    request = UpstreamRequest("Zoë/1", 'Say "{voice}".', speed=1.25, rate=44_100)
+    async with http_upstream(upstream(speak=say_as_voxcpm), OWN_API) as (client, server):
+        assert text_of(await synthesize(client, request, listed)) == 'Say "{voice}".'
+    [received] = server.spoken
+    assert received.path == "/tts/Zo%C3%AB%2F1/stream?lang=zh"
+    assert received.json == {
+        "target_text": 'Say "{voice}".',
+        "reference": "/voices/Zoë/1.wav",
+        "locale": "zh-CN",
+        "speed": 1.25,
+        "cfg_value": 2.0,
+    }
+
+
+@pytest.mark.parametrize("floats", [False, True])
+async def test_a_server_with_an_api_of_its_own_may_stream_wav(*, floats: bool) -> None:
+    async def answer(request: ReceivedRequest) -> None:
+        pcm = pcm_of(request.json["target_text"])
+        body = wav(as_floats(pcm) if floats else pcm, length=0, floats=floats)
+        await request.chunked([body], "audio/wav")
+
+    async with http_upstream(upstream(speak=answer), OWN_API) as (client, _):
+        assert text_of(await synthesize(client)) == "Hello there"
+
+
+async def test_pcm_that_states_its_rate_has_that_rate() -> None:
+    options = replace(OPTIONS, pcm_rate=44_100)
+    stated = answering(200, pcm_of("abc"), "audio/pcm", X_Sample_Rate="24000")
+    async with http_upstream(upstream(speak=stated), options) as (client, _):
+        assert text_of(await synthesize(client)) == "abc"
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 422])
+async def test_a_server_with_an_api_of_its_own_need_not_know_what_a_voice_list_is(status: int) -> None:
+    async with http_upstream(answering(status), OWN_API) as (client, _):
+        assert await client.list_voices(run_in_thread) is None
 
 
 async def test_cancelling_closes_the_connection_at_once() -> None:

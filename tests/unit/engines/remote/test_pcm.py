@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.scripted_http_server import as_pcm, wav
-from wyoming_tts.engines.remote.pcm import AudioBodyDecoder, NotPcm, PcmDecoder
+from wyoming_tts.engines.remote.pcm import AudioBodyDecoder, NotPcm, PcmDecoder, PcmFormat, SampleFormat
 from wyoming_tts.speech import Samples
 
 PCM = np.arange(-3000, 3000, dtype="<i2").tobytes()
 LIST = b"LIST" + struct.pack("<I", 5) + b"hello\0"
 
 
-def read(data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000) -> list[Samples]:
-    reader = AudioBodyDecoder(24_000, rate)
+def read(
+    data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000, sample: SampleFormat = "s16le"
+) -> list[Samples]:
+    reader = AudioBodyDecoder(PcmFormat(24_000, sample), rate)
     edges = sorted({0, *(cut % (len(data) + 1) for cut in cuts or []), len(data)})
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     read = [samples for piece in pieces for samples in reader.feed(piece)]
@@ -30,6 +32,22 @@ def read(data: bytes, cuts: list[int] | None = None, *, rate: int = 24_000) -> l
 def test_samples_do_not_depend_on_chunk_boundaries(cuts: list[int]) -> None:
     assert as_pcm(read(PCM, cuts)) == PCM
     assert as_pcm(read(wav(PCM, extra=LIST), cuts)) == PCM
+
+
+FLOATS = (np.frombuffer(PCM, "<i2") / np.float32(32_767)).astype("<f4").tobytes()
+
+
+@given(cuts=st.lists(st.integers(0, 30_000), max_size=20))
+def test_floating_point_samples_do_not_depend_on_chunk_boundaries(cuts: list[int]) -> None:
+    assert as_pcm(read(FLOATS, cuts, sample="f32le")) == PCM
+    assert as_pcm(read(wav(FLOATS, floats=True), cuts)) == PCM
+
+
+def test_floating_point_samples_beyond_full_scale_are_limited() -> None:
+    samples = np.array([2.0, -3.0, np.nan, np.inf, -np.inf, 0.5], "<f4").tobytes()
+    assert np.concatenate(read(samples, sample="f32le")).tolist() == pytest.approx(
+        [1, -1, 0, 1, -1, 0.5], abs=1e-4
+    )
 
 
 @given(data=st.binary(max_size=300))
@@ -66,7 +84,7 @@ def test_unsupported_wav_formats_are_rejected() -> None:
 
 
 def test_an_endless_wav_header_is_rejected_without_buffering_it() -> None:
-    reader = AudioBodyDecoder(24_000, 24_000)
+    reader = AudioBodyDecoder(PcmFormat(24_000), 24_000)
     with pytest.raises(NotPcm, match="without audio data"):
         list(reader.feed(b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\x7f"))
 
@@ -78,6 +96,6 @@ def test_resampling_keeps_the_duration() -> None:
 
 
 def test_decoded_pieces_are_small_and_short_audio_is_not_lost() -> None:
-    assert max(map(len, PcmDecoder(24_000, 24_000).feed(bytes(1_000_000)))) <= 4_096
+    assert max(map(len, PcmDecoder(PcmFormat(24_000), 24_000).feed(bytes(1_000_000)))) <= 4_096
     assert as_pcm(read(b"ab")) == b"ab"
     assert read(b"") == []
