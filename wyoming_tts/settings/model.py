@@ -169,7 +169,7 @@ SPEECH_PLACEHOLDERS: Final = ("text", "voice", "speaker", "language", "locale", 
 
 def _speech_body(value: object) -> object:
     """Return the JSON of a template; a mapping of YAML is one too."""
-    if isinstance(value, dict):
+    if value is not None and not isinstance(value, str):
         value = write_template(value)
     if isinstance(value, str) and value.strip():
         _check_placeholders(found := JsonTemplate(value).placeholders)
