@@ -67,6 +67,7 @@ class Replica:
     name: str
     port: int
     http_port: int
+    agent_port: int
     voice: tuple[str, ...]
     log: Path
     process: Process | None = None
@@ -75,9 +76,10 @@ class Replica:
         """Start it and wait until its voice is ready."""
         others = {name: value for name, value in os.environ.items() if not name.startswith("WYOMING_TTS_")}
         where = ("--uri", f"tcp://{LOOPBACK}:{self.port}", "--http-port", str(self.http_port))
+        agent = ("--agent-port", str(self.agent_port))
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wyoming_tts", "serve", *where, *self.voice, *_FLAGS),
+                *(sys.executable, "-m", "wyoming_tts", "serve", *where, *agent, *self.voice, *_FLAGS),
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -165,23 +167,28 @@ class Cluster:
 @asynccontextmanager
 async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Cluster]:
     """Run three servers behind HAProxy, all up, until the block ends."""
-    ports = free_ports(2 * _REPLICAS + 3)
+    ports = free_ports(3 * _REPLICAS + 3)
     model = model or _TEST_VOICE
     voice = ("--data-dir", str(model.parent), "--voice", model.stem, "--download-dir", str(directory))
     replicas = tuple(
         Replica(
-            f"replica{number}", ports[2 * number], ports[2 * number + 1], voice, directory / f"{number}.log"
+            f"replica{number}",
+            ports[3 * number],
+            ports[3 * number + 1],
+            ports[3 * number + 2],
+            voice=voice,
+            log=directory / f"{number}.log",
         )
         for number in range(1, _REPLICAS + 1)
     )
-    balancer = LoadBalancer(ports[0], ports[1], ports[-1])
+    balancer = LoadBalancer(ports[0], ports[1], ports[2])
     async with AsyncExitStack() as stack:
         for replica in replicas:
             stack.push_async_callback(replica.end, signal.SIGKILL)
         await asyncio.gather(*(replica.start() for replica in replicas))
         await stack.enter_async_context(_haproxy(balancer, replicas))
         for replica in replicas:
-            for backend in ("wyoming_servers", "http_servers"):
+            for backend in ("wyoming_servers", "http_servers", "speech_servers"):
                 await wait_until_up(balancer, backend, replica.name)
         yield Cluster(replicas, balancer)
 
@@ -200,6 +207,7 @@ async def _haproxy(balancer: LoadBalancer, replicas: Sequence[Replica]) -> Async
     for replica in replicas:
         environment[f"{replica.name.upper()}_WYOMING"] = f"{LOOPBACK}:{replica.port}"
         environment[f"{replica.name.upper()}_HTTP"] = f"{LOOPBACK}:{replica.http_port}"
+        environment[f"{replica.name.upper()}_AGENT"] = str(replica.agent_port)
     process = await asyncio.create_subprocess_exec(
         *(program, "-db", "-f", str(HAPROXY_FILE)),
         stdin=DEVNULL,

@@ -63,7 +63,7 @@ class DemonstratedProtocol:
 
 PROTOCOLS = (
     DemonstratedProtocol("Wyoming", "tcp", "wyoming_servers", speak_over_wyoming, "tcp"),
-    DemonstratedProtocol("HTTP", "http", "http_servers", speak_over_http, "ws"),
+    DemonstratedProtocol("HTTP", "http", "speech_servers", speak_over_http, "ws"),
 )
 
 

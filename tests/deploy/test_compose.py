@@ -107,8 +107,20 @@ def test_one_service_downloads_voices_and_replicas_are_offline() -> None:
 def test_replicas_accept_more_connections_than_haproxy_sends() -> None:
     text = (COMPOSE / "haproxy.cfg").read_text("utf-8")
     (max_connections,) = re.findall(r"default-server maxconn (\d+)", text)
-    replica = services(COMPOSE / "replicas.yaml")["replica1"]["environment"]
+    replica = services(COMPOSE / "replicas.yaml")["replica"]["environment"]
     assert int(replica["WYOMING_TTS_MAX_CONNECTIONS_PER_PEER"]) > 2 * int(max_connections)
     assert int(replica["WYOMING_TTS_MAX_CONNECTIONS"]) > 2 * int(max_connections)
-    named = set(re.findall(r"-(replica\d):\d+\}", text))
-    assert named == {name for name in services(COMPOSE / "replicas.yaml") if name.startswith("replica")}
+
+
+def test_haproxy_finds_as_many_replicas_as_are_scaled_to_by_their_services_name() -> None:
+    text = (COMPOSE / "haproxy.cfg").read_text("utf-8")
+    every = services(COMPOSE / "replicas.yaml")
+    templates = re.findall(
+        r'server-template replica (\d+) "\$\{REPLICAS-(\w+)\}":(\d+) agent-port (\d+)', text
+    )
+    assert [port for _, _, port, _ in templates] == ["10200", "8880", "8880"]
+    for slots, name, _, agent_port in templates:
+        assert every[name]["scale"] <= int(slots)
+        assert every[name]["environment"]["WYOMING_TTS_AGENT_PORT"] == agent_port
+        assert "container_name" not in every[name]
+        assert "ports" not in every[name], "two of them could not have the same"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import shutil
 import subprocess
 from asyncio.subprocess import DEVNULL
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ from wyoming.info import Info
 
 from tests.scenarios.ports import free_ports
 from tests.support.fake_speech_service import FakeSpeechService
-from tests.support.proxied_speech import CORK_SECONDS, fastest_piece, speech_server
+from tests.support.proxied_speech import CORK_SECONDS, SPEECH, fastest_piece, speech_server
 from tests.support.wyoming_client import WyomingTestClient
+from wyoming_tts.speech import Utterance
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
@@ -42,7 +44,7 @@ def test_haproxy_accepts_the_configuration_while_replicas_do_not_resolve() -> No
 def test_haproxy_accepts_the_configuration_without_warnings_when_replicas_resolve() -> None:
     assert HAPROXY is not None
     addresses = {
-        f"REPLICA{number}_{protocol}": "127.0.0.1:9"
+        f"REPLICA{number}_{protocol}": f"127.0.0.1:{number}"
         for number in (1, 2, 3)
         for protocol in ("WYOMING", "HTTP")
     }
@@ -88,9 +90,23 @@ class LoadBalancer:
 
     async def connect_and_get_name(self) -> str:
         """The name of the backend that answers a new connection."""
-        async with asyncio.timeout(TIMEOUT), WyomingTestClient.connect("127.0.0.1", self.port) as client:
+        async with AsyncExitStack() as stack:
+            return await self.stay_and_get_name(stack)
+
+    async def stay_and_get_name(self, stack: AsyncExitStack) -> str:
+        """The same of a connection that stays open as long as the stack."""
+        async with asyncio.timeout(TIMEOUT):
+            client = await stack.enter_async_context(WyomingTestClient.connect("127.0.0.1", self.port))
             await client.send(Event("ping", {}))
             return str((await client.receive()).data["text"])
+
+    async def weights(self, backend: str) -> list[tuple[str, int]]:
+        """State and weight of each server, as its agent has told them."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            text = (await client.get(f"{self.statistics}/;csv")).text.removeprefix("# ")
+        rows = csv.DictReader(text.splitlines())
+        found = [row for row in rows if row["pxname"] == backend and row["svname"].startswith("replica")]
+        return [(row["status"].split()[0], int(row["weight"])) for row in found]
 
     async def count_up(self, backend: str = "wyoming_servers") -> int:
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -99,14 +115,18 @@ class LoadBalancer:
 
 
 @asynccontextmanager
-async def run_load_balancer(http_port: int = 9) -> AsyncIterator[LoadBalancer]:
-    """Run HAProxy before three fake Wyoming servers, and one HTTP server for all three replicas."""
+async def run_load_balancer(
+    *http_ports: int, agents: Sequence[int] = (9, 9, 9)
+) -> AsyncIterator[LoadBalancer]:
+    """Run HAProxy before three fake Wyoming servers, and before HTTP servers at these ports."""
     assert HAPROXY is not None
     ports = free_ports(6)
     backends = [Backend(f"replica{number}", ports[number]) for number in (1, 2, 3)]
+    http_ports = http_ports or (9, 9, 9)
     environment = {
         **{f"{each.name.upper()}_WYOMING": f"127.0.0.1:{each.port}" for each in backends},
-        **{f"{each.name.upper()}_HTTP": f"127.0.0.1:{http_port}" for each in backends},
+        **{f"REPLICA{number}_HTTP": f"127.0.0.1:{port}" for number, port in enumerate(http_ports, 1)},
+        **{f"REPLICA{number}_AGENT": str(port) for number, port in enumerate(agents, 1)},
         "WYOMING_BIND": f"127.0.0.1:{ports[0]}",
         "HTTP_BIND": f"127.0.0.1:{ports[4]}",
         "STATISTICS_BIND": f"127.0.0.1:{ports[5]}",
@@ -161,8 +181,90 @@ async def test_each_piece_of_sound_passes_when_it_is_made() -> None:
     service = FakeSpeechService()
     async with (
         speech_server(service) as server_port,
-        run_load_balancer(server_port) as balancer,
+        run_load_balancer(*[server_port] * 3) as balancer,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{balancer.http_port}", trust_env=False) as client,
     ):
-        await wait_for_count(balancer, partial(balancer.count_up, "http_servers"), 3)
+        await wait_for_count(balancer, partial(balancer.count_up, "speech_servers"), 3)
         assert await fastest_piece(service, client) < CORK_SECONDS / 2
+
+
+@asynccontextmanager
+async def run_agents(lines: list[str]) -> AsyncIterator[list[int]]:
+    """Run an agent for each line, which a test may change; yields their ports."""
+
+    async def tell(number: int, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{lines[number]}\n".encode())
+        writer.close()
+
+    async with AsyncExitStack() as stack:
+        servers = [
+            await asyncio.start_server(partial(tell, number), "127.0.0.1", 0) for number in range(len(lines))
+        ]
+        for server in servers:
+            stack.callback(server.close)
+        yield [server.sockets[0].getsockname()[1] for server in servers]
+
+
+async def test_agents_set_weights_and_drain_in_every_backend() -> None:
+    lines = ["ready 100%"] * 3
+    async with run_agents(lines) as agents, run_load_balancer(agents=agents) as balancer:
+
+        async def count_expected() -> int:
+            states = await balancer.weights("wyoming_servers")
+            return sum(
+                state == ("DRAIN" if "drain" in line else "UP")
+                and (state == "DRAIN" or line == f"ready {weight}%")
+                for (state, weight), line in zip(states, lines, strict=True)
+            )
+
+        lines[1:] = "ready 7%", "drain"
+        await wait_for_count(balancer, count_expected, 3)
+        async with AsyncExitStack() as stack:
+            names = Counter([await balancer.stay_and_get_name(stack) for _ in range(12)])
+        assert names == {"replica1": 11, "replica2": 1}  # a server with no connection at all gets one
+        lines[2] = "ready 100%"  # it was started again
+        await wait_for_count(balancer, count_expected, 3)
+        assert "replica3" in {await balancer.connect_and_get_name() for _ in range(6)}
+
+
+async def test_speech_by_http_goes_by_its_voice_and_past_a_server_that_has_too_much() -> None:
+    replicas = [FakeSpeechService() for _ in range(3)]
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(speech_server(service)) for service in replicas]
+        balancer = await stack.enter_async_context(run_load_balancer(*ports))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{balancer.http_port}", trust_env=False)
+        )
+        await wait_for_count(balancer, partial(balancer.count_up, "speech_servers"), 3)
+
+        async def speak(voice: str) -> int:
+            """The replica that spoke."""
+            before = [len(service.utterances) for service in replicas]
+            (await client.post("/v1/audio/speech", json=SPEECH | {"voice": voice})).raise_for_status()
+            (spoke,) = (
+                number for number, service in enumerate(replicas) if len(service.utterances) > before[number]
+            )
+            return spoke
+
+        voices = [f"voice{number}" for number in range(12)]
+        homes = {voice: await speak(voice) for voice in voices}
+        assert len(set(homes.values())) > 1
+        assert {voice: await speak(voice.upper()) for voice in voices} == homes
+
+        go_on = asyncio.Event()
+
+        async def hold(_: Utterance, __: int) -> None:
+            await go_on.wait()
+
+        for service in replicas:
+            service.on_chunk = hold
+        async with asyncio.timeout(TIMEOUT), asyncio.TaskGroup() as tasks:
+            body = SPEECH | {"voice": voices[0]}
+            for _ in range(9):
+                tasks.create_task(client.post("/v1/audio/speech", json=body, timeout=TIMEOUT))
+            while sum(service.entered - service.left for service in replicas) < 9:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            at_once = [service.entered - service.left for service in replicas]
+            go_on.set()
+        assert max(at_once) <= 5, "the voice's own server, a quarter above the average"
+        assert at_once[homes[voices[0]]] == max(at_once)
