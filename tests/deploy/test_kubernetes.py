@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,18 +16,22 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from tests.support.fake_synthesizer import run_in_thread
 from tests.support.server_process import server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts import __version__
 from wyoming_tts.commands.cli import _parser
 from wyoming_tts.settings import Settings, load_settings
+from wyoming_tts.telemetry.prometheus import PrometheusCounters
 from wyoming_tts.voices.catalogue import load_catalogue
 from wyoming_tts.voices.names import find_catalogue_voice
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SETTINGS = MANIFESTS / "settings.yaml"
-OPTIONAL = {"secret.example.yaml", "servicemonitor.yaml"}
+OPTIONAL = {"keda.yaml", "secret.example.yaml", "servicemonitor.yaml"}
 """Optional manifests, which are applied separately."""
+CUSTOM_KINDS = {"ScaledObject", "ServiceMonitor"}
+"""Kinds that operators bring, of which Kubernetes has no schema."""
 VERSIONS = ("1.30", "1.37")
 """The oldest supported version, and the newest one with a published schema."""
 TIMEOUT = 45.0
@@ -82,7 +87,7 @@ def settings() -> Settings:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_manifest_is_valid_by_the_schema(version: str) -> None:
-    validated = [manifest for manifest in MANIFEST_LIST if manifest["kind"] != "ServiceMonitor"]
+    validated = [manifest for manifest in MANIFEST_LIST if manifest["kind"] not in CUSTOM_KINDS]
     for manifest in validated:
         assert kubernetes_validate.validate(manifest, version, strict=True) == version
     assert len(validated) >= 10
@@ -195,6 +200,27 @@ def test_pods_run_with_least_privilege() -> None:
         assert container_context["allowPrivilegeEscalation"] is False
         assert container_context["capabilities"] == {"drop": ["ALL"]}
         assert {"requests", "limits"} == set(container(pod)["resources"])
+
+
+def test_keda_scales_the_deployment_by_metrics_that_the_server_has() -> None:
+    scaled = only_of_kind("ScaledObject")
+    assert scaled["spec"]["scaleTargetRef"]["name"] == only_of_kind("Deployment")["metadata"]["name"]
+    assert scaled["metadata"]["namespace"] == KUSTOMIZATION["namespace"]
+    queries = [trigger["metadata"]["query"] for trigger in scaled["spec"]["triggers"]]
+    counters = PrometheusCounters(run_in_thread)
+    exposed = {metric.name for metric in counters.registry.collect()}
+    for query in queries:
+        (name,) = re.findall(r"wyoming_tts_\w+", query)
+        assert name.removesuffix("_total") in exposed
+        assert f'namespace="{KUSTOMIZATION["namespace"]}"' in query
+
+
+def test_a_pod_computes_with_the_cores_that_it_requests(settings: Settings) -> None:
+    cores = int(container(SERVER)["resources"]["requests"]["cpu"])
+    assert 4 <= cores <= 8
+    assert settings.compute_threads == cores
+    (trigger, _) = only_of_kind("ScaledObject")["spec"]["triggers"]
+    assert float(trigger["metadata"]["threshold"]) < cores
 
 
 # -- server behaviour -----------------------------------------------------------------------
