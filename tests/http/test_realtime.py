@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -984,6 +985,26 @@ async def test_reading_from_a_websocket_is_paid_from_one_budget(
         await client.send("response.create", input="a")
         await client.until("response.completed")
     assert len(payers) == 2  # the connection's, and that of all connections
+
+
+class TestRefusedHandshakes:
+    async def test_are_one_line_a_minute_in_the_log_and_no_error(
+        self, synthesizer: FakeSynthesizer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.INFO, "wyoming_tts")
+        guard = Guard(None, GuardOptions(api_keys=("k",)))
+        async with realtime_server(synthesizer, guard=guard) as server:
+            key = {"Authorization": "Bearer k"}
+            refused = [
+                (server.url, {"Authorization": "Bearer wrong"}),
+                (server.url, key | {"Origin": "https://evil.example"}),
+                (f"{server.url}/nowhere", key),
+            ]
+            for url, headers in refused * 2:
+                with pytest.raises(InvalidStatus):
+                    await connect(url, additional_headers=headers)
+        assert [record.levelname for record in caplog.records] == ["INFO"]
+        assert "The API key is wrong." in caplog.text
 
 
 class TestDocumentedExample:

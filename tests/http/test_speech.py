@@ -361,6 +361,25 @@ async def test_a_failure_in_the_first_chunk_still_has_its_own_status(served: Ser
     assert answer.status_code == 429
 
 
+@pytest.mark.parametrize("hook", ["on_enter", "on_chunk"])
+async def test_busy_may_have_a_status_after_which_load_balancers_ask_another_server(hook: str) -> None:
+    async def fail(*_: object) -> None:
+        raise Busy("Full.")
+
+    async with serving(HttpOptions(busy_status=503)) as served:
+        setattr(served.service, hook, fail)
+        answer = await served.client.post(SPEECH, json=body())
+        described = (await served.client.get("/openapi.json")).json()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["error"] | {"message": ""} == {
+        "message": "",
+        "type": "server_error",
+        "param": None,
+        "code": "busy",
+    }
+    assert {"429", "503"} <= described["paths"][SPEECH]["post"]["responses"].keys()
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [

@@ -18,6 +18,7 @@ def http_options(settings: Settings) -> HttpOptions:
         stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
         kept_audio_bytes=settings.kept_audio * MEGABYTE,
         allow_unload=settings.allow_unload,
+        busy_status=int(settings.busy_status),
         encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
     )
 

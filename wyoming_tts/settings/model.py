@@ -624,6 +624,12 @@ class Settings(BaseModel):
         ge=0.1,
         le=600.0,
     )
+    busy_status: Annotated[Literal["429", "503"], BeforeValidator(str)] = _setting(
+        Group.LIMITS,
+        "429",
+        "Status of HTTP's answer to one that is refused as busy: 429 as in OpenAI's API, or 503, after which "
+        "load balancers can ask another server (HAProxy: `retry-on 503`).",
+    )
     max_connections: Whole = _setting(
         Group.LIMITS,
         512,

@@ -81,6 +81,7 @@ def create_app(
         requests=requests,
         send_timeout=options.send_timeout,
         request_timeout=options.request_timeout,
+        busy_status=options.busy_status,
     )
     app = _App(
         title="Wyoming TTS",
@@ -93,6 +94,7 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     app.state.requests = requests
+    app.state.busy_status = options.busy_status
     install_error_handlers(app)
     kept = KeptAudio(max_bytes=options.kept_audio_bytes, run_blocking=run_blocking)
     context = SpeechContext(service, options, run_blocking, kept)

@@ -46,6 +46,8 @@ _PARAM = MappingProxyType(
     }
 )
 """The request field at fault, where the error itself does not name one."""
+_BUSY_TYPES = MappingProxyType({429: "rate_limit_error", 503: "server_error"})
+"""The type of `busy`, by its status."""
 _RETRY_AFTER = MappingProxyType(
     {ErrorCode.BUSY: 1, ErrorCode.VOICE_UNAVAILABLE: 10, ErrorCode.SHUTTING_DOWN: 10, NOT_READY: 1}
 )
@@ -129,10 +131,16 @@ def error_content(error: SpeechError | ApiError, request_id: str) -> dict[str, A
     return _content(message, _STATUS[error.code][1], param, error.code)
 
 
-def error_response(error: SpeechError | ApiError, request_id: str) -> Response:
-    """Build the response for an error."""
+def error_response(
+    error: SpeechError | ApiError, request_id: str, *, busy_status: int = HTTPStatus.TOO_MANY_REQUESTS
+) -> Response:
+    """Build the response for an error; `busy_status` is the status of `busy`."""
     status = error.status if isinstance(error, ApiError) else int(_STATUS[error.code][0])
-    return json_response(error_content(error, request_id), status=status, headers=_retry_headers(error.code))
+    content = error_content(error, request_id)
+    if error.code == ErrorCode.BUSY:
+        status = busy_status
+        content["error"]["type"] = _BUSY_TYPES[busy_status]
+    return json_response(content, status=status, headers=_retry_headers(error.code))
 
 
 def framework_error_response(error: HTTPException, method: str, request_id: str) -> Response:
@@ -178,7 +186,7 @@ def get_request_id(request: Request) -> str:
 
 
 async def _handle_error(request: Request, error: SpeechError | ApiError) -> Response:
-    return error_response(error, get_request_id(request))
+    return error_response(error, get_request_id(request), busy_status=request.app.state.busy_status)
 
 
 async def _handle_validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -16,6 +16,7 @@ from functools import partial
 from wyoming_tts.bounded_json import JsonOverLimit, check_values
 from wyoming_tts.errors import RateLimited
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
+from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.http.body_reading import (
     BodyDropped,
     BodyLimits,
@@ -218,6 +219,7 @@ class Guard:
         self._rules = _Rules(options)
         self._rate = RateLimit(options.requests_per_minute)
         self._login = Login(clock)
+        self._refused_sockets = DampedLog(_LOGGER, logging.INFO)  # their clients try again and again
         self.bodies = BodyReader()
 
     def ingress(self) -> IngressPeer:
@@ -269,6 +271,8 @@ class Guard:
             if refused.refusal.code == _NO_KEY and request.wants_page:
                 await self._login.send_form(request, send)
             else:
+                log = self._refused_sockets.log if request.is_socket else _LOGGER.info
+                _log_refusal(log, request, refused.refusal)
                 await _refuse(scope, request, refused.refusal, send)
             return
         # A WebSocket is no speech request itself; each of its responses is.
@@ -353,14 +357,17 @@ def _cross_origin_refusal(request: GuardedRequest) -> _Refusal:
     return _Refusal(403, "origin_not_allowed", f"{text} use the server: it is not listed in cors_origins.")
 
 
-async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:
-    _LOGGER.info(
+def _log_refusal(log: Callable[..., None], request: GuardedRequest, refusal: _Refusal) -> None:
+    log(
         "%s: refused %s %r: %s",
         request.peer or "unix",
         request.method,
         request.path[:_MAX_LOGGED_CHARS],
         refusal.message,
     )
+
+
+async def _refuse(scope: Scope, request: GuardedRequest, refusal: _Refusal, send: Send) -> None:
     prefix = ""
     if request.is_socket:
         prefix = "websocket."

@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -89,12 +90,19 @@ class RequestLifecycleMiddleware:
     """Middleware around the whole app: ids, timeouts, errors and cancellation of each request."""
 
     def __init__(
-        self, app: ASGIApp, *, requests: OpenRequests, send_timeout: float, request_timeout: float
+        self,
+        app: ASGIApp,
+        *,
+        requests: OpenRequests,
+        send_timeout: float,
+        request_timeout: float,
+        busy_status: int = HTTPStatus.TOO_MANY_REQUESTS,
     ) -> None:
         self._app = app
         self._requests = requests
         self._send_timeout = send_timeout
         self._request_timeout = request_timeout
+        self._busy_status = busy_status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -138,7 +146,7 @@ class RequestLifecycleMiddleware:
         except HTTPException as refused:  # by middleware between this one and the routes
             await framework_error_response(refused, scope["method"], exchange.id)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 - the client gets an error, whatever failed
-            await _answer_failure(exchange, error, scope, answer)
+            await _answer_failure(exchange, error, scope, answer, busy_status=self._busy_status)
 
     def _wrap_receive(self, exchange: _Exchange, receive: Receive) -> Receive:
         async def receive_in_time() -> Message:
@@ -183,7 +191,14 @@ def _uncancel() -> None:
         task.uncancel()
 
 
-async def _answer_failure(exchange: _Exchange, error: Exception, scope: Scope, answer: Send) -> None:
+async def _answer_failure(
+    exchange: _Exchange,
+    error: Exception,
+    scope: Scope,
+    answer: Send,
+    *,
+    busy_status: int = HTTPStatus.TOO_MANY_REQUESTS,
+) -> None:
     cause = error.__cause__ if isinstance(error.__cause__, SpeechError) else error
     reported = to_speech_error(cause)
     if reported is not cause:
@@ -193,7 +208,8 @@ async def _answer_failure(exchange: _Exchange, error: Exception, scope: Scope, a
         _LOGGER.warning("Request %s: truncated after its first byte. %s", exchange.id, reported)
         return
     try:
-        await error_response(reported, exchange.id)(scope, _receive_nothing, answer)
+        response = error_response(reported, exchange.id, busy_status=busy_status)
+        await response(scope, _receive_nothing, answer)
     except ClientStalled:
         _abort(scope)
 

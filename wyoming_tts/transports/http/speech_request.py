@@ -86,6 +86,8 @@ class HttpOptions:
     """Bytes of finished audio that is kept for clients that ask for it."""
     allow_unload: bool = False
     """Whether clients may unload the models."""
+    busy_status: int = 429
+    """Status of a request that is refused as busy; load balancers ask another server only after 503."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
 
 
