@@ -22,6 +22,8 @@ SCRIPTS = [
     *(ADDON / "services").glob("*/finish"),
 ]
 FIXED_WITHOUT_FLAG = {
+    "agent_port",
+    "cuda_device",
     "port",
     "host",
     "zeroconf_name",

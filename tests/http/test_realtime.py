@@ -987,6 +987,15 @@ async def test_reading_from_a_websocket_is_paid_from_one_budget(
     assert len(payers) == 2  # the connection's, and that of all connections
 
 
+async def test_messages_that_take_long_to_send_are_one_line_in_the_log(
+    synthesizer: FakeSynthesizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with realtime_server(synthesizer, slow_send=1e-9) as server, realtime_client(server.url) as client:
+        await client.send("response.create", response_id="r1", input="hello")
+        await client.until("response.completed", response="r1")
+    assert ["to send: the client reads slowly" in record.message for record in caplog.records] == [True]
+
+
 class TestRefusedHandshakes:
     async def test_are_one_line_a_minute_in_the_log_and_no_error(
         self, synthesizer: FakeSynthesizer, caplog: pytest.LogCaptureFixture

@@ -93,14 +93,24 @@ async def test_the_readiness_probe_succeeds_once_the_default_voice_is_warm(serve
     assert (early.status_code, early.json()["error"]["code"]) == (503, "not_ready")
     assert early.json()["error"]["message"] == "No voice can speak."
     assert early.headers["retry-after"] == "1"
-    assert (await served.client.get("/readyz")).json() == {"status": "ready"}
+    assert (await served.client.get("/readyz")).json()["status"] == "ready"
+
+
+async def test_the_readiness_probe_tells_engines_device_and_voices_loaded(served: Served) -> None:
+    served.service.service_health = ServiceHealth(engines=["piper"], device="cuda:1", voices_loaded=2)
+    assert (await served.client.get("/readyz")).json() == {
+        "status": "ready",
+        "engines": ["piper"],
+        "device": "cuda:1",
+        "voices_loaded": 2,
+    }
 
 
 async def test_the_readiness_probe_tells_of_files_that_cannot_be_read(served: Served) -> None:
     served.service.service_health = ServiceHealth(degraded="Some files cannot be read now.")
     answer = await served.client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "degraded": "Some files cannot be read now."}
+    assert answer.json()["degraded"] == "Some files cannot be read now."
 
 
 @pytest.mark.parametrize("path", ["/status", "/api/status"])

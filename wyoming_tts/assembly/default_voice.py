@@ -1,4 +1,4 @@
-"""The default voice of a running server: warm-up at the start, and a safe change at run time."""
+"""The voices that a running server has ready: the default voice, changed safely, and those preloaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.speech import Voice
+from wyoming_tts.speech import Voice, VoiceRequest
 from wyoming_tts.voices.library import DefaultVoice
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,6 +46,29 @@ async def warm_up(parts: Parts) -> None:
     else:
         _note_ready(parts, spec.voice, started)
         await prepare_phrases(parts)
+
+
+async def preload_voices(parts: Parts) -> None:
+    """Load and warm up the voices of the setting `preload`, in order; what fails is logged and left out."""
+    for name in parts.settings.preload:
+        started = time.perf_counter()
+        try:
+            spec = await parts.library.resolve(VoiceRequest(name=name))
+            if _would_displace(parts, spec.voice):
+                _LOGGER.warning("%s is not preloaded: max_loaded_voices are in memory.", name)
+                continue
+            await parts.synthesizer.warm_up(spec)
+        except SpeechError as error:
+            _LOGGER.warning("%s is not preloaded. %s", name, error)
+        except Exception:  # an unforeseen failure of a voice must not end the server
+            _LOGGER.exception("%s is not preloaded.", name)
+        else:
+            _LOGGER.info("Preloaded: %s (%.1f s).", spec.voice.name, time.perf_counter() - started)
+
+
+def _would_displace(parts: Parts, voice: Voice) -> bool:
+    models = parts.loaded.models
+    return voice.model not in models and len(models) >= parts.settings.max_loaded_voices
 
 
 async def change_default(parts: Parts, default: DefaultVoice) -> Voice:

@@ -41,4 +41,5 @@ def realtime_options(settings: Settings) -> RealtimeOptions:
         flush_idle=settings.realtime_flush_idle_ms / 1000,
         idle_timeout=settings.idle_timeout,
         send_timeout=settings.send_timeout,
+        slow_send=settings.slow_send_log_ms / 1000,
     )

@@ -64,6 +64,7 @@ def engine_options(settings: Settings, workers: Workers) -> EngineOptions:
         data_dirs=tuple(dict.fromkeys([*settings.data_dir, settings.download_dir])),
         download_dir=settings.download_dir,
         use_cuda=settings.use_cuda,
+        cuda_device=settings.cuda_device,
         intra_op_threads=intra_op_threads(settings),
         has_cores=workers.has_cores if workers.scheduler.slots > 1 else always,
         interruptible=workers.interruptible,

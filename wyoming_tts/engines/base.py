@@ -159,6 +159,8 @@ class EngineOptions:
     download_dir: Path | None = None
     """Where an engine may store resources that it downloads itself (piper's g2pW)."""
     use_cuda: bool = False
+    cuda_device: int = 0
+    """Number of the GPU, as CUDA counts them."""
     intra_op_threads: int = 0
     """Threads onnxruntime uses within one operator; 0 leaves the choice to the engine."""
     has_cores: Callable[[], bool] = always

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -349,4 +350,12 @@ def _providers(path: Path, options: EngineOptions, available: Sequence[str]) -> 
         )
         return ["CPUExecutionProvider"]
     # The default, an exhaustive search, is repeated for every new length of sentence.
-    return [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}), "CPUExecutionProvider"]
+    cuda = {"device_id": str(options.cuda_device), "cudnn_conv_algo_search": "HEURISTIC"}
+    return [("CUDAExecutionProvider", cuda), "CPUExecutionProvider"]
+
+
+def compute_device(options: EngineOptions) -> str:
+    """Name the device on which models compute, `cpu` or as `cuda:0`; nothing is imported for it."""
+    onnxruntime = sys.modules.get("onnxruntime")
+    has_cuda = onnxruntime is not None and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return f"cuda:{options.cuda_device}" if options.use_cuda and has_cuda else "cpu"

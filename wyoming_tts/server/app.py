@@ -118,6 +118,7 @@ async def serve(
             run_blocking=workers.run_blocking,
             input_budget=input_budget,
             make_page_services=page_services,
+            on_response=reporter.count_response,
         )
         async with server:
             if sockets:

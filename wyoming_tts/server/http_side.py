@@ -50,6 +50,7 @@ class HttpSide:
         run_blocking: RunBlocking,
         input_budget: LoopBudget | None = None,
         make_page_services: Callable[[], PageServices] | None = None,
+        on_response: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Store what is needed; `serve` opens the port.
 
@@ -60,6 +61,7 @@ class HttpSide:
             run_blocking: Runs what would block the event loop.
             input_budget: What reading from all clients may cost; None for a budget of HTTP's own.
             make_page_services: Called on a worker if the settings enable the page.
+            on_response: Called with the status of each HTTP response.
         """
         self._settings = settings
         self._speech = speech
@@ -67,6 +69,7 @@ class HttpSide:
         self._run_blocking = run_blocking
         self._input_budget = input_budget
         self._make_page_services = make_page_services
+        self._on_response = on_response
         self._server: HttpServer | None = None
         self._page: PageMount | None = None
         self.page_services: PageServices | None = None
@@ -156,6 +159,7 @@ class HttpSide:
             run_blocking=self._run_blocking,
             routers=[realtime, *_page_routers(page_services)],
             middleware=[Middleware(guard.wrap), Middleware(IngressMiddleware, peer=guard.ingress)],
+            on_response=self._on_response,
         )
         if page_services is not None:
             self._page = PageMount(partial(_make_page, page_services), run_blocking=self._run_blocking)

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wyoming_tts import __version__
+from wyoming_tts.assembly.options import engine_options
 from wyoming_tts.assembly.parts import Parts
+from wyoming_tts.engines.onnx import compute_device
 from wyoming_tts.errors import Unsupported
 from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
@@ -104,6 +107,9 @@ class ServerSpeechService:
             degraded="Some files cannot be read now: what was known of them is used."
             if self._parts.known.troubles
             else "",
+            engines=sorted(self._parts.engines),
+            device=compute_device(engine_options(self._parts.settings, self._parts.workers)),
+            voices_loaded=len(self._parts.loaded.models),
         )
 
     def _why_not_ready(self) -> str:
@@ -151,6 +157,7 @@ class ServerSpeechService:
             },
             "cache": _cache(parts),
             "memory_bytes": await parts.workers.run_blocking(_resident_bytes),
+            "peak_memory_bytes": _peak_bytes(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
             "packages": await parts.workers.run_blocking(_versions),
@@ -166,6 +173,7 @@ def server_load(parts: Parts) -> ServerLoad:
         active_streams=parts.admission.count_active(time.monotonic()),
         queued_streams=parts.admission.queued,
         predicted_wait_seconds=parts.admission.predict_wait(time.monotonic()),
+        voices=Counter(voice.engine for voice in parts.library.voices),
         models=len(parts.loaded.models),
         model_bytes=parts.loaded.file_bytes,
         cache_memory_hits=cache.memory_hits,
@@ -230,8 +238,12 @@ def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE
+        return _peak_bytes()
     return pages * resource.getpagesize()
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from wyoming_tts import __version__
-from wyoming_tts.assembly.default_voice import warm_up, warm_up_until_ready
+from wyoming_tts.assembly.default_voice import preload_voices, warm_up, warm_up_until_ready
 from wyoming_tts.assembly.options import missing_voice_options
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.speech import Voice
@@ -78,8 +78,13 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_download_default(parts, missing))
-                tasks.create_task(warm_up_until_ready(parts))  # the default voice, or its stand-in
+                tasks.create_task(_make_voices_ready(parts))
                 await parts.downloads.run(parts.refresh_voices)
+
+
+async def _make_voices_ready(parts: Parts) -> None:
+    await warm_up_until_ready(parts)  # the default voice, or its stand-in
+    await preload_voices(parts)
 
 
 def _missing_voices(parts: Parts, downloads: DownloadManager) -> OnDemandDownloads:

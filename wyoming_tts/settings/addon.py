@@ -38,6 +38,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "kokoro_model": "It is found in the data directories.",
         "kokoro_voices": "The same.",
         "use_cuda": "No graphics card is let into the container.",
+        "cuda_device": "The same.",
         "shutdown_grace": "The Supervisor does not wait for long.",
         "state_dir": "Only /data stays.",
         "metrics_file": "The same.",

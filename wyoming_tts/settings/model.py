@@ -287,6 +287,15 @@ class Settings(BaseModel):
         ge=0,
         le=60_000,
     )
+    slow_send_log_ms: Whole = _setting(
+        Group.LISTENING,
+        2000,
+        "Log, at most once a minute, that a message to a client of the WebSocket took longer to send than "
+        "this; 0 never does.",
+        unit="milliseconds",
+        ge=0,
+        le=3_600_000,
+    )
     ui: bool = _setting(Group.LISTENING, True, "Serve the web page, on the port of the HTTP API.")
     ui_start: Literal["first_visit", "ready"] = _setting(
         Group.LISTENING,
@@ -716,6 +725,22 @@ class Settings(BaseModel):
         Group.COMPUTING,
         False,
         "Compute on an NVIDIA GPU if onnxruntime-gpu is installed, else on the CPU.",
+    )
+    cuda_device: Whole = _setting(
+        Group.COMPUTING,
+        0,
+        "Number of the GPU for `use_cuda`, as CUDA counts them.",
+        ge=0,
+        le=255,
+    )
+    preload: Phrases = _setting(
+        Group.COMPUTING,
+        (),
+        "Voices that are loaded at the start, after the default voice and in this order, so that their first "
+        "word comes as soon as any other; at most as many models as `max_loaded_voices`; several flags, a "
+        "list in the file, or lines in the environment.",
+        shown="none",
+        expects="names of voices",
     )
     max_loaded_voices: Whole = _setting(
         Group.COMPUTING, 4, "Largest number of models kept in memory.", ge=1, le=64

@@ -6,8 +6,8 @@ hits, is collected when the metrics are exposed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -36,6 +36,8 @@ class ServerLoad:
     queued_streams: int = 0
     predicted_wait_seconds: float = 0.0
     """For how long others would delay the first audio of another stream."""
+    voices: Mapping[str, int] = field(default_factory=dict)
+    """Installed voices, by engine."""
     models: int = 0
     """Models in memory."""
     model_bytes: int = 0
@@ -93,6 +95,9 @@ class PrometheusCounters:
         self._downloads = Counter(
             "wyoming_tts_downloads", "Voice downloads that ended.", ("outcome",), registry=registry
         )
+        self._responses = Counter(
+            "wyoming_tts_http_responses", "HTTP responses that began.", ("status",), registry=registry
+        )
         self._loads = Counter("wyoming_tts_model_loads", "Models loaded.", ("engine",), registry=registry)
         self._load_seconds = Counter(
             "wyoming_tts_model_load_seconds", "Time taken to load models.", ("engine",), registry=registry
@@ -125,6 +130,10 @@ class PrometheusCounters:
         """Count a model load and its seconds."""
         self._loads.labels(engine).inc()
         self._load_seconds.labels(engine).inc(seconds)
+
+    def count_response(self, status: int) -> None:
+        """Count an HTTP response that begins."""
+        self._responses.labels(self._bounded("status", str(status))).inc()
 
     def count_download(self, outcome: str) -> None:
         """Count a voice download that ended as `done` or `failed`."""
@@ -178,6 +187,10 @@ class _ServerLoadCollector(Collector):
             "For how long others would delay the first audio of another stream.",
             value=load.predicted_wait_seconds,
         )
+        voices = GaugeMetricFamily("wyoming_tts_voices", "Installed voices.", labels=("engine",))
+        for engine, number in load.voices.items():
+            voices.add_metric((engine,), number)
+        yield voices
         yield GaugeMetricFamily("wyoming_tts_models", "Models in memory.", value=load.models)
         yield GaugeMetricFamily(
             "wyoming_tts_model_bytes", "Size of the files of models in memory.", value=load.model_bytes

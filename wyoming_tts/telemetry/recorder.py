@@ -43,6 +43,11 @@ class Telemetry:
         if self.counters is not None:
             self.counters.count_model_load(engine, seconds)
 
+    def count_response(self, status: int) -> None:
+        """Count an HTTP response that begins, by its status code."""
+        if self.counters is not None:
+            self.counters.count_response(status)
+
     def count_download(self, outcome: str) -> None:
         """Count a voice download that ended as `done` or `failed`."""
         if self.counters is not None:

@@ -66,13 +66,18 @@ class UnloadedModels:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """Whether the server can speak, without names of voices or files: anyone may ask."""
+    """Whether the server can speak, and with what, without names of voices or files: anyone may ask."""
 
     not_ready: str = ""
     """Why it cannot speak, as sentences; empty if it can: the default voice, or its fallback, is warm, and
     the next utterance would not be refused as busy."""
     degraded: str = ""
     """What is wrong although it speaks, as a sentence; empty if nothing is."""
+    engines: Sequence[str] = ()
+    device: str = "cpu"
+    """Where models compute: `cpu`, or `cuda:` and the device's number."""
+    voices_loaded: int = 0
+    """Models in memory."""
 
 
 class SpeechService(SpeechSynthesis, Protocol):

@@ -19,7 +19,7 @@ import pytest
 from tests.support.endless_models import endless_model
 from tests.support.tones import VOICES
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.onnx import OnnxModel, open_model, open_models
+from wyoming_tts.engines.onnx import OnnxModel, compute_device, open_model, open_models
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
 
 
@@ -128,11 +128,14 @@ def test_cuda_is_requested_when_onnxruntime_provides_it(
         onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    open_model(logarithm, EngineOptions(use_cuda=True))
+    options = EngineOptions(use_cuda=True, cuda_device=1)
+    open_model(logarithm, options)
     assert asked == [
-        ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),
+        ("CUDAExecutionProvider", {"device_id": "1", "cudnn_conv_algo_search": "HEURISTIC"}),
         "CPUExecutionProvider",
     ]
+    assert compute_device(options) == "cuda:1"
+    assert compute_device(EngineOptions(cuda_device=1)) == "cpu"
     assert "could not start CUDA" in caplog.text
 
 

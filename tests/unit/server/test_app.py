@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts
 from tests.support.server_process import SPEAKS_LETTERS, audio_of, server_process
 from tests.support.tones import LETTERS, VOICES
-from wyoming_tts.assembly.default_voice import warm_up
+from wyoming_tts.assembly.default_voice import preload_voices, warm_up
 from wyoming_tts.engines.piper.engine import LoadedPiper
+from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.settings import SettingsError
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
@@ -158,6 +160,32 @@ async def test_a_voice_that_fails_to_warm_up_does_not_stop_the_server(
         await warm_up(parts)
     assert "No voice is ready." in caplog.text
     assert "no such operator" in caplog.text
+
+
+async def test_preloaded_voices_are_in_memory_in_order_and_an_unknown_name_is_one_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running_parts(preload=["nobody", "de_DE-tones-low", "en_US-tone-low"]) as parts:
+        await warm_up(parts)
+        service, caplog.handler.level = ServerSpeechService(parts), logging.WARNING
+        assert service.health().voices_loaded == 1
+        await preload_voices(parts)
+        health, status, load = service.health(), await service.status(), server_load(parts)
+        expected = [FILES[0], "de_DE-tones-low.onnx", "en_US-tone-low.onnx"]
+        assert [Path(model).name for model in parts.loaded.models] == expected
+    assert ["nobody" in record.message for record in caplog.records] == [True]
+    assert (health.device, health.voices_loaded, "piper" in health.engines) == ("cpu", 3, True)
+    assert load.voices["piper"] == 3
+    assert isinstance(status["peak_memory_bytes"], int)
+    assert status["peak_memory_bytes"] > 10_000_000
+
+
+async def test_preloading_displaces_no_model(caplog: pytest.LogCaptureFixture) -> None:
+    async with running_parts(preload=["de_DE-tones-low"], max_loaded_voices=1) as parts:
+        await warm_up(parts)
+        await preload_voices(parts)
+        assert [Path(model).name for model in parts.loaded.models] == [FILES[0]]
+    assert "de_DE-tones-low is not preloaded: max_loaded_voices are in memory." in caplog.text
 
 
 async def agent_line(port: int) -> str:

@@ -75,6 +75,17 @@ async def test_failures_are_counted_by_error_code(counters: PrometheusCounters) 
     assert sample_key("wait_seconds_count", transport="wyoming", engine="none") not in scraped
 
 
+async def test_voices_are_told_by_engine_and_http_responses_by_status(counters: PrometheusCounters) -> None:
+    counters.watch(lambda: ServerLoad(voices={"piper": 2, "espeak": 100}))
+    for status in (200, 200, 429):
+        counters.count_response(status)
+    scraped = await scrape(counters)
+    assert scraped[sample_key("voices", engine="piper")] == 2
+    assert scraped[sample_key("voices", engine="espeak")] == 100
+    assert scraped[sample_key("http_responses_total", status="200")] == 2
+    assert scraped[sample_key("http_responses_total", status="429")] == 1
+
+
 def test_histogram_buckets_range_from_5_ms_to_10_s() -> None:
     assert (BUCKETS[0], BUCKETS[-1]) == (0.005, 10.0)
     assert list(BUCKETS) == sorted(BUCKETS)

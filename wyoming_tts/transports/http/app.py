@@ -6,7 +6,7 @@ base URL. Health, status and metrics endpoints are defined here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -50,6 +50,11 @@ class Health(BaseModel):
     status: str
     degraded: str | None = None
     """What is wrong although the server speaks."""
+    engines: list[str] | None = None
+    device: str | None = None
+    """Where models compute: `cpu`, or `cuda:` and the device's number."""
+    voices_loaded: int | None = None
+    """Models in memory."""
 
 
 class Status(BaseModel):
@@ -65,6 +70,7 @@ def create_app(
     run_blocking: RunBlocking,
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Middleware] = (),
+    on_response: Callable[[int], None] = lambda _: None,
 ) -> FastAPI:
     """Create the app that `HttpServer` serves. Takes tens of milliseconds, which no request then has to wait.
 
@@ -74,6 +80,7 @@ def create_app(
         run_blocking: Runs encoders, which are CPU-bound.
         routers: Further routes, such as the realtime WebSocket and the web page.
         middleware: Further middleware, outermost first; all of it inside `RequestLifecycleMiddleware`.
+        on_response: Called with the status of each response that begins.
     """
     requests = OpenRequests()
     lifecycle = Middleware(
@@ -82,6 +89,7 @@ def create_app(
         send_timeout=options.send_timeout,
         request_timeout=options.request_timeout,
         busy_status=options.busy_status,
+        on_response=on_response,
     )
     app = _App(
         title="Wyoming TTS",
@@ -153,7 +161,13 @@ def _state_routes(service: SpeechService) -> APIRouter:
         health = service.health()
         if health.not_ready:
             return error_response(ApiError(503, health.not_ready, code=NOT_READY, kind="server_error"), "")
-        return json_response({"status": "ready"} | ({"degraded": health.degraded} if health.degraded else {}))
+        told = {
+            "status": "ready",
+            "engines": list(health.engines),
+            "device": health.device,
+            "voices_loaded": health.voices_loaded,
+        }
+        return json_response(told | ({"degraded": health.degraded} if health.degraded else {}))
 
     async def status() -> Response:
         """Return the server's status."""

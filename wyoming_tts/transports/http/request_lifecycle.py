@@ -97,7 +97,9 @@ class RequestLifecycleMiddleware:
         send_timeout: float,
         request_timeout: float,
         busy_status: int = HTTPStatus.TOO_MANY_REQUESTS,
+        on_response: Callable[[int], None] = lambda _: None,
     ) -> None:
+        self._on_response = on_response
         self._app = app
         self._requests = requests
         self._send_timeout = send_timeout
@@ -166,6 +168,7 @@ class RequestLifecycleMiddleware:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.has_started = True
+                self._on_response(message["status"])
                 MutableHeaders(scope=message)[REQUEST_ID] = exchange.id
             await send_under_backpressure(send(message), send_timeout=self._send_timeout)
 

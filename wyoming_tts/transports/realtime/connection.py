@@ -26,6 +26,7 @@ from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
+from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.protocol import (
@@ -87,6 +88,8 @@ class RealtimeOptions:
     """A connection with neither messages nor audio for this long is closed."""
     send_timeout: float = 60.0
     """A client that reads nothing for this long is disconnected."""
+    slow_send: float = 0.0
+    """A message that takes longer to send is logged; 0 logs none."""
 
 
 CountSpeech: TypeAlias = Callable[[], SpeechError | None]
@@ -123,14 +126,21 @@ class RealtimeConnection:
         stopping: asyncio.Event,
         pace: InputPace | None = None,
         count_speech: CountSpeech | None = None,
+        slow_sends: DampedLog | None = None,
     ) -> None:
         """Prepare to serve a socket that is not accepted yet.
 
         Once `stopping` is set, new responses are refused and the connection closes when none is left.
-        `count_speech` is called for each response; without it, any number may begin.
+        `count_speech` is called for each response; without it, any number may begin. All connections of
+        a server share `slow_sends`, the log of messages that took long to send.
         """
         self._peer = subscriber(socket.client.host) if socket.client else ""
-        self._socket = RealtimeSocket(socket, send_timeout=options.send_timeout)
+        self._socket = RealtimeSocket(
+            socket,
+            send_timeout=options.send_timeout,
+            slow_send=options.slow_send,
+            slow_sends=slow_sends,
+        )
         self._synthesizer = synthesizer
         self._options = options
         self._run_blocking = run_blocking
@@ -490,9 +500,18 @@ def _make_utterance(
 class RealtimeSocket:
     """A Starlette WebSocket with timeouts and two exceptions; several tasks may send on it."""
 
-    def __init__(self, socket: WebSocket, *, send_timeout: float) -> None:
-        """Wrap a socket that is not accepted yet; `send_timeout` is in seconds."""
+    def __init__(
+        self,
+        socket: WebSocket,
+        *,
+        send_timeout: float,
+        slow_send: float = 0.0,
+        slow_sends: DampedLog | None = None,
+    ) -> None:
+        """Wrap a socket that is not accepted yet; times as in `RealtimeOptions`."""
         self._socket = socket
+        self._slow_send = slow_send
+        self._slow_sends = slow_sends or DampedLog(_LOGGER)
         self._send_timeout = send_timeout
         self._sending = asyncio.Lock()
 
@@ -539,7 +558,14 @@ class RealtimeSocket:
     async def _write(self, frame: Frame) -> None:
         kind = "text" if isinstance(frame, str) else "bytes"
         async with self._sending:
+            began = _now()
             await self._socket.send({"type": "websocket.send", kind: frame})
+            self._log_if_slow(_now() - began)
+
+    def _log_if_slow(self, seconds: float) -> None:
+        if 0 < self._slow_send < seconds:
+            peer = self._socket.client.host if self._socket.client else "unix"
+            self._slow_sends.log("%s: a message took %.1f s to send: the client reads slowly.", peer, seconds)
 
     async def close(self, code: int, reason: str) -> None:
         """Close with a code; abort if the handshake takes longer than `CLOSING_TIME`."""

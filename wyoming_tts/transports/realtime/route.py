@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.connection import RealtimeConnection, RealtimeOptions
 from wyoming_tts.transports.realtime.protocol import RealtimeLimits
@@ -15,6 +17,8 @@ from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 __all__ = ["PATH", "RealtimeLimits", "RealtimeOptions", "realtime_router"]
 
 PATH = "/v1/audio/speech/stream/ws"
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def realtime_router(
@@ -31,6 +35,7 @@ def realtime_router(
     `run_blocking` parses large messages.
     """
     router = APIRouter()
+    slow_sends = DampedLog(_LOGGER)
 
     @router.websocket(PATH)
     async def realtime(socket: WebSocket) -> None:
@@ -47,6 +52,7 @@ def realtime_router(
             stopping=stopping,
             pace=pace.another_reader() if (pace := state.get("pace")) is not None else None,
             count_speech=state.get("count_speech"),
+            slow_sends=slow_sends,
         )
         if (slot := state.get("slot")) is not None:
             slot.idle_since = connection.idle_since
