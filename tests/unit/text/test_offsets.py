@@ -98,6 +98,10 @@ def divisions(text: str) -> list[list[str]]:
         ("He said Привет, друг, and left.", "He|said|Привет|друг|and|left"),
         ("今天25℃。", "今|天|25℃"),
         ("[voice:joe]Hello 2 you[voice:] and [pause:1s] me.", "Hello|2|you|and|me"),
+        (
+            "See <https://a.org>, (www.b.org/c?d). Or https://e.org.",
+            "See|https://a.org|www.b.org/c?d|Or|https://e.org",
+        ),
         ("Dr. Smith, 5 May 2024 at 3:30 p.m.", "Dr.|Smith|5 May 2024|at|3:30 p.m."),
     ],
 )

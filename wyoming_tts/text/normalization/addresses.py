@@ -16,6 +16,10 @@ _ENDINGS = (
     "|yaml|yml|json|txt|py|js|ts|md|pdf|csv|xml|html|toml|log|conf|sh|zip|png|jpg|mp3|wav|flac"
 )
 """Endings of domains and files, before which a dot is spoken."""
+_NO_ADDRESS = rf"\s<>\"«»{UNSPACED_LETTERS}，。、；：！？（）「」『』【】《》"
+"""Within brackets of a pattern: what ends an address."""
+_CLOSING = r".,;:!?'’”)\]}"
+"""Likewise what an address does not end with: it is of the sentence around it."""
 _MAX_OCTET = 255
 
 
@@ -34,7 +38,7 @@ class AddressRules:
         return [
             make_rule(
                 r"(?<![\w@])(?:[a-z][a-z+]{1,9}://|www\.)"
-                rf"[^\s<>\"«»{UNSPACED_LETTERS}，。、；：！？（）「」『』【】《》]{{1,300}}",
+                rf"[^{_NO_ADDRESS}]{{0,299}}[^{_NO_ADDRESS}{_CLOSING}]",
                 self._verbalize_url,
                 ignore_case=True,
                 needs_digit=False,
@@ -65,11 +69,9 @@ class AddressRules:
 
     def _verbalize_url(self, match: regex.Match[str]) -> str:
         url = match.group()
-        kept = url.rstrip(".,;:!?'’”)]}")
-        tail = url[len(kept) :]
-        address = regex.sub(r"^(?:\w[\w+]*://)?(?:www\.)?", "", kept, flags=regex.IGNORECASE)
+        address = regex.sub(r"^(?:\w[\w+]*://)?(?:www\.)?", "", url, flags=regex.IGNORECASE)
         address = regex.split(r"[?#]", address)[0].rstrip("/")
-        return f"{self._spell(address) if address else kept}{tail}"
+        return self._spell(address) if address else url
 
     def _spell(self, address: str) -> str:
         """Letters as they stand, marks as words; a hyphen inside a word is not spoken."""
