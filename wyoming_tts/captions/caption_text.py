@@ -35,6 +35,7 @@ _OPENERS: Final = frozenset("¿¡“‘«‹")
 _MARKUP_RE: Final = re.compile(
     r"<[^<>]*>"  # a tag of HTML or SSML
     r"|\]\([^()\s]*\)"  # the target of a link
+    r"|(?<=[\s(])!(?=\[)"  # of an image
     r"|\[[A-Za-z]+:[^\[\]]*\]"  # [pause:1s]
 )
 _PIECE_RE: Final = re.compile(r"(?P<piece>\S+)")

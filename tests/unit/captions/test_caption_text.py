@@ -68,6 +68,8 @@ def test_punctuation_is_shown_where_it_was_written(text: str) -> None:
             ("See", "the", "docs", "please"),
             "See the docs, please.",
         ),
+        ("![a cat](a.png) and ![a dog](b.png)", ("a", "cat", "and", "a", "dog"), "a cat and a dog"),
+        ("Wow![1] Yes", ("Wow", "Yes"), "Wow! Yes"),
         ("Hi. <think>let me see, hm</think> There.", ("Hi", "There"), "Hi. There."),
         ("Use this:\n```\nx = [1, 2]\n```\n(Done.)", ("Use", "this", "Done"), "Use this: (Done.)"),
         ('Use:\n```\nx = 1\n```\n> "Done," he', ("Use", "Done", "he"), 'Use: "Done," he'),
