@@ -19,7 +19,7 @@ ARG MISAKI=true
 FROM ${BASE} AS python
 ARG MIRROR=""
 RUN --mount=type=bind,source=script/debian-packages,target=/mnt/debian-packages \
-    sh /mnt/debian-packages "$MIRROR" ca-certificates python3 \
+    sh /mnt/debian-packages "$MIRROR" ca-certificates libopus0 python3 \
     && cd /usr/lib/python3.?? \
     && rm -rf test pydoc_data turtle.py __pycache__/turtle.* lib-dynload/_test*
 

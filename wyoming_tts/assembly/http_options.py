@@ -19,7 +19,12 @@ def http_options(settings: Settings) -> HttpOptions:
         kept_audio_bytes=settings.kept_audio * MEGABYTE,
         allow_unload=settings.allow_unload,
         busy_status=int(settings.busy_status),
-        encoders=EncoderOptions(mp3_bitrate=settings.mp3_bitrate, opus_bitrate=settings.opus_bitrate),
+        encoders=EncoderOptions(
+            mp3_bitrate=settings.mp3_bitrate,
+            opus_bitrate=settings.opus_bitrate,
+            opus_complexity=settings.opus_complexity,
+            opus_application=settings.opus_application,
+        ),
     )
 
 

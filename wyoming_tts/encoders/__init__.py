@@ -1,7 +1,8 @@
 """Streaming audio encoders: PCM to the formats that HTTP clients request, piece by piece.
 
 Every encoder returns what it has after each piece, so that a listener hears the beginning while the rest is
-being spoken. `encoder` is the interface and makes them; `libsndfile` and `aac` wrap the libraries.
+being spoken. `encoder` is the interface and makes them; `libopus`, `libsndfile` and `aac` wrap the libraries,
+and `ogg` makes pages.
 """
 
 from wyoming_tts.encoders.encoder import (

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,9 @@ class EncoderOptions:
 
     mp3_bitrate: int = 96
     opus_bitrate: int = 48
+    opus_complexity: int = 5
+    """0 to 10; as `opus_application`, only where the system has libopus."""
+    opus_application: Literal["audio", "voip"] = "audio"
 
 
 class Encoder(Protocol):
@@ -229,9 +232,21 @@ def _make_codec_encoder(encoding: Encoding, rate: int, options: EncoderOptions) 
         return _CodecEncoder((rate, rate), files.flac(rate))
     if encoding is Encoding.OPUS:
         codec_rate = _nearest(rate, files.OPUS_RATES)
-        return _CodecEncoder((rate, codec_rate), files.opus(codec_rate, options.opus_bitrate))
+        return _CodecEncoder((rate, codec_rate), _opus(codec_rate, options))
     codec_rate = _nearest(rate, files.MP3_RATES)
     return _CodecEncoder((rate, codec_rate), files.mp3(codec_rate, options.mp3_bitrate))
+
+
+def _opus(rate: int, options: EncoderOptions) -> _Codec:
+    """Make a codec through libopus, or, where the system has none, through the one inside libsndfile."""
+    from wyoming_tts.encoders import libopus  # noqa: PLC0415 - as above
+
+    if libopus.is_installed():
+        chosen = libopus.OpusOptions(options.opus_bitrate, options.opus_complexity, options.opus_application)
+        return libopus.LibopusCodec(rate, chosen)
+    from wyoming_tts.encoders import libsndfile  # noqa: PLC0415
+
+    return libsndfile.opus(rate, options.opus_bitrate)
 
 
 def _nearest(rate: int, rates: tuple[int, ...]) -> int:

@@ -279,6 +279,20 @@ class Settings(BaseModel):
     opus_bitrate: Whole = _setting(
         Group.LISTENING, 48, "Bit rate of Opus over HTTP.", unit="kbit/s", ge=8, le=256
     )
+    opus_complexity: Whole = _setting(
+        Group.LISTENING,
+        5,
+        "CPU time that Opus may cost: 5 takes 3 ms a second of audio, 10 takes 14. Needs libopus on the "
+        "system.",
+        ge=0,
+        le=10,
+    )
+    opus_application: Literal["audio", "voip"] = _setting(
+        Group.LISTENING,
+        "audio",
+        "What Opus encodes for: `audio` is near to the original, `voip` favours what makes speech "
+        "intelligible below 24 kbit/s, at twice the CPU time. Needs libopus on the system.",
+    )
     realtime_flush_idle_ms: Whole = _setting(
         Group.LISTENING,
         160,
