@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import statistics
 import wave
 from collections.abc import Iterator
@@ -60,6 +61,12 @@ class PreviewTab:
 
     def press(self, name: str) -> None:
         self.page.locator(f"#preview-{name}").click()
+
+    def hear(self, text: str) -> None:
+        """Have a text spoken to its end."""
+        self.write(text)
+        self.press("speak")
+        self.wait_for(f"ttsPlayer.state === 'done' && ttsPlayer.clip?.text === {json.dumps(text)}")
 
     def choose(self, name: str, option: str) -> None:
         self.page.locator(f"#preview-{name} input").fill(option)
@@ -200,9 +207,7 @@ _MARKED_WORDS = """() => {
 
 def test_each_word_is_marked_while_it_sounds(tab: PreviewTab) -> None:
     tab.page.evaluate(_MARKED_WORDS)
-    tab.write(READ_ALONG)
-    tab.press("speak")
-    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.hear(READ_ALONG)
     marked: list[tuple[str, float]] = tab.page.evaluate("window.marked")
     words: list[dict[str, Any]] = tab.page.evaluate("ttsPlayer.clip.words")
     expected = ["Good", "morning", "dear", "friends", "it", "is", "25 °C"]
@@ -220,9 +225,7 @@ def test_each_word_is_marked_while_it_sounds(tab: PreviewTab) -> None:
 
 
 def test_a_word_that_is_clicked_plays_from_there(tab: PreviewTab) -> None:
-    tab.write("One two three four five.")
-    tab.press("speak")
-    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.hear("One two three four five.")
     start = tab.page.evaluate("ttsPlayer.clip.words[3].start_time")
     tab.page.evaluate(_MARKED_WORDS)
     tab.page.locator("#preview-player .read-along-word", has_text="four").click()
@@ -235,7 +238,7 @@ def test_a_word_that_is_clicked_plays_from_there(tab: PreviewTab) -> None:
 def test_a_word_can_be_clicked_while_the_rest_is_still_spoken(tab: PreviewTab) -> None:
     tab.write(LONG)
     tab.press("speak")
-    tab.wait_for("ttsPlayer.position > 1.5")
+    tab.wait_for("ttsPlayer.clip?.text.length > 100 && ttsPlayer.position > 1.5")
     tab.page.locator("#preview-player .read-along-word").nth(1).click()
     second = tab.page.evaluate("ttsPlayer.clip.words[1].start_time")
     tab.wait_for(f"ttsPlayer.position >= {second} && ttsPlayer.position < 1.5")
@@ -246,9 +249,7 @@ def test_a_word_can_be_clicked_while_the_rest_is_still_spoken(tab: PreviewTab) -
 
 
 def test_words_can_be_reached_and_played_by_keys(tab: PreviewTab) -> None:
-    tab.write("One two three.")
-    tab.press("speak")
-    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.hear("One two three.")
     tab.page.locator("#preview-player .read-along-word").first.focus()
     for key in ("ArrowRight", "ArrowRight", "Enter"):
         tab.page.keyboard.press(key)

@@ -186,6 +186,7 @@ def _sounds(phonemes: Sequence[str]) -> _Sounds:
                 stress = None
             elif kind is _Kind.DETAIL:
                 ends[-1] = place + 1
+                stress = None
             elif kind is _Kind.STRESS:
                 stress = place if stress is None else stress
             elif kind is _Kind.SPACE:
@@ -318,8 +319,8 @@ def _spans(text: _Sounds, owners: Sequence[int], count: int) -> list[Span]:
     last = 0
     for own in places:
         # Sounds of a vowel cluster share their place: it belongs to the first word.
-        free = [number for number in own if text.ends[number] > last]
-        begin = max(last, text.begins[free[0]]) if free else last
+        free = [number for number in own if text.begins[number] >= last]
+        begin = text.begins[free[0]] if free else last
         last = text.ends[free[-1]] if free else last
         spans.append(Span(begin, last))
     return spans

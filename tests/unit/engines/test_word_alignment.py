@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from piper.phonemize_espeak import EspeakPhonemizer
 
@@ -258,6 +258,7 @@ _WORDS = st.lists(st.text("abɛ2'-.A", min_size=1, max_size=5), max_size=8)
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
+@example(words=["a", "b"], phonemes=["aɪ", ".", "ː"], random=Random(0))
 @given(words=_WORDS, phonemes=st.lists(_SYMBOLS, max_size=40), random=st.randoms())
 def test_words_are_in_order_do_not_overlap_and_cover_all_that_is_heard(
     words: list[str],
