@@ -201,8 +201,9 @@ class UpstreamPool:
         now = self._clock()
         having = [health for health in self.upstreams if voice in health.voices]
         up = [health for health in having if health.down_until <= now]
-        # If no other voice may speak, there is nothing to lose by asking a server that was down.
-        chosen = having if also_down or not (up or self._fallback) else up
+        # If no other voice may speak, there is nothing to lose by asking those that were down too: one may be
+        # up again, and those that seem to be up may have just gone down.
+        chosen = having if also_down or not self._fallback else up
         return sorted(
             chosen, key=lambda one: (one.down_until > now, one.busy_until > now, one.in_flight, one.served)
         )

@@ -314,6 +314,13 @@ async def test_upstreams_that_are_down_are_tried_only_without_a_fallback_voice()
         assert scripted.requests_received == [asked]
 
 
+async def test_an_upstream_that_was_down_is_asked_after_those_that_seem_up() -> None:
+    scripted = ScriptedPool(ScriptedUpstream(1), ScriptedUpstream(2, DOWN))
+    scripted.upstreams[0].down_until = scripted.now + 60
+    assert await scripted.synthesize() == [1]
+    assert scripted.requests_received == [1, 1]
+
+
 async def test_cancelling_before_the_first_audio_closes_the_upstream_stream() -> None:
     scripted = ScriptedPool(ScriptedUpstream(1, False))
     listening = asyncio.create_task(scripted.synthesize())
