@@ -52,6 +52,7 @@ OTHER_NAMES = {
     "test_a_lone_stop_is_an_error_event": "a test's",
     "text_format": "Wyoming's",
     "x_low": "a quality of Piper's",
+    "voices_loaded": "a field of /readyz",
 }
 """Names in the documents that look like settings but are not."""
 _SETTING = re.compile(r"[a-z]+(?:_[a-z0-9]+)+")

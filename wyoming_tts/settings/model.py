@@ -291,7 +291,7 @@ class Settings(BaseModel):
         Group.LISTENING,
         "audio",
         "What Opus encodes for: `audio` is near to the original, `voip` favours what makes speech "
-        "intelligible below 24 kbit/s, at twice the CPU time. Needs libopus on the system.",
+        "intelligible, at more than twice the CPU time. Needs libopus on the system.",
     )
     realtime_flush_idle_ms: Whole = _setting(
         Group.LISTENING,
