@@ -102,8 +102,7 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     app.state.requests = requests
-    app.state.busy_status = options.busy_status
-    install_error_handlers(app)
+    install_error_handlers(app, busy_status=options.busy_status)
     kept = KeptAudio(max_bytes=options.kept_audio_bytes, run_blocking=run_blocking)
     context = SpeechContext(service, options, run_blocking, kept)
     app.include_router(speech_routes(context))

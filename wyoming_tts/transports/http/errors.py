@@ -168,8 +168,9 @@ def json_response(content: object, *, status: int = 200, headers: dict[str, str]
     )
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Install handlers that answer every failure of the app in this shape."""
+def install_error_handlers(app: FastAPI, *, busy_status: int = HTTPStatus.TOO_MANY_REQUESTS) -> None:
+    """Install handlers that answer every failure of the app in this shape, `busy` with that status."""
+    app.state.busy_status = busy_status
     handlers: Sequence[tuple[type[Exception], Callable[[Request, Any], Awaitable[Response]]]] = (
         (SpeechError, _handle_error),
         (ApiError, _handle_error),
