@@ -64,6 +64,11 @@ class CachedSegment:
                 f"Got {len(self.pcm)} bytes at {self.rate} Hz, expected whole 16-bit samples at some rate."
             )
 
+    @property
+    def words(self) -> tuple[WordTiming, ...]:
+        """The words whose timings are known."""
+        return self.timings.words if self.timings else ()
+
 
 class SegmentRecording:
     """Collects the PCM of a segment that is being rendered; it is cached only if committed.
@@ -91,7 +96,8 @@ class SegmentRecording:
 
     def add_timings(self, timings: WordTimings) -> None:
         """Add the timings of the next words."""
-        self._words = [*(self._words or ()), *timings.words]
+        self._words = self._words or []
+        self._words += timings.words
         self._estimated |= timings.estimated
 
     def discard(self) -> None:

@@ -187,8 +187,7 @@ class _Header(NamedTuple):
     @classmethod
     def of(cls, segment: CachedSegment) -> _Header:
         """Return that of a segment, without its digest."""
-        words = len(segment.timings.words) if segment.timings else 0
-        return cls(_Timings.of(segment.timings), segment.rate, words, len(segment.pcm))
+        return cls(_Timings.of(segment.timings), segment.rate, len(segment.words), len(segment.pcm))
 
 
 def file_bytes(segment: CachedSegment) -> int:
@@ -198,8 +197,9 @@ def file_bytes(segment: CachedSegment) -> int:
 
 def _content(name: str, segment: CachedSegment) -> Iterable[bytes]:
     header = _Header.of(segment)
-    timings = segment.timings.words if segment.timings else ()
-    words = b"".join(_WORD.pack(word.begin, word.end, word.first_sample, word.end_sample) for word in timings)
+    words = b"".join(
+        _WORD.pack(word.begin, word.end, word.first_sample, word.end_sample) for word in segment.words
+    )
     digest = _digest(name, header, words, segment.pcm)
     return _HEADER.pack(_MAGIC, _VERSION, *header[:-1], digest), words, segment.pcm
 

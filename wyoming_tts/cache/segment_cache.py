@@ -160,8 +160,7 @@ class SegmentCache:
         return newer or segment
 
     def _put_in_memory(self, name: str, segment: CachedSegment) -> None:
-        words = len(segment.timings.words) if segment.timings else 0
-        size = len(segment.pcm) + words * _WORD_BYTES + _ENTRY_BYTES
+        size = len(segment.pcm) + len(segment.words) * _WORD_BYTES + _ENTRY_BYTES
         if size > self._memory_bytes // _LARGEST_SHARE:
             return
         self._memory.discard(name)
