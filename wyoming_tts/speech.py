@@ -394,3 +394,22 @@ class UtteranceRecord:
     """Seconds to the first audio as expected on arrival; None if it never asked for a place."""
     model_load_seconds: float = 0.0
     """Seconds spent on waiting for models to be loaded."""
+    wall_seconds: float = 0.0
+    """Seconds from the request to the end of the utterance, as its client saw it."""
+    audio_bytes: int = 0
+    """Size of its audio as PCM, before any encoding."""
+
+    @property
+    def rtf(self) -> float | None:
+        """Real-time factor: compute seconds for a second of audio; None without audio."""
+        return self.compute_seconds / self.audio_seconds if self.audio_seconds else None
+
+    @property
+    def xrt(self) -> float | None:
+        """Times real time: seconds of audio delivered in a second; None without audio."""
+        return self.audio_seconds / self.wall_seconds if self.audio_seconds and self.wall_seconds else None
+
+    @property
+    def kbps(self) -> float | None:
+        """Kilobits of PCM delivered in a second; None without audio."""
+        return self.audio_bytes * 8 / 1000 / self.wall_seconds if self.xrt else None

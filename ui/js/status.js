@@ -36,7 +36,10 @@ import { button, createElement, keepScrolledToEnd, localize, requestJson, setTex
  * @property {number | null} ttfa seconds
  * @property {number} held seconds
  * @property {number} audio_seconds
+ * @property {number} wall_seconds
  * @property {number | null} rtf
+ * @property {number | null} xrt
+ * @property {number | null} kbps
  * @property {number} underruns
  * @property {string} outcome
  * @property {string} error
@@ -81,7 +84,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = { all: 0, info: 20, warning: 30, error: 40 };
 /** @type {Record<string, number>} */
 const RANKS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
-const UTTERANCE = ["time", "transport", "voice", "ttfa", "held", "audio", "rtf", "gaps", "outcome"];
+const UTTERANCE = ["time", "transport", "voice", "ttfa", "held", "audio", "wall", "rtf", "xrt", "kbps", "gaps", "outcome"];
 const SETTING = ["setting", "value", "source"];
 
 // ---- Numbers
@@ -491,18 +494,23 @@ class Utterances {
   }
 
   /** @param {Spoken} one */
-  #cells({ time, transport, voice, ttfa, held, audio_seconds, rtf, underruns, outcome, error }) {
+  #cells({ outcome, error, ...one }) {
     const { translate, number } = this.words;
     const message = translate(outcome) + (error ? ` (${error})` : "");
+    const figure = (/** @type {number | null} */ value, digits = 0) =>
+      value === null ? "–" : number(value, digits);
     return [
-      this.figures.clock(time),
-      transport,
-      voice || "–",
-      this.figures.milliseconds(ttfa),
-      held ? this.figures.milliseconds(held) : "–",
-      `${number(audio_seconds, 1)} s`,
-      rtf === null ? "–" : number(rtf, 3),
-      number(underruns),
+      this.figures.clock(one.time),
+      one.transport,
+      one.voice || "–",
+      this.figures.milliseconds(one.ttfa),
+      one.held ? this.figures.milliseconds(one.held) : "–",
+      `${number(one.audio_seconds, 1)} s`,
+      `${number(one.wall_seconds, 1)} s`,
+      figure(one.rtf, 3),
+      figure(one.xrt, 1),
+      figure(one.kbps),
+      number(one.underruns),
       createElement("span", { class: `status-outcome status-is-${outcome}` }, message),
     ];
   }

@@ -93,7 +93,13 @@ class FinishedUtterance:
     held: float
     """How much of it was to hold the audio back until it plays without a gap, and later the same."""
     audio_seconds: float
+    wall_seconds: float
+    """Time from the request to its end."""
     rtf: float | None
+    xrt: float | None
+    """Times real time: seconds of audio delivered in a second."""
+    kbps: float | None
+    """Kilobits of PCM delivered in a second."""
     underruns: int
     outcome: str
     """`done`, `cancelled` or `failed`."""
@@ -216,7 +222,10 @@ def _finished(ended: TimedRecord) -> FinishedUtterance:
         ttfa=record.ttfa,
         held=record.held_seconds,
         audio_seconds=record.audio_seconds,
-        rtf=record.compute_seconds / record.audio_seconds if record.audio_seconds else None,
+        wall_seconds=record.wall_seconds,
+        rtf=record.rtf,
+        xrt=record.xrt,
+        kbps=record.kbps,
         underruns=record.underruns,
         outcome=str(record.outcome),
         error=record.error,

@@ -95,7 +95,7 @@ class Job:
         self._outcome = Outcome.CANCELLED
         self._error = ""
         self._wait_seconds = 0.0
-        self._requested_at = self._text_arrived_at = self.clock.work_since
+        self._began_at = self._requested_at = self._text_arrived_at = self.clock.work_since
         self._underruns = 0
         self._underrun_seconds = 0.0
         self._load_seconds = 0.0
@@ -269,6 +269,8 @@ class Job:
             model_load_seconds=self._load_seconds,
             held_seconds=self.held_seconds,
             predicted_start=self.predicted_start,
+            wall_seconds=self._now() - self._began_at,
+            audio_bytes=self._samples * AudioFormat(rate=self.rate).frame_bytes if voice else 0,
         )
 
     def _count_underrun(self, now: float) -> None:

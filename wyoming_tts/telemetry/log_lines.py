@@ -40,7 +40,10 @@ def format_line(record: UtteranceRecord) -> str:
         "held_ms": _milliseconds(record.held_seconds),
         "expected_ms": _milliseconds(record.predicted_start),
         "audio_s": f"{record.audio_seconds:.2f}",
-        "rtf": f"{record.compute_seconds / record.audio_seconds:.3f}" if record.audio_seconds else "-",
+        "wall_s": f"{record.wall_seconds:.2f}",
+        "rtf": "-" if record.rtf is None else f"{record.rtf:.3f}",
+        "xrt": "-" if record.xrt is None else f"{record.xrt:.2f}",
+        "kbps": "-" if record.kbps is None else round(record.kbps),
         "underruns": record.underruns,
     }
     return " ".join(f"{name}={value}" for name, value in shown.items())
@@ -52,7 +55,6 @@ def _milliseconds(seconds: float | None) -> str:
 
 def record_fields(record: UtteranceRecord) -> Fields:
     """Return the record as JSON values, times in seconds."""
-    spoken = record.audio_seconds
     return {
         "id": record.id[:MAX_NAME_LENGTH],
         "transport": record.transport,
@@ -67,9 +69,12 @@ def record_fields(record: UtteranceRecord) -> Fields:
         "ttfa": None if record.ttfa is None else round(record.ttfa, 4),
         "held": round(record.held_seconds, 3),
         "predicted_start": None if record.predicted_start is None else round(record.predicted_start, 3),
-        "audio_seconds": round(spoken, 3),
+        "audio_seconds": round(record.audio_seconds, 3),
         "compute_seconds": round(record.compute_seconds, 4),
-        "rtf": round(record.compute_seconds / spoken, 4) if spoken else None,
+        "wall_s": round(record.wall_seconds, 3),
+        "rtf": None if record.rtf is None else round(record.rtf, 4),
+        "xrt": None if record.xrt is None else round(record.xrt, 3),
+        "kbps": None if record.kbps is None else round(record.kbps, 1),
         "underruns": record.underruns,
         "underrun_seconds": round(record.underrun_seconds, 3),
         "model_load_seconds": round(record.model_load_seconds, 3),

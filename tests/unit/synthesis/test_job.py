@@ -74,6 +74,20 @@ def test_the_wait_is_the_time_in_the_admission_queue(clock: FakeClock) -> None:
     assert job.record().wait == pytest.approx(4.0)
 
 
+def test_the_wall_time_is_that_from_the_request_to_the_end(job: Job, clock: FakeClock) -> None:
+    clock.seconds += 1
+    play(job, 3.0)
+    clock.seconds += 1
+    record = job.record()
+    assert (record.wall_seconds, record.xrt) == pytest.approx((2.0, 1.5))
+    assert record.kbps == pytest.approx(1.5 * RATE * 16 / 1000)
+
+
+def test_an_utterance_without_audio_has_no_rates(clock: FakeClock) -> None:
+    record = Job(Utterance.of("Hello."), clock, make_costs()).record()
+    assert (record.wall_seconds, record.rtf, record.xrt, record.kbps) == (0.0, None, None, None)
+
+
 def test_the_wait_in_the_admission_queue_does_not_count_as_time_to_first_audio(
     job: Job, clock: FakeClock
 ) -> None:

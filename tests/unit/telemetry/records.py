@@ -22,6 +22,8 @@ _SPOKEN = UtteranceRecord(
     underruns=1,
     underrun_seconds=0.3,
     cached_segments=1,
+    wall_seconds=0.5,
+    audio_bytes=96_000,
 )
 
 
@@ -32,5 +34,12 @@ def record(**changes: Any) -> UtteranceRecord:
 
 def failed(error: str = "busy", **changes: Any) -> UtteranceRecord:
     """An utterance that failed before any audio."""
-    nothing = {"ttfa": None, "audio_seconds": 0.0, "compute_seconds": 0.0, "segments": 0, "underruns": 0}
+    nothing = {
+        "ttfa": None,
+        "audio_seconds": 0.0,
+        "compute_seconds": 0.0,
+        "segments": 0,
+        "underruns": 0,
+        "audio_bytes": 0,
+    }
     return record(**{**nothing, "outcome": Outcome.FAILED, "error": error, **changes})

@@ -42,6 +42,8 @@ async def test_each_record_is_written_as_one_line(tmp_path: Path) -> None:
     first, second = read_lines(path)
     assert first["time"] == 1000.25
     assert (first["id"], first["ttfa"], first["wait"], first["rtf"]) == ("ab12cd34", 0.0554, 0.25, 0.05)
+    assert (first["wall_s"], first["xrt"], first["kbps"]) == (0.5, 4.0, 1536.0)
+    assert (second["wall_s"], second["xrt"], second["kbps"]) == (0.5, None, None)
     assert (second["id"], second["outcome"], second["error"], second["ttfa"]) == (
         "second",
         "failed",

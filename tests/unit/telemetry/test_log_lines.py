@@ -42,7 +42,8 @@ def parse_lines(output: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_reports_the_outcome_and_figures_of_an_utterance() -> None:
     assert format_line(record(held_seconds=0.04, predicted_start=0.3)) == (
         "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium outcome=done chars=42 segments=2 "
-        "cached=1 wait_ms=250 ttfa_ms=55 held_ms=40 expected_ms=300 audio_s=2.00 rtf=0.050 underruns=1"
+        "cached=1 wait_ms=250 ttfa_ms=55 held_ms=40 expected_ms=300 audio_s=2.00 wall_s=0.50 "
+        "rtf=0.050 xrt=4.00 kbps=1536 underruns=1"
     )
 
 
@@ -50,7 +51,7 @@ def test_a_failed_utterance_is_logged_with_its_code_and_without_audio_figures() 
     text = format_line(failed("unknown_voice", voice=""))
     assert "outcome=unknown_voice" in text
     assert "voice=- " in text
-    assert "ttfa_ms=- held_ms=0 expected_ms=- audio_s=0.00 rtf=-" in text
+    assert "ttfa_ms=- held_ms=0 expected_ms=- audio_s=0.00 wall_s=0.50 rtf=- xrt=- kbps=- underruns" in text
 
 
 @given(st.text(max_size=300))
@@ -102,7 +103,10 @@ def test_json_output_contains_the_fields_of_an_utterance(output: io.StringIO) ->
         "predicted_start": None,
         "audio_seconds": 2.0,
         "compute_seconds": 0.1,
+        "wall_s": 0.5,
         "rtf": 0.05,
+        "xrt": 4.0,
+        "kbps": 1536.0,
         "underruns": 1,
         "underrun_seconds": 0.3,
         "model_load_seconds": 0.0,
