@@ -76,14 +76,26 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
         metavar="NUMBERS",
         help="numbers of concurrent listeners, measured one after the other (default: 1,2,4,8)",
     )
-    add(
+    paced = parser.add_mutually_exclusive_group()
+    paced.add_argument(
+        "--duration",
+        type=_positive_float,
+        metavar="SECONDS",
+        help="let each listener ask again as soon as it was answered, for this long, and tell how many texts "
+        "were spoken in a minute",
+    )
+    paced.add_argument(
         "--rate",
         type=_positive_float,
         metavar="N",
         help="start N listeners a minute, whether or not earlier ones are done, instead of all at once; "
         "--clients is then their number",
     )
-    add("--rounds", type=_positive, default=_DEFAULTS.rounds, help="repetitions (default: %(default)s)")
+    add(
+        "--rounds",
+        type=_positive,
+        help=f"repetitions (default: {_DEFAULTS.rounds}, with --duration 1)",
+    )
     add(
         "--words-per-second",
         type=_positive_float,
@@ -131,7 +143,8 @@ def parse_bench_options(arguments: argparse.Namespace) -> BenchOptions:
         mode=arguments.mode,
         clients=arguments.clients,
         rate=arguments.rate,
-        rounds=arguments.rounds,
+        duration=arguments.duration,
+        rounds=arguments.rounds or (_DEFAULTS.rounds if arguments.duration is None else 1),
         words_per_second=arguments.words_per_second,
         voice=arguments.with_voice,
         api_key=arguments.api_key,

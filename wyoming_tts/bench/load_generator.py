@@ -1,10 +1,10 @@
 """Load generator: rounds of concurrent listeners on one server, or on two in turn.
 
 All listeners of a round connect first and send their text at the same moment; with a rate each connects and
-sends at its own time, however long earlier ones take. Meanwhile `describe` is sent on new connections at a
-fixed interval, whether or not the last one was answered, so that a stuck server gets as many as a healthy
-one. Two servers alternate round by round, each first in every other round, so that other work on the machine
-affects both alike. They get the same texts.
+sends at its own time, however long earlier ones take; for a duration each asks again once it was answered.
+Meanwhile `describe` is sent on new connections at a fixed interval, whether or not the last one was answered,
+so that a stuck server gets as many as a healthy one. Two servers alternate round by round, each first in
+every other round, so that other work on the machine affects both alike. They get the same texts.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
@@ -70,7 +71,7 @@ async def run_bench(options: BenchOptions, *, progress: OnBenchProgress) -> Benc
     names = [await _identify(uri, options) for uri in uris]
     servers = _unique_names(names, uris)
     cases = [
-        LoadCase(text, input_, clients, options.mode, options.rate)
+        LoadCase(text, input_, clients, options.mode, options.rate, options.duration)
         for text in options.texts
         for input_ in options.inputs
         for clients in options.clients
@@ -91,7 +92,7 @@ async def run_bench(options: BenchOptions, *, progress: OnBenchProgress) -> Benc
                 done += 1
                 progress(BenchProgress(done, total, f"{servers[server]}: {case}"))
                 await asyncio.sleep(options.pause)
-            spoken += case.clients
+            spoken += max(len(each[-1].heard) for each in rounds)
         figures += [LoadFigures(case, name, tuple(each)) for name, each in zip(servers, rounds, strict=True)]
     return BenchResult(options, servers, tuple(figures))
 
@@ -138,20 +139,50 @@ def _speech(server: BenchTarget, case: LoadCase, options: BenchOptions, number: 
 async def run_round(uri: str, case: LoadCase, options: BenchOptions, first: int = 0) -> LoadRound:
     """Run one round of a load case on one server; texts are variants `first` and the following."""
     server = make_target(uri, options)
-    speeches = [_speech(server, case, options, first + number) for number in range(case.clients)]
+    speeches = (_speech(server, case, options, number) for number in count(first))
     barrier = asyncio.Barrier(case.clients + 1 if case.rate is None else 1)
     async with asyncio.TaskGroup() as tasks:
         async with _describe_repeatedly(server, options, tasks) as latencies:
+            first_ones = [(next(speeches), _start(case, number)) for number in range(case.clients)]
             listeners = [
-                tasks.create_task(_listen(each, options.timeout, barrier, after=_start(case, number)))
-                for number, each in enumerate(speeches)
+                tasks.create_task(_listen(each, options.timeout, barrier, after=after))
+                for each, after in first_ones
             ]
             await barrier.wait()
             started_at = time.perf_counter()
-            heard = await asyncio.gather(*listeners)
+            if case.duration is None:
+                heard, in_time = await asyncio.gather(*listeners), 0
+            else:
+                heard, in_time = await _repeat(listeners, speeches, options, started_at + case.duration)
             wall = time.perf_counter() - started_at
         described = tuple([await latency for latency in latencies])
-    return LoadRound(tuple(heard), wall, described)
+    return LoadRound(tuple(heard), wall, described, in_time)
+
+
+async def _repeat(
+    listeners: Iterable[Awaitable[ListenerReport]],
+    speeches: Iterator[SpeechPlan],
+    options: BenchOptions,
+    end: float,
+) -> tuple[list[ListenerReport], int]:
+    """Let each listener ask again once it was answered, until `end`; return also how many were in time."""
+    heard: list[ListenerReport] = []
+    in_time = 0
+
+    async def keep_asking(answer: Awaitable[ListenerReport]) -> None:
+        nonlocal in_time
+        while True:
+            heard.append(await answer)
+            is_spoken = heard[-1].outcome is RequestOutcome.SPOKEN
+            if not is_spoken:
+                await asyncio.sleep(options.pause)  # who refuses at once is not to be flooded
+            if time.perf_counter() >= end:
+                return
+            in_time += is_spoken
+            answer = next(speeches).listen(options.timeout, asyncio.Barrier(1))
+
+    await asyncio.gather(*map(keep_asking, listeners))
+    return heard, in_time
 
 
 def _start(case: LoadCase, number: int) -> float:

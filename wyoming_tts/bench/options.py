@@ -40,6 +40,8 @@ class BenchOptions:
     """Numbers of concurrent listeners, measured one after the other."""
     rate: float | None = None
     """Listeners started per minute, however long earlier ones take (open loop); None starts all at once."""
+    duration: float | None = None
+    """Seconds for which each listener asks again as soon as it was answered (closed loop); None asks once."""
     rounds: int = 3
     warm_up: int = 1
     """Utterances spoken by each server before anything is measured."""

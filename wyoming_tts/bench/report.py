@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from wyoming_tts.bench.load_generator import BenchProgress, BenchResult, OnBenchProgress
-from wyoming_tts.bench.percentiles import Percentiles
+from wyoming_tts.bench.percentiles import Percentiles, ratio
 from wyoming_tts.bench.results import LoadFigures, LoadRatios, compare_figures
 from wyoming_tts.bench.targets.listener import PREBUFFER, RequestOutcome
 
@@ -28,7 +28,8 @@ _LEGEND = (
     "of the first sentence certain; below 0 if the audio began earlier. RTF: time to the end of the reply "
     "divided by playing time. Underruns: gaps of a player that starts at once, with the worst. Held: the "
     f"same for one that prebuffers {PREBUFFER * 1000:.0f} ms. describe: over HTTP and WebSocket the list of "
-    "voices. Failed: refused, cut off, hung or unanswered."
+    "voices. Per minute: texts spoken to their end, while each listener asks again once it was answered. "
+    "Failed: refused, cut off, hung or unanswered."
 )
 
 
@@ -37,15 +38,19 @@ def make_table(result: BenchResult) -> Table:
     shown = Table(caption=_LEGEND, caption_justify="left", box=None, pad_edge=False)
     for name in ("Load", "Server"):
         shown.add_column(name)
-    for name in ("TTFA", "After sentence", "RTF", "Wall", "describe"):
+    is_timed = result.options.duration is not None
+    for name in (*(["Per minute"] if is_timed else []), "TTFA", "After sentence", "RTF", "Wall", "describe"):
         shown.add_column(name, justify="right")
     for name in ("Underruns", "Held", "Failed"):
         shown.add_column(name)
     for figures in result.by_case():
         for number, each in enumerate(figures):
-            shown.add_row(str(each.case) if number == 0 else "", each.server, *_cells(each))
+            per_minute = [_number(each.per_minute, "{:.1f}")] if is_timed else []
+            shown.add_row(str(each.case) if number == 0 else "", each.server, *per_minute, *_cells(each))
         if len(figures) == 2:  # noqa: PLR2004 -- two servers
-            shown.add_row("", "ratio", *_ratio_cells(compare_figures(*figures)), style="bold")
+            rates = [ratio(figures[0].per_minute, figures[1].per_minute)] if is_timed else []
+            more = [_number(each, "{:.2f}") for each in rates]
+            shown.add_row("", "ratio", *more, *_ratio_cells(compare_figures(*figures)), style="bold")
     return shown
 
 
@@ -128,6 +133,7 @@ def _load_as_json(figures: LoadFigures) -> dict[str, Any]:
         "real_time_factor": figures.real_time_factor,
         "total": figures.total,
         "wall": figures.wall,
+        "transactions_per_minute": figures.per_minute,
         "audio": figures.audio,
         "underruns": figures.underruns,
         "worst_gap": figures.worst_gap,

@@ -10,6 +10,8 @@ from wyoming_tts.bench.options import Input, RequestMode
 from wyoming_tts.bench.percentiles import Percentiles, median, percentiles, ratio
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome
 
+_MINUTE = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class LoadCase:
@@ -21,11 +23,14 @@ class LoadCase:
     mode: RequestMode = RequestMode.SINGLE
     rate: float | None = None
     """Clients started per minute; None starts all at once."""
+    duration: float | None = None
+    """Seconds for which each client asks again and again; None asks once."""
 
     def __str__(self) -> str:
         clients = f"{self.clients} client{'s' if self.clients > 1 else ''}"
         more = [self.mode.value] if self.mode is not RequestMode.SINGLE else []
         more += [f"{self.rate:g} a minute"] if self.rate is not None else []
+        more += [f"{self.duration:g} s"] if self.duration is not None else []
         return ", ".join([self.text, self.input.value, clients, *more])
 
 
@@ -38,6 +43,8 @@ class LoadRound:
     """Seconds from sending the texts to the end of the last reply."""
     described: tuple[float | None, ...]
     """Latency of each `describe`; None if it was not answered."""
+    in_time: int = 0
+    """Texts spoken to their end before the duration of the load was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,14 @@ class LoadFigures:
     def wall(self) -> float | None:
         """Median over the rounds of the time until all listeners were served."""
         return median(each.wall for each in self.rounds)
+
+    @property
+    def per_minute(self) -> float | None:
+        """Texts spoken to their end in a minute (transactions per minute); None without a duration."""
+        duration = self.case.duration
+        if duration is None:
+            return None
+        return sum(each.in_time for each in self.rounds) * _MINUTE / (duration * len(self.rounds))
 
     @property
     def audio(self) -> float:

@@ -59,6 +59,20 @@ def test_all_flags_are_parsed() -> None:
     )
 
 
+def test_a_duration_is_measured_once_unless_more_rounds_are_wanted() -> None:
+    assert (
+        parse("tcp://a:1", "--duration", "30").duration,
+        parse("tcp://a:1", "--duration", "30").rounds,
+    ) == (30.0, 1)
+    assert parse("tcp://a:1", "--duration", "30", "--rounds", "2").rounds == 2
+
+
+def test_a_duration_and_a_rate_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("tcp://a:1", "--duration", "30", "--rate", "60")
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "inputs"),
     [
@@ -85,6 +99,7 @@ def test_text_is_streamed_by_default_where_supported(
         ("--rounds", "two", "'two' is not a whole number"),
         ("--words-per-second", "0", "'0' is not a number above 0"),
         ("--mode", "words", "words"),
+        ("--duration", "0", "'0' is not a number above 0"),
         ("--rate", "0", "'0' is not a number above 0"),
         ("--timeout", "inf", "'inf' is not a number"),
         ("--describe-every", "x", "'x' is not a number of 0 or more"),

@@ -91,6 +91,36 @@ async def test_every_load_is_measured_the_requested_number_of_times() -> None:
     assert counted["synthesize-stop"] == 2 * 2 * (1 + 3)
 
 
+async def test_for_a_duration_listeners_ask_again_once_they_were_answered(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with scripted_server(speak_after(0.02)) as server:
+        result = await run_quietly(make_options(server.uri, clients=(2,), rounds=1, duration=0.2))
+        texts = [event.data["text"] for event in server.received if Synthesize.is_type(event.type)]
+    (figures,) = result.figures
+    assert str(figures.case) == "short, plain, 2 clients, 0.2 s"
+    assert 4 <= len(figures.heard) == len(texts) - 1  # one is the warm-up
+    assert len({*texts}) == len(texts)
+    # The last one of each listener ends after the time.
+    assert figures.rounds[0].in_time == len(figures.heard) - 2
+    assert figures.per_minute == pytest.approx((len(figures.heard) - 2) * 60 / 0.2)
+    assert result_to_json(result)["loads"][0]["transactions_per_minute"] == figures.per_minute
+    print_table(result)
+    assert "Per minute" in capsys.readouterr().out
+
+
+async def test_what_is_refused_for_a_duration_is_no_transaction() -> None:
+    async def refuse(request: ReceivedHttpRequest) -> None:
+        await request.reply("429 Too Many Requests", b"")
+
+    async with http_server(refuse) as server:
+        case = LoadCase("short", Input.PLAIN, 1, duration=0.05)
+        measured = await run_round(server.uri, case, make_options(server.uri, pause=0.01))
+    assert len(measured.heard) >= 2
+    assert measured.in_time == 0
+    assert LoadFigures(case, "refusing", (measured,)).per_minute == 0
+
+
 async def test_two_servers_alternate_and_take_turns_going_first() -> None:
     order: list[str] = []
     async with scripted_server(speak_after()) as first, scripted_server(speak_after()) as second:
