@@ -2,7 +2,7 @@
 
 Every encoder returns what it has after each piece, so that a listener hears the beginning while the rest is
 being spoken. `encoder` is the interface and makes them; `libopus`, `libsndfile` and `aac` wrap the libraries,
-and `ogg` makes pages.
+`ogg` makes pages, and `packet_encoder` is for transports that need none.
 """
 
 from wyoming_tts.encoders.encoder import (

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from wyoming_tts.encoders.frame_buffer import FrameBuffer
 from wyoming_tts.errors import Unsupported
 
 _Samples: TypeAlias = npt.NDArray[np.int16]
@@ -37,22 +38,19 @@ class AacCodec:
         self._context.bit_rate = _BITRATE
         self._context.open()
         self._rate = rate
-        self._rest = np.zeros(0, np.int16)
+        self._frames = FrameBuffer(_FRAME)
         self._position = 0
         self._written = bytearray()
 
     def write(self, samples: _Samples) -> None:
         """Encode full frames; buffer the rest."""
-        samples = np.concatenate([self._rest, samples])
-        full = len(samples) // _FRAME * _FRAME
-        for start in range(0, full, _FRAME):
-            self._encode(samples[start : start + _FRAME])
-        self._rest = samples[full:]
+        for frame in self._frames.cut(samples):
+            self._encode(frame)
 
     def end(self) -> None:
         """Encode what is still buffered; called once."""
-        if self._rest.size:
-            self._encode(self._rest)
+        if len(self._frames):
+            self._encode(self._frames.take_rest())
         self._keep(self._context.encode(None))
 
     def take(self) -> bytes:

@@ -239,11 +239,10 @@ def _make_codec_encoder(encoding: Encoding, rate: int, options: EncoderOptions) 
 
 def _opus(rate: int, options: EncoderOptions) -> _Codec:
     """Make a codec through libopus, or, where the system has none, through the one inside libsndfile."""
-    from wyoming_tts.encoders import libopus  # noqa: PLC0415 - as above
+    from wyoming_tts.encoders import libopus, ogg_opus  # noqa: PLC0415 - as above
 
     if libopus.is_installed():
-        chosen = libopus.OpusOptions(options.opus_bitrate, options.opus_complexity, options.opus_application)
-        return libopus.LibopusCodec(rate, chosen)
+        return ogg_opus.OggOpusCodec(rate, libopus.opus_options(options))
     from wyoming_tts.encoders import libsndfile  # noqa: PLC0415
 
     return libsndfile.opus(rate, options.opus_bitrate)

@@ -1,33 +1,30 @@
-"""Opus in Ogg (RFC 7845), encoded by libopus through ctypes.
+"""Opus packets, encoded by libopus through ctypes.
 
-Libsndfile always encodes with complexity 10, which costs several times the CPU time of 5, and it holds
-the first page back until it is full.
+Libsndfile always encodes with complexity 10, which costs several times the CPU time of 5, and hands out no
+packets.
 """
 
 from __future__ import annotations
 
 import ctypes
-import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from wyoming_tts.encoders.ogg import OggStream
+from wyoming_tts.encoders.encoder import EncoderOptions
+from wyoming_tts.encoders.frame_buffer import FrameBuffer
 
 _Samples: TypeAlias = npt.NDArray[np.int16]
+OPUS_RATES = (8000, 12_000, 16_000, 24_000, 48_000)
 _LIBRARIES = ("libopus.so.0", "libopus.0.dylib")
 _APPLICATIONS = {"voip": 2048, "audio": 2049}
 _SET_BITRATE, _SET_COMPLEXITY, _GET_LOOKAHEAD, _SET_LSB_DEPTH = 4002, 4010, 4027, 4036
 _BITRATES = (6, 256)
-_GRANULE_RATE = 48_000
 _FRAMES_PER_SECOND = 50
 _MAX_PACKET = 1275
-_PACKETS_ON_PAGES = (1, 2)
-"""Of the first pages with audio, so that a listener hears the beginning at once."""
-_PACKETS_ON_LATER_PAGES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,81 +38,63 @@ class OpusOptions:
     """`audio` or `voip`."""
 
 
+def opus_options(options: EncoderOptions) -> OpusOptions:
+    """Return what concerns Opus of the options of all encoders."""
+    return OpusOptions(options.opus_bitrate, options.opus_complexity, options.opus_application)
+
+
 def is_installed() -> bool:
     """Return whether the system has libopus."""
     return _library() is not None
 
 
-class LibopusCodec:
-    """A codec for Opus in Ogg, at 8, 12, 16, 24 or 48 kHz."""
+class OpusPacket(NamedTuple):
+    """A packet, and how much audio can be heard once it is decoded."""
+
+    data: bytes
+    samples: int
+    """Samples of the source that it adds: less than a frame where the encoder's delay or padding is in it."""
+
+
+class OpusPackets:
+    """Mono samples as packets of 20 ms, at 8, 12, 16, 24 or 48 kHz; for one caller at a time.
+
+    Who decodes them skips the first `lookahead` samples; as many as were encoded follow, and then padding.
+    """
 
     def __init__(self, rate: int, options: OpusOptions) -> None:
         self._encoder = _Encoder(rate, options)
-        self._ogg = OggStream()
-        self._granules_per_sample = _GRANULE_RATE // rate
-        self._frame = rate // _FRAMES_PER_SECOND
-        self._rest = np.zeros(0, np.int16)
-        self._samples = 0
-        self._packets: list[bytes] = []
-        self._packets_before = 0
-        self._page_sizes = list(_PACKETS_ON_PAGES)
-        self._written = bytearray()
-        self._write_headers(rate)
+        self.version = self._encoder.version
+        self.lookahead = self._encoder.lookahead
+        """Samples that come before the audio."""
+        self.frame = rate // _FRAMES_PER_SECOND
+        """Samples of a packet."""
+        self.samples = 0
+        """Samples that were given to be encoded."""
+        self._frames = FrameBuffer(self.frame)
+        self._decodable = -self.lookahead
 
-    def write(self, samples: _Samples) -> None:
-        """Encode full frames of mono samples; buffer the rest."""
-        self._samples += len(samples)
-        self._encode(np.concatenate([self._rest, samples]))
+    def encode(self, samples: _Samples) -> list[OpusPacket]:
+        """Return the packets that are full; the rest is kept."""
+        self.samples += len(samples)
+        return [self._packet(frame) for frame in self._frames.cut(samples)]
 
-    def end(self) -> None:
-        """Encode what is still buffered and what the encoder's delay holds back; called once."""
-        missing = len(self._rest) + self._encoder.lookahead
-        padding = -missing % self._frame + self._encoder.lookahead
-        self._encode(np.concatenate([self._rest, np.zeros(padding, np.int16)]), last=True)
-        # The end of the audio, inside the last packet: players drop the padding after it.
-        end = (self._encoder.lookahead + self._samples) * self._granules_per_sample
-        self._written += self._ogg.page(self._packets, end, last=True)
-        self._packets = []
-
-    def take(self) -> bytes:
-        """Return what was encoded since the last call."""
-        taken = bytes(self._written)
-        self._written.clear()
-        return taken
-
-    def head(self) -> bytes:
-        """Return nothing: an Ogg file's length is the position of its last page."""
-        return b""
+    def end(self) -> list[OpusPacket]:
+        """Return the rest, padded with silence, and what the encoder's delay holds back; called once."""
+        missing = len(self._frames) + self.lookahead
+        silence = np.zeros(self.lookahead + -missing % self.frame, np.int16)
+        return [self._packet(frame) for frame in self._frames.cut(silence)]
 
     def close(self) -> None:
         """Free the encoder; may be called twice."""
         self._encoder.close()
 
-    def _write_headers(self, rate: int) -> None:
-        pre_skip = self._encoder.lookahead * self._granules_per_sample
-        head = struct.pack("<8sBBHIhB", b"OpusHead", 1, 1, pre_skip, rate, 0, 0)
-        vendor = self._encoder.version
-        tags = struct.pack("<8sI", b"OpusTags", len(vendor)) + vendor + bytes(4)
-        self._written += self._ogg.page([head], 0) + self._ogg.page([tags], 0)
-
-    def _encode(self, samples: _Samples, *, last: bool = False) -> None:
-        full = len(samples) // self._frame * self._frame
-        for start in range(0, full, self._frame):
-            self._flush_full_page()
-            self._packets.append(self._encoder.encode(samples[start : start + self._frame]))
-        self._rest = samples[full:]
-        if not last:
-            self._flush_full_page()
-
-    def _flush_full_page(self) -> None:
-        size = self._page_sizes[0] if self._page_sizes else _PACKETS_ON_LATER_PAGES
-        if len(self._packets) < size:
-            return
-        self._packets_before += len(self._packets)
-        granule = self._packets_before * self._frame * self._granules_per_sample
-        self._written += self._ogg.page(self._packets, granule)
-        self._packets = []
-        self._page_sizes = self._page_sizes[1:]
+    def _packet(self, frame: _Samples) -> OpusPacket:
+        before = min(max(self._decodable, 0), self.samples)
+        self._decodable += self.frame
+        return OpusPacket(
+            self._encoder.encode(frame), min(max(self._decodable, 0), self.samples) - before
+        )
 
 
 class _Encoder:

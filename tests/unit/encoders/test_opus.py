@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.encoders import EncoderOptions, Encoding, libopus, make_encoder
+from wyoming_tts.encoders.libopus import OpusPacket
 from wyoming_tts.encoders.ogg import OggStream
+from wyoming_tts.encoders.packet_encoder import PacketEncoder, opus_pre_skip
 
 pytestmark = pytest.mark.skipif(not libopus.is_installed(), reason="libopus is not installed")
 RATES = (8000, 12_000, 16_000, 24_000, 48_000)
@@ -106,6 +108,26 @@ def test_the_first_audio_is_returned_after_20_ms_and_later_pages_have_100_ms() -
     assert granules[:6] == [0, 0, 1, 3, 8, 13]
 
 
+@given(samples=st.integers(0, 5000), step=st.integers(1, 3000), rate=st.sampled_from(RATES))
+@settings(max_examples=scaled_examples(20), deadline=None)
+def test_packets_tell_which_of_them_makes_how_much_audible(samples: int, step: int, rate: int) -> None:
+    encoder, pcm = PacketEncoder(rate, EncoderOptions()), speech_like(samples, rate)
+    packets: list[OpusPacket] = []
+    for start in range(0, 2 * samples, 2 * step):
+        packets += encoder.encode(pcm[start : start + 2 * step])
+        delay = (len(packets) + 1) * rate // 50 - min(start + 2 * step, 2 * samples) // 2
+        assert 0 < delay <= rate // 50, "a full frame is never kept"
+    packets += encoder.finish()
+    encoder.close()
+    pre_skip = opus_pre_skip(EncoderOptions())
+    assert pre_skip is not None
+    skipped = pre_skip * rate // 48_000
+    heard = [min(max(number * rate // 50 - skipped, 0), samples) for number in range(len(packets) + 1)]
+    assert [packet.samples for packet in packets] == list(np.diff(heard))
+    assert heard[-1] == samples
+    assert len(packets) == -(-(samples + skipped) // (rate // 50)) * bool(samples), "none is padding alone"
+
+
 @given(st.lists(st.binary(max_size=700), min_size=1, max_size=8))
 @settings(max_examples=scaled_examples(15), deadline=None)
 def test_the_checksum_of_a_page_is_that_of_the_specification(packets: list[bytes]) -> None:
@@ -137,7 +159,7 @@ def test_a_closed_encoder_refuses_audio() -> None:
 
 def test_libopus_errors_are_told() -> None:
     with pytest.raises(RuntimeError, match="libopus: invalid argument"):
-        libopus.LibopusCodec(11_025, libopus.OpusOptions(48, 5, "audio"))
+        libopus.OpusPackets(11_025, libopus.OpusOptions(48, 5, "audio"))
 
 
 def test_without_libopus_libsndfile_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
