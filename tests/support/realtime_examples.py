@@ -15,3 +15,4 @@ def _blocks(language: str) -> list[str]:
 
 JSON_EXAMPLES = [json.loads(block) for block in _blocks("json")]
 PYTHON_EXAMPLES = _blocks("python")
+JAVASCRIPT_EXAMPLES = _blocks("js")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from wyoming_tts.assembly.options import MEGABYTE, connection_limits, http_host
 from wyoming_tts.encoders import EncoderOptions
+from wyoming_tts.encoders.packet_encoder import opus_pre_skip
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http.app import HttpOptions, HttpServerOptions
-from wyoming_tts.transports.realtime.protocol import RealtimeLimits
+from wyoming_tts.transports.realtime.protocol import OpusFormat, RealtimeLimits
 from wyoming_tts.transports.realtime.route import RealtimeOptions
 
 
@@ -19,12 +20,7 @@ def http_options(settings: Settings) -> HttpOptions:
         kept_audio_bytes=settings.kept_audio * MEGABYTE,
         allow_unload=settings.allow_unload,
         busy_status=int(settings.busy_status),
-        encoders=EncoderOptions(
-            mp3_bitrate=settings.mp3_bitrate,
-            opus_bitrate=settings.opus_bitrate,
-            opus_complexity=settings.opus_complexity,
-            opus_application=settings.opus_application,
-        ),
+        encoders=_encoder_options(settings),
     )
 
 
@@ -40,11 +36,24 @@ def server_options(settings: Settings) -> HttpServerOptions:
 
 
 def realtime_options(settings: Settings) -> RealtimeOptions:
-    """Limits and timeouts of the realtime WebSocket."""
+    """Limits, timeouts and encoders of the realtime WebSocket; not for an event loop."""
+    encoders = _encoder_options(settings)
+    pre_skip = opus_pre_skip(encoders)
     return RealtimeOptions(
         limits=RealtimeLimits(text_chars=settings.max_text_chars),
         flush_idle=settings.realtime_flush_idle_ms / 1000,
         idle_timeout=settings.idle_timeout,
         send_timeout=settings.send_timeout,
         slow_send=settings.slow_send_log_ms / 1000,
+        encoders=encoders,
+        opus=None if pre_skip is None else OpusFormat(pre_skip),
+    )
+
+
+def _encoder_options(settings: Settings) -> EncoderOptions:
+    return EncoderOptions(
+        mp3_bitrate=settings.mp3_bitrate,
+        opus_bitrate=settings.opus_bitrate,
+        opus_complexity=settings.opus_complexity,
+        opus_application=settings.opus_application,
     )

@@ -92,9 +92,7 @@ class OpusPackets:
     def _packet(self, frame: _Samples) -> OpusPacket:
         before = min(max(self._decodable, 0), self.samples)
         self._decodable += self.frame
-        return OpusPacket(
-            self._encoder.encode(frame), min(max(self._decodable, 0), self.samples) - before
-        )
+        return OpusPacket(self._encoder.encode(frame), min(max(self._decodable, 0), self.samples) - before)
 
 
 class _Encoder:

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -20,11 +20,11 @@ from typing import TypeAlias
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
 from wyoming_tts.speech import AudioChunk, Prosody, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.access import subscriber
-from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.input_pace import InputPace, LoopBudget
@@ -38,6 +38,7 @@ from wyoming_tts.transports.realtime.protocol import (
     EndSession,
     Frame,
     Message,
+    OpusFormat,
     RealtimeLimits,
     RealtimeProtocol,
     RealtimeSession,
@@ -53,6 +54,7 @@ from wyoming_tts.transports.realtime.protocol import (
     too_long_error,
     truncated_event,
 )
+from wyoming_tts.transports.realtime.response_audio import AudioPiece, ResponseAudio
 from wyoming_tts.transports.realtime.transcript import EndedTranscripts, TimedWord, Transcript
 from wyoming_tts.transports.request_queue import PendingRequest, RequestCanceled, RequestQueue
 
@@ -67,8 +69,6 @@ CLOSING_TIME = 0.8
 _SHUTTING_DOWN = "The server is shutting down."
 _MAX_INLINE_JSON = 32_768
 """Bytes or characters of JSON that are parsed on the event loop: well below a millisecond."""
-_FRAME_SAMPLES = 8_192
-"""Samples in one audio message: a third of a second at 24 kHz."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -90,6 +90,9 @@ class RealtimeOptions:
     """A client that reads nothing for this long is disconnected."""
     slow_send: float = 0.0
     """A message that takes longer to send is logged; 0 logs none."""
+    encoders: EncoderOptions = field(default_factory=EncoderOptions)
+    opus: OpusFormat | None = None
+    """Opus as these encoders make it; None where there is no libopus, and none can be asked for."""
 
 
 CountSpeech: TypeAlias = Callable[[], SpeechError | None]
@@ -147,7 +150,7 @@ class RealtimeConnection:
         self._stopping = stopping
         self._count_speech = count_speech or _count_nothing
         self._pace = pace or InputPace(LoopBudget())
-        self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits)
+        self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits, opus=options.opus)
         self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
         self._open: RealtimeResponse | None = None
         """The response that text is appended to. If it was refused or is over, its text is dropped."""
@@ -263,7 +266,8 @@ class RealtimeConnection:
                 self._end_session()
 
     def _response(self, messages: ResponseMessages, text: str | None = None) -> RealtimeResponse:
-        return RealtimeResponse(messages, self._options, text, peer=self._peer)
+        audio = ResponseAudio(messages.session, self._options.encoders, self._run_blocking)
+        return RealtimeResponse(messages, self._options, text, peer=self._peer, audio=audio)
 
     async def _enqueue(self, response: RealtimeResponse) -> None:
         messages = response.messages
@@ -387,6 +391,7 @@ class RealtimeConnection:
             async with response.until_stopped(), self._synthesizer.speak(response.utterance) as stream:
                 async for chunk in stream:
                     await self._send_chunk(response, chunk)
+                await self._send_audio(response, response.audio.rest())
             response.transcript.complete()
         except (RealtimeClientGone, CloseConnection):
             raise
@@ -400,15 +405,19 @@ class RealtimeConnection:
             response.stop(to_speech_error(error))
         finally:
             response.feed.close()
+            response.audio.close()
 
     async def _send_chunk(self, response: RealtimeResponse, chunk: AudioChunk) -> None:
         words = [TimedWord.of(word) for word in chunk.words]
         response.transcript.add_words(words)
         await self._send_all(response.messages.words(words))
-        for frame in split_into_frames(chunk, _FRAME_SAMPLES):
+        await self._send_audio(response, response.audio.pieces(chunk))
+
+    async def _send_audio(self, response: RealtimeResponse, pieces: AsyncIterator[AudioPiece]) -> None:
+        async for piece in pieces:
             # Before it is sent: who is cancelled while the client reads too slowly has written it already.
-            response.transcript.add_audio(frame.pcm)
-            await self._socket.send(response.messages.audio(frame.pcm))
+            response.transcript.add_audio(piece.samples, has_sound=piece.has_sound)
+            await self._socket.send(response.messages.audio(piece.data))
             self._last_activity = _now()
 
     async def _end(self, response: RealtimeResponse) -> None:
@@ -447,7 +456,13 @@ class RealtimeResponse(PendingRequest):
     """A response of a realtime client, from its request to the end of its audio."""
 
     def __init__(
-        self, messages: ResponseMessages, options: RealtimeOptions, text: str | None = None, *, peer: str = ""
+        self,
+        messages: ResponseMessages,
+        options: RealtimeOptions,
+        text: str | None = None,
+        *,
+        audio: ResponseAudio,
+        peer: str = "",
     ) -> None:
         """With `text` None the text arrives through the feed."""
         limit = options.limits.text_chars
@@ -457,6 +472,7 @@ class RealtimeResponse(PendingRequest):
         utterance = _make_utterance(messages.session, options, feed, text)
         super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
         self.messages = messages
+        self.audio = audio
         self.transcript = Transcript(text or "", rate=messages.session.sample_rate)
         self._played_ms: float | None = None
 
@@ -477,7 +493,7 @@ class RealtimeResponse(PendingRequest):
             return self.messages.failed(self.error)
         if self.is_stopped:
             return self.messages.canceled(self.transcript.heard(self._played_ms))
-        return self.messages.completed()
+        return self.messages.completed(self.transcript.samples)
 
 
 def _make_utterance(

@@ -12,10 +12,11 @@ import base64
 import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
+from wyoming_tts.encoders.libopus import OPUS_RATES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
 from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
@@ -24,6 +25,9 @@ Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
 
 PCM: Final = "pcm"
+OPUS: Final = "opus"
+_FORMATS: Final = {"pcm": PCM, "pcm16": PCM, "audio/pcm": PCM, "opus": OPUS, "audio/opus": OPUS}
+"""Names of the formats, with those of OpenAI's Realtime API."""
 DEFAULT_RATE = 24_000
 """Hz; what clients of OpenAI's APIs assume."""
 MAX_ID_CHARS = 128
@@ -59,6 +63,16 @@ class RealtimeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class OpusFormat:
+    """What a client has to know to decode Opus packets."""
+
+    pre_skip: int
+    """Samples at 48 kHz that come before the audio, as in an OpusHead (RFC 7845)."""
+    frame_ms: int = 20
+    """Audio in each packet."""
+
+
+@dataclass(frozen=True, slots=True)
 class RealtimeSession:
     """Session settings: the defaults of responses that set nothing themselves."""
 
@@ -74,6 +88,8 @@ class RealtimeSession:
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio goes out as binary messages instead of base64 in events."""
+    opus: OpusFormat | None = None
+    """Audio goes out as Opus, a packet in each message; None: as PCM."""
     words: bool = True
     """Events tell when which word sounds."""
 
@@ -93,7 +109,9 @@ class RealtimeSession:
     @property
     def audio(self) -> dict[str, Any]:
         """The audio format as a JSON object."""
-        return {"format": PCM, "sample_rate": self.sample_rate, "binary": self.binary}
+        name = OPUS if self.opus else PCM
+        audio = {"format": name, "sample_rate": self.sample_rate, "binary": self.binary}
+        return audio | (asdict(self.opus) if self.opus else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +245,14 @@ def _size(received: Frame) -> int:
 class RealtimeProtocol:
     """Protocol state of one client: turns its messages into commands and keeps its session."""
 
-    def __init__(self, session: RealtimeSession, limits: RealtimeLimits) -> None:
+    def __init__(
+        self, session: RealtimeSession, limits: RealtimeLimits, *, opus: OpusFormat | None = None
+    ) -> None:
+        """Begin with a session; without `opus` the server cannot encode it."""
         self.session = session
         """The current session."""
         self._limits = limits
+        self._opus = opus
         self._events: dict[str, Callable[[Message], Command]] = {
             "session.update": self._on_update,
             "response.create": self._on_create,
@@ -268,15 +290,14 @@ class RealtimeProtocol:
         if changes is None:
             raise BadRequest("Got session.update without 'session', expected an object.")
         session = _with_overrides(self.session, changes)
-        audio = _get_object(changes, "audio") or {}
-        _check_format(audio)
+        audio = _get_audio(changes)
         if changes.get("words") is not None:
             session = replace(session, words=_get_bool(changes, "words"))
         if audio.get("sample_rate") is not None:
             session = replace(session, sample_rate=_parse_rate(audio["sample_rate"]))
         if audio.get("binary") is not None:
             session = replace(session, binary=_get_bool(audio, "binary"))
-        self.session = session
+        self.session = session = self._with_format(session, audio)
         return ReportSession(session)
 
     def _on_create(self, message: Message) -> Command:
@@ -288,13 +309,27 @@ class RealtimeProtocol:
         return AppendText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
     def _on_segment(self, message: Message) -> Iterator[Command]:
-        _check_format(message)
+        formatted = self._with_format(self.session, message)
         continues = _get_bool(message, "continue") if message.get("continue") is not None else True
         if continues or message.get("input"):
-            session = _with_overrides(self.session, message)
+            session = _with_overrides(formatted, message)
             yield SpeakText(_get_id(message, "segment_id"), self._text(message, "input"), session, short=True)
         if not continues:
             yield EndSession()
+
+    def _with_format(self, session: RealtimeSession, fields: Mapping[str, Any]) -> RealtimeSession:
+        """Apply the format that a message names, if any."""
+        if (name := _get_format(fields)) is not None:
+            session = replace(session, opus=self._opus if name == OPUS else None)
+        if name == OPUS and self._opus is None:
+            raise Unsupported(
+                "This server cannot encode Opus: libopus is not installed.",
+                hint=f"Install it (Debian: libopus0), or ask for {PCM!r}.",
+            )
+        if session.opus and session.sample_rate not in OPUS_RATES:
+            rates = ", ".join(map(str, OPUS_RATES))
+            raise Unsupported(f"Got a sample rate of {session.sample_rate} Hz, Opus has {rates}.")
+        return session
 
     def _text(self, message: Message, key: str) -> str:
         text = _get_string(message, key)
@@ -346,10 +381,22 @@ def _with_overrides(session: RealtimeSession, fields: Mapping[str, Any]) -> Real
     return session
 
 
-def _check_format(fields: Mapping[str, Any]) -> None:
+def _get_audio(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an update says about the audio; what our own fields leave out, OpenAI's may tell."""
+    audio = _get_object(changes, "audio") or {}
+    told = (_get_object(audio, "output") or {}).get("format", changes.get("output_audio_format"))
+    if not isinstance(told, dict):
+        told = {"type": told}
+    theirs = {"format": told.get("type"), "sample_rate": told.get("rate")}
+    return theirs | {key: value for key, value in audio.items() if value is not None}
+
+
+def _get_format(fields: Mapping[str, Any]) -> str | None:
     requested = fields.get("format")
-    if requested not in (None, PCM):
-        raise Unsupported(f"Got the audio format {reprlib.repr(requested)}, expected {PCM!r}.")
+    known = _FORMATS.get(requested) if isinstance(requested, str) else None
+    if requested is not None and known is None:
+        raise Unsupported(f"Got the audio format {reprlib.repr(requested)}, expected {PCM!r} or {OPUS!r}.")
+    return known
 
 
 def _parse_rate(value: object) -> int:
@@ -469,14 +516,15 @@ class ResponseMessages:
     def started(self) -> list[Frame]:
         """Announce the response; the audio that follows belongs to it."""
         if self.short:
-            return [_event("start", segment_id=self.id, sample_rate=self.session.sample_rate)]
+            audio = self.session.audio if self.session.opus else {"sample_rate": self.session.sample_rate}
+            return [_event("start", segment_id=self.id, **audio)]
         return [_event("response.created", response=self.id, audio=self.session.audio)]
 
-    def audio(self, pcm: bytes) -> Frame:
-        """Build one frame of audio from 16-bit PCM."""
+    def audio(self, data: bytes) -> Frame:
+        """Build one frame of audio from 16-bit PCM or an Opus packet."""
         if self.short or self.session.binary:
-            return pcm
-        delta = base64.b64encode(pcm).decode("ascii")
+            return data
+        delta = base64.b64encode(data).decode("ascii")
         return _event("response.output_audio.delta", response=self.id, delta=delta)
 
     def words(self, words: Sequence[TimedWord]) -> list[Frame]:
@@ -485,12 +533,13 @@ class ResponseMessages:
             return []
         return [_event(_WORDS_EVENT, response=self.id, words=[word._asdict() for word in words])]
 
-    def completed(self) -> list[Frame]:
-        """End the response after its last audio."""
+    def completed(self, samples: int) -> list[Frame]:
+        """End the response after all its audio, `samples` of it: what more Opus decodes to is padding."""
+        length = samples if self.session.opus else None
         if self.short:
-            return [_event("end", segment_id=self.id)]
+            return [_event("end", segment_id=self.id, samples=length)]
         return [
-            _event("response.output_audio.done", response=self.id),
+            _event("response.output_audio.done", response=self.id, samples=length),
             _event("response.completed", response=self.id),
         ]
 

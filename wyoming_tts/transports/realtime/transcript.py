@@ -89,10 +89,15 @@ class Transcript:
             self._ends_ms.append(word.end_ms)
             self._numbers.extend(word[1:])
 
-    def add_audio(self, pcm: bytes) -> None:
-        """Note 16-bit PCM that is sent."""
-        self._samples += len(pcm) // 2
-        self._has_sound = self._has_sound or pcm.count(0) < len(pcm)
+    @property
+    def samples(self) -> int:
+        """Samples of audio that were sent."""
+        return self._samples
+
+    def add_audio(self, samples: int, *, has_sound: bool) -> None:
+        """Note audio that is sent, and whether it is more than silence."""
+        self._samples += samples
+        self._has_sound = self._has_sound or has_sound
 
     def complete(self) -> None:
         """Note that all audio of the text was sent."""

@@ -18,6 +18,7 @@ from wyoming_tts.transports.realtime.protocol import (
     Command,
     CommitText,
     EndSession,
+    OpusFormat,
     RealtimeLimits,
     RealtimeProtocol,
     RealtimeSession,
@@ -36,6 +37,7 @@ from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
 SESSION = RealtimeSession("s")
+OPUS = OpusFormat(pre_skip=312)
 
 
 def received(message: Any, protocol: RealtimeProtocol | None = None) -> list[Command]:
@@ -104,6 +106,40 @@ def test_the_leading_silence_is_that_of_the_session_unless_a_response_has_its_ow
         (speak,) = received({"type": "response.create", "input": "a", **own}, protocol)
         assert isinstance(speak, SpeakText)
         assert speak.session.leading_silence == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"audio": {"format": "opus", "sample_rate": 16_000}},
+        {"audio": {"output": {"format": {"type": "audio/opus", "rate": 16_000}}}},
+        {"audio": {"output": {"format": "opus"}, "sample_rate": 16_000}},
+        {"output_audio_format": "opus", "audio": {"sample_rate": 16_000, "format": None}},
+    ],
+)
+def test_the_format_is_told_by_our_names_and_by_openais(changes: dict[str, Any]) -> None:
+    protocol = RealtimeProtocol(SESSION, LIMITS, opus=OPUS)
+    opus = replace(SESSION, opus=OPUS, sample_rate=16_000)
+    assert received({"type": "session.update", "session": changes}, protocol) == [ReportSession(opus)]
+    segment = {"input": "a", "format": "pcm"}
+    assert received(segment, protocol) == [SpeakText(None, "a", replace(opus, opus=None), short=True)]
+    back = {"type": "session.update", "session": {"output_audio_format": "pcm16"}}
+    assert received(back, protocol) == [ReportSession(replace(opus, opus=None))]
+
+
+@pytest.mark.parametrize(
+    ("rate", "opus", "said"),
+    [(22_050, OPUS, "22050 Hz, Opus has 8000, 12000"), (24_000, None, "libopus is not installed")],
+)
+def test_opus_is_refused_at_other_rates_and_without_its_library(
+    rate: int, opus: OpusFormat | None, said: str
+) -> None:
+    protocol = RealtimeProtocol(replace(SESSION, sample_rate=rate), LIMITS, opus=opus)
+    update = {"type": "session.update", "session": {"audio": {"format": "opus"}}}
+    for message in (update, {"input": "a", "format": "opus"}):
+        with pytest.raises(RefusedMessage, match=said):
+            received(message, protocol)
+    assert protocol.session.opus is None
 
 
 def test_a_refused_update_changes_nothing() -> None:
@@ -191,6 +227,7 @@ _JSON = st.recursive(
 _KEYS = [
     *("type", "session", "audio", "format", "sample_rate", "binary", "speed", "voice", "language"),
     *("input", "text", "response", "response_id", "continue", "segment_id", "event_id"),
+    *("output", "output_audio_format"),
     *("words", "played_ms", "audio_end_ms", "item_id"),
 ]
 _TYPES = [
@@ -211,7 +248,7 @@ _NEARLY_VALID = st.dictionaries(st.sampled_from(_KEYS), _JSON, max_size=6).flatm
 
 @given(st.text() | st.binary() | _JSON.map(json.dumps) | _NEARLY_VALID.map(json.dumps))
 def test_arbitrary_messages_are_executed_or_refused_with_an_encodable_reply(raw: str | bytes) -> None:
-    protocol = RealtimeProtocol(SESSION, LIMITS)
+    protocol = RealtimeProtocol(SESSION, LIMITS, opus=OPUS)
     code = "nothing"
     try:
         assert protocol.receive(parse_message(raw, LIMITS))
@@ -268,19 +305,21 @@ def _server_messages() -> list[dict[str, Any]]:
     """One message of each kind and shape."""
     refused_message = RefusedMessage(BadRequest("b"))
     refused_message.event_id = "e"
-    full, short = ResponseMessages("r", SESSION), ResponseMessages("r", SESSION, short=True)
+    sessions = (SESSION, replace(SESSION, opus=OPUS))
+    answers = [ResponseMessages("r", each, short) for each in sessions for short in (False, True)]
+    full = answers[0]
     frames = [
         session_event("session.created", SESSION),
-        session_event("session.updated", SESSION),
+        *(session_event("session.updated", session) for session in sessions),
         refusal_message(refused_message),
         full.audio(b"ab"),
         truncated_event("r", HEARD),
         truncated_event("r", HEARD, is_item=True),
     ]
-    for answer in (full, short):
+    for answer in answers:
         frames += [
             *answer.started(),
-            *answer.completed(),
+            *answer.completed(9),
             *answer.words([GOOD]),
             *answer.canceled(HEARD),
             *answer.failed(UnknownVoice("u")),
