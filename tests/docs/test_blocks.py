@@ -39,6 +39,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
     "python": _compile_python,
     "mermaid": lambda text: text,
     "text": lambda text: text,
+    "js": lambda text: text,  # run by Chromium, in tests/browser
 }
 BLOCKS = [block for page in pages() for block in page.blocks()]
 
