@@ -839,6 +839,40 @@ class TestLimits:
             await client.until("response.completed", response="b")
             assert client.audio["b"] == speech_pcm("a" * 60)
 
+    async def test_words_over_the_limit_are_errors_and_those_before_it_are_spoken(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        async with (
+            realtime_server(synthesizer, limits=RealtimeLimits(text_words=2)) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", response_id="a", input="one two three")
+            assert (await client.until("response.error", response="a"))["code"] == "too_long"
+            await client.send("input.append", text="one tw", response_id="b")
+            await client.send("input.append", text="o")
+            await client.send("input.append", text=" three")
+            await client.until("response.error", code="too_long")
+            await client.send("input.commit")
+            await client.until("response.completed", response="b")
+            assert client.audio["b"] == speech_pcm("one tw") + speech_pcm("o")
+
+    async def test_silence_is_sent_before_the_first_audio_and_words_come_later_by_as_much(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        synthesizer.tells_words = True
+        async with (
+            realtime_server(synthesizer, prime_bytes=2 * RATE) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            for name in ("a", "b"):
+                await client.send("response.create", response_id=name, input="hello there")
+                await client.until("response.completed", response=name)
+                assert client.audio[name] == bytes(2 * RATE) + speech_pcm("hello there")
+            first, *_ = (event["words"] for event in client.events if event["type"].endswith(".words"))
+            assert first[0]["start_ms"] == 1000
+            await client.send("response.truncate", response="a", played_ms=1000)
+            assert (await client.until("response.truncated"))["heard"]["text"] == ""
+
     async def test_an_idle_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
         async with (
             realtime_server(synthesizer, idle_timeout=0.05) as server,

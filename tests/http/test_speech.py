@@ -436,6 +436,16 @@ async def test_a_text_over_the_limit_is_refused_with_413() -> None:
     assert (answer.status_code, error["code"], error["param"]) == (413, "too_long", "input")
 
 
+async def test_a_text_with_too_many_words_is_refused_with_413() -> None:
+    async with serving(HttpOptions(max_words=2)) as served:
+        answer = await served.client.post(SPEECH, json=body(input="one two three"))
+        fits = await served.client.post(SPEECH, json=body(input="one two"))
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (413, "too_long", "input")
+    assert "Send it in parts, or raise max_utterance_words." in error["message"]
+    assert fits.status_code == 200
+
+
 async def test_a_format_without_its_encoder_is_refused_before_synthesis(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ def http_options(settings: Settings) -> HttpOptions:
     """Limits and encoders of the HTTP API."""
     return HttpOptions(
         max_text_chars=settings.max_text_chars,
+        max_words=settings.max_utterance_words,
         send_timeout=settings.send_timeout,
         stream_prime_bytes=settings.stream_prime_bytes // 2 * 2,
         kept_audio_bytes=settings.kept_audio * MEGABYTE,
@@ -40,11 +41,12 @@ def realtime_options(settings: Settings) -> RealtimeOptions:
     encoders = _encoder_options(settings)
     pre_skip = opus_pre_skip(encoders)
     return RealtimeOptions(
-        limits=RealtimeLimits(text_chars=settings.max_text_chars),
+        limits=RealtimeLimits(text_chars=settings.max_text_chars, text_words=settings.max_utterance_words),
         flush_idle=settings.realtime_flush_idle_ms / 1000,
         idle_timeout=settings.idle_timeout,
         send_timeout=settings.send_timeout,
         slow_send=settings.slow_send_log_ms / 1000,
+        prime_bytes=settings.stream_prime_bytes // 2 * 2,
         encoders=encoders,
         opus=None if pre_skip is None else OpusFormat(pre_skip),
     )

@@ -105,6 +105,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
                 boundaries=settings.first_segment_boundaries, min_words=settings.first_segment_min_words
             ),
         ),
+        max_words=settings.max_utterance_words,
         first_segment_max_words=settings.first_segment_max_words,
         always_cuts_first="first_segment_boundaries" in settings.model_fields_set
         or bool(settings.first_segment_max_words),

@@ -268,7 +268,8 @@ class Settings(BaseModel):
     stream_prime_bytes: Whole = _setting(
         Group.LISTENING,
         0,
-        "Zero bytes of PCM sent first over HTTP, for proxies that hold back small bodies.",
+        "Zero bytes of PCM (silence) sent before the first audio, over HTTP and the realtime WebSocket, for "
+        "proxies that hold back what is small.",
         unit="bytes",
         ge=0,
         le=1_048_576,
@@ -620,6 +621,14 @@ class Settings(BaseModel):
     )
     max_text_chars: Whole = _setting(
         Group.LIMITS, 100_000, "Longest text of one request.", unit="characters", ge=100, le=10_000_000
+    )
+    max_utterance_words: Whole = _setting(
+        Group.LIMITS,
+        0,
+        "Most words in the text of one request, as spaces separate them, beside `max_text_chars`; 0 is no "
+        "limit. Of a text that is still being written, all up to the limit is spoken.",
+        ge=0,
+        le=1_000_000,
     )
     max_streams: Whole = _setting(
         Group.LIMITS,

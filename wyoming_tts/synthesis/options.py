@@ -19,6 +19,8 @@ class SynthesisOptions:
     prosody: Prosody = field(default_factory=Prosody)
     """The server's own, which a client's request is relative to."""
     segments: SegmentOptions = field(default_factory=SegmentOptions)
+    max_words: int = 0
+    """Most words of an utterance; 0 is no limit. `segments` has that of its characters."""
     first_segment_max_words: int | None = None
     """None leaves it to the voice: FIRST_CUT_WORDS or none."""
     always_cuts_first: bool = False

@@ -49,6 +49,7 @@ from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
 from wyoming_tts.text.scripts import ScriptMode, languages_in
 from wyoming_tts.text.segments import Segmenter, SegmentOptions, TextTrace
+from wyoming_tts.text.text_limits import TextLimits, TextMeter
 from wyoming_tts.voices.library import VoiceLibrary
 from wyoming_tts.voices.names import VoiceAliases
 from wyoming_tts.workers import Workers
@@ -356,23 +357,39 @@ class Synthesizer:
     async def _segments(self, job: Job, trace: TextTrace | None = None) -> AsyncGenerator[Segment, None]:
         await self._load_language(job.spec.voice)
         segmenter = self._segmenter(job, trace)
+        meter = TextMeter(TextLimits(self._options.segments.max_text_chars, self._options.max_words))
+        async with aclosing(self._text(job, meter)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Pause):
+                    for segment in segmenter.flush(everything=piece is Pause.LONG):
+                        yield segment
+                    continue
+                await self._load_languages_in(piece)
+                for segment in segmenter.feed(piece):
+                    yield segment
+                await asyncio.sleep(0)  # a long text must not hold up the event loop
+        while rest := segmenter.finish():  # what is left is spoken before an error is raised
+            for segment in rest:
+                yield segment
+        if meter.error is not None:
+            raise meter.error
+
+    async def _text(self, job: Job, meter: TextMeter) -> AsyncGenerator[str | Pause, None]:
+        """Yield the text in small pieces, as far as it is within the limits; a complete one all or not."""
         idle = job.utterance.flush_idle
         idle = self._options.flush_idle if idle is None else idle or None
         async with aclosing(job.read_text(idle)) as pieces:
             async for text in pieces:
                 if isinstance(text, Pause):
-                    for segment in segmenter.flush(everything=text is Pause.LONG):
-                        yield segment
+                    yield text
                     continue
-                for start in range(0, len(text), _PIECE_CHARS):
-                    piece = text[start : start + _PIECE_CHARS]
-                    await self._load_languages_in(piece)
-                    for segment in segmenter.feed(piece):
-                        yield segment
-                    await asyncio.sleep(0)  # a long text must not hold up the event loop
-        while rest := segmenter.finish():  # what is left is spoken before an error is raised
-            for segment in rest:
-                yield segment
+                if job.utterance.is_complete:
+                    meter.check(text)
+                taken = meter.take(text)
+                for start in range(0, len(taken), _PIECE_CHARS):
+                    yield taken[start : start + _PIECE_CHARS]
+                if meter.error is not None:
+                    return
 
     async def _load_language(self, voice: Voice) -> None:
         if self._languages and not self._languages.is_loaded(voice.language):

@@ -42,14 +42,14 @@ async def parts() -> AsyncIterator[Parts]:
         yield parts
 
 
-def make_synthesizer(parts: Parts, records: list[UtteranceRecord]) -> Synthesizer:
+def make_synthesizer(parts: Parts, records: list[UtteranceRecord], *, max_words: int = 0) -> Synthesizer:
     return Synthesizer(
         library=parts.library,
         loaded=parts.loaded,
         workers=parts.workers,
         admission=parts.admission,
         cache=parts.cache,
-        options=SynthesisOptions(prosody=Prosody(noise_scale=0, noise_w_scale=0)),
+        options=SynthesisOptions(prosody=Prosody(noise_scale=0, noise_w_scale=0), max_words=max_words),
         on_record=records.append,
     )
 
@@ -220,6 +220,22 @@ async def test_text_over_the_limit_is_refused_and_the_limit_named() -> None:
     async with running_parts(max_text_chars=100) as parts:
         with pytest.raises(TooLong, match="100"):
             await speak(parts.synthesizer, Utterance.of("One two. " * 20))
+
+
+async def test_of_a_text_that_is_being_written_all_up_to_the_limit_is_spoken(parts: Parts) -> None:
+    async def written() -> AsyncIterator[str]:
+        for piece in ("One two. Thr", "ee four fi", "ve. Six."):
+            yield piece
+
+    records: list[UtteranceRecord] = []
+    synthesizer = make_synthesizer(parts, records, max_words=4)
+    with pytest.raises(TooLong, match="expected at most 4"):
+        await speak(synthesizer, Utterance(written()))
+    with pytest.raises(TooLong, match="Got a text of 6 words"):
+        await speak(synthesizer, Utterance.of("One two. Three four. Five six."))
+    written_record, whole = records
+    assert (written_record.segments, written_record.error) == (2, "too_long")
+    assert (whole.segments, whole.audio_seconds, whole.error) == (0, 0.0, "too_long")
 
 
 async def test_an_engine_failure_is_reported_without_internal_details(

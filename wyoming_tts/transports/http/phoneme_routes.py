@@ -18,6 +18,7 @@ from wyoming_tts.errors import UnknownVoice
 from wyoming_tts.ipa import from_misaki, is_ipa
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import Utterance, VoiceRequest
+from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.http.errors import (
     InvalidField,
     UnknownLanguage,
@@ -40,7 +41,7 @@ from wyoming_tts.transports.http.speech_response import SpeechContext, SpeechRes
 from wyoming_tts.transports.http.speech_routes import describe_audio
 from wyoming_tts.transports.interfaces import SpeechService
 
-_MAX_PHONEMIZED_CHARS = 10_000
+_PHONEMIZED_TEXT = TextLimits(10_000)
 """Some ten minutes of speech: nothing is streamed, and nothing here waits for a place among the streams."""
 _MAX_BLOCK_CHARS = 400
 """Of a block of phonemes; the text front end takes a few more."""
@@ -100,7 +101,7 @@ def phoneme_routes(service: SpeechService, context: SpeechContext) -> APIRouter:
     @router.post("/dev/phonemize", response_model=Phonemes, responses=errors)
     async def phonemize(request: Request, body: PhonemizeBody) -> Response:
         """Return the phonemes of a text, as a voice would speak it."""
-        check_text(body.text, _MAX_PHONEMIZED_CHARS, "text", hint="Send it in parts.")
+        check_text(body.text, _PHONEMIZED_TEXT, "text", hint="Send it in parts.")
         return _PhonemesResponse(service, _phonemized(body, get_request_id(request)))
 
     @router.post(
@@ -110,7 +111,7 @@ def phoneme_routes(service: SpeechService, context: SpeechContext) -> APIRouter:
     )
     async def speak_phonemes(request: Request, body: PhonemesBody) -> Response:
         """Speak phonemes; the audio is streamed as it is computed."""
-        check_text(body.phonemes, context.options.max_text_chars, "phonemes")
+        check_text(body.phonemes, TextLimits(context.options.max_text_chars), "phonemes")
         hops = parse_hops(request.headers.get(HOPS))
         speech = make_speech_request(body.speech(), context.options, get_request_id(request), hops)
         return SpeechResponse(context, speech)

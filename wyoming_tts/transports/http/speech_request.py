@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from wyoming_tts.captions import CaptionFormat
 from wyoming_tts.encoders import EncoderOptions, Encoding
+from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
 from wyoming_tts.speech import (
     LEADING_SILENCE_RANGE,
@@ -33,6 +34,7 @@ from wyoming_tts.speech import (
     VoiceRequest,
 )
 from wyoming_tts.text.plain_text import has_visible_character
+from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.text.voice_tags import named_voices
 from wyoming_tts.transports.http.errors import FieldTooLong, InvalidField
 
@@ -74,6 +76,8 @@ class HttpOptions:
     """Limits and timeouts of the HTTP API. Times are in seconds."""
 
     max_text_chars: int = 100_000
+    max_words: int = 0
+    """Most words of a text; 0 is no limit."""
     send_timeout: float = 60.0
     """A client that reads nothing for this long is disconnected."""
     request_timeout: float = 30.0
@@ -89,6 +93,11 @@ class HttpOptions:
     busy_status: int = 429
     """Status of a request that is refused as busy; load balancers ask another server only after 503."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
+
+    @property
+    def text_limits(self) -> TextLimits:
+        """The longest text of a request."""
+        return TextLimits(self.max_text_chars, self.max_words)
 
 
 class VoiceId(BaseModel):
@@ -277,7 +286,7 @@ def make_speech_request(
         TooLong: the text is over the limit.
         InvalidField: the text has no visible character, or captions are to be events.
     """
-    check_text(body.input, options.max_text_chars, "input")
+    check_text(body.input, options.text_limits, "input")
     _check_stream_format(body)
     encoding = body.encoding()
     text_format = _text_format(body)
@@ -326,7 +335,7 @@ def make_player_request(
     Raises:
         TooLong, InvalidField: as in `make_speech_request`.
     """
-    check_text(text, options.max_text_chars, "text")
+    check_text(text, options.text_limits, "text")
     prosody = Prosody(speed=speed or 1.0)
     utterance = Utterance.of(
         text, voice=VoiceRequest(voice, may_download=False), prosody=prosody, transport=TRANSPORT
@@ -334,20 +343,16 @@ def make_player_request(
     return SpeechRequest(replace(utterance, id=request_id, pause_tags=True), text, Encoding.WAV)
 
 
-def check_text(
-    text: str, max_chars: int, param: str, *, hint: str = "Send it in parts, or raise max_text_chars."
-) -> None:
+def check_text(text: str, limits: TextLimits, param: str, *, hint: str | None = None) -> None:
     """Check that a text is no longer than allowed and has something to speak.
 
     Raises:
         TooLong, InvalidField: with the name of the field.
     """
-    if len(text) > max_chars:
-        raise FieldTooLong(
-            f"Got a text of {len(text)} characters, expected at most {max_chars}.",
-            param=param,
-            hint=hint,
-        )
+    try:
+        limits.check(text)
+    except TooLong as error:
+        raise FieldTooLong(error.message, param=param, hint=hint or error.hint) from None
     if not has_visible_character(text):
         raise InvalidField(
             "Got a text without a visible character, expected one to speak.",

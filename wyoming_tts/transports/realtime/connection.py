@@ -22,8 +22,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
-from wyoming_tts.speech import AudioChunk, Prosody, Utterance, VoiceRequest
+from wyoming_tts.speech import AudioChunk, Prosody, SpokenWord, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
+from wyoming_tts.text.text_limits import TextMeter
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.damped_log import DampedLog
@@ -51,7 +52,6 @@ from wyoming_tts.transports.realtime.protocol import (
     parse_message,
     refusal_message,
     session_event,
-    too_long_error,
     truncated_event,
 )
 from wyoming_tts.transports.realtime.response_audio import AudioPiece, ResponseAudio
@@ -90,6 +90,8 @@ class RealtimeOptions:
     """A client that reads nothing for this long is disconnected."""
     slow_send: float = 0.0
     """A message that takes longer to send is logged; 0 logs none."""
+    prime_bytes: int = 0
+    """Bytes of PCM silence before the first audio of a response, for proxies that hold back what is small."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
     opus: OpusFormat | None = None
     """Opus as these encoders make it; None where there is no libopus, and none can be asked for."""
@@ -295,7 +297,7 @@ class RealtimeConnection:
             if not more.text:
                 return
             self._open = await self._open_response(more)
-        response, limits = self._open, self._options.limits
+        response = self._open
         if more.id is not None and more.id != response.messages.id:
             raise RefusedMessage(
                 BadRequest(
@@ -305,8 +307,8 @@ class RealtimeConnection:
             )
         if response.feed.is_closed:
             return
-        if response.characters + len(more.text) > limits.text_chars:
-            raise RefusedMessage(too_long_error(response.characters + len(more.text), limits))
+        if (too_long := response.meter.error_with(more.text)) is not None:
+            raise RefusedMessage(too_long)
         await response.add(more.text)
 
     async def _open_response(self, more: AppendText) -> RealtimeResponse:
@@ -408,17 +410,22 @@ class RealtimeConnection:
             response.audio.close()
 
     async def _send_chunk(self, response: RealtimeResponse, chunk: AudioChunk) -> None:
-        words = [TimedWord.of(word) for word in chunk.words]
+        words = [response.timed(word) for word in chunk.words]
         response.transcript.add_words(words)
         await self._send_all(response.messages.words(words))
+        if not chunk.first_sample and response.primer:
+            await self._send_piece(response, response.primer)
         await self._send_audio(response, response.audio.pieces(chunk))
 
     async def _send_audio(self, response: RealtimeResponse, pieces: AsyncIterator[AudioPiece]) -> None:
         async for piece in pieces:
-            # Before it is sent: who is cancelled while the client reads too slowly has written it already.
-            response.transcript.add_audio(piece.samples, has_sound=piece.has_sound)
-            await self._socket.send(response.messages.audio(piece.data))
-            self._last_activity = _now()
+            await self._send_piece(response, piece)
+
+    async def _send_piece(self, response: RealtimeResponse, piece: AudioPiece) -> None:
+        # Before it is sent: who is cancelled while the client reads too slowly has written it already.
+        response.transcript.add_audio(piece.samples, has_sound=piece.has_sound)
+        await self._socket.send(response.messages.audio(piece.data))
+        self._last_activity = _now()
 
     async def _end(self, response: RealtimeResponse) -> None:
         """Tell the client that a response has ended, and keep what is needed to tell what was heard of it."""
@@ -473,11 +480,23 @@ class RealtimeResponse(PendingRequest):
         super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
         self.messages = messages
         self.audio = audio
+        self.meter = TextMeter(options.limits.text)
+        """Measures the text that is appended."""
         self.transcript = Transcript(text or "", rate=messages.session.sample_rate)
+        self.primer = _primer(messages.session, options)
+        """Silence before its first audio."""
         self._played_ms: float | None = None
+
+    def timed(self, word: SpokenWord) -> TimedWord:
+        """Return a word as its client is told it, behind the silence before the first audio."""
+        if self.primer is None:
+            return TimedWord.of(word)
+        later = self.primer.samples / self.messages.session.sample_rate
+        return TimedWord.of(replace(word, start_time=word.start_time + later, end_time=word.end_time + later))
 
     async def add(self, text: str) -> None:
         """Append text; never waits."""
+        self.meter.take(text)
         self.transcript.add_text(text)
         await super().add(text)
 
@@ -494,6 +513,13 @@ class RealtimeResponse(PendingRequest):
         if self.is_stopped:
             return self.messages.canceled(self.transcript.heard(self._played_ms))
         return self.messages.completed(self.transcript.samples)
+
+
+def _primer(session: RealtimeSession, options: RealtimeOptions) -> AudioPiece | None:
+    """Return the silence that fills a proxy's buffer; none of Opus, whose silence is too small for that."""
+    if session.opus or not options.prime_bytes:
+        return None
+    return AudioPiece(bytes(options.prime_bytes), options.prime_bytes // 2, has_sound=False)
 
 
 def _make_utterance(

@@ -19,6 +19,7 @@ from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, par
 from wyoming_tts.encoders.libopus import OPUS_RATES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
 from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
+from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
 Frame: TypeAlias = str | bytes
@@ -58,8 +59,15 @@ class RealtimeLimits:
     """UTF-8 bytes in one message."""
     text_chars: int = 100_000
     """Characters in the text of one response."""
+    text_words: int = 0
+    """Words in the text of one response; 0 is no limit."""
     json: JsonLimits = field(default_factory=JsonLimits)
     """Of one message; none has twenty values."""
+
+    @property
+    def text(self) -> TextLimits:
+        """The longest text of one response."""
+        return TextLimits(self.text_chars, self.text_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,16 +343,8 @@ class RealtimeProtocol:
         text = _get_string(message, key)
         if text is None:
             raise BadRequest(f"Got a message without {key!r}, expected a string.")
-        if len(text) > self._limits.text_chars:
-            raise too_long_error(len(text), self._limits)
+        self._limits.text.check(text)
         return text
-
-
-def too_long_error(chars: int, limits: RealtimeLimits) -> TooLong:
-    """The error for a text of `chars` characters, which is over the limit."""
-    return TooLong(
-        f"Got a text of {chars} characters, expected at most {limits.text_chars}.", hint="Send it in parts."
-    )
 
 
 def get_event_id(message: Message) -> str | None:
