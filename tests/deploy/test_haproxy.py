@@ -24,7 +24,9 @@ from tests.scenarios.ports import free_ports
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.proxied_speech import CORK_SECONDS, SPEECH, fastest_piece, speech_server
 from tests.support.wyoming_client import WyomingTestClient
+from wyoming_tts.errors import Busy
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.http.app import HttpOptions
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
@@ -268,3 +270,44 @@ async def test_speech_by_http_goes_by_its_voice_and_past_a_server_that_has_too_m
             go_on.set()
         assert max(at_once) <= 5, "the voice's own server, a quarter above the average"
         assert at_once[homes[voices[0]]] == max(at_once)
+
+
+async def test_speech_that_servers_refuse_as_busy_is_asked_of_the_others() -> None:
+    replicas = [FakeSpeechService() for _ in range(3)]
+    busy: set[int] = set()
+
+    async def refuse(number: int, _: Utterance) -> None:
+        if number in busy:
+            raise Busy("Full.")
+
+    lines = ["ready 100%"] * 3
+    async with AsyncExitStack() as stack:
+        ports = []
+        for number, service in enumerate(replicas):
+            service.on_enter = partial(refuse, number)
+            server = speech_server(service, options=HttpOptions(busy_status=503))
+            ports.append(await stack.enter_async_context(server))
+        agents = await stack.enter_async_context(run_agents(lines))
+        balancer = await stack.enter_async_context(run_load_balancer(*ports, agents=agents))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{balancer.http_port}", trust_env=False)
+        )
+        await wait_for_count(balancer, partial(balancer.count_up, "speech_servers"), 3)
+
+        async def speak(voice: str) -> httpx.Response:
+            return await client.post("/v1/audio/speech", json=SPEECH | {"voice": voice})
+
+        for number in range(3):  # unknown to HAProxy until it is refused
+            busy = {number}
+            assert {(await speak(f"voice{each}")).status_code for each in range(12)} == {200}
+        busy = {0, 2}
+        lines[0] = lines[2] = "ready 1%"  # as a server with no room tells
+
+        async def count_weighed() -> int:
+            return sum(weight == 1 for _, weight in await balancer.weights("speech_servers"))
+
+        await wait_for_count(balancer, count_weighed, 2)
+        assert {(await speak(f"voice{each}")).status_code for each in range(12)} == {200}
+        busy = {0, 1, 2}
+        refused = await speak("voice")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")

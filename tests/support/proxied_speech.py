@@ -25,12 +25,14 @@ _PIECES = 8
 
 
 @asynccontextmanager
-async def speech_server(service: FakeSpeechService, **guard_options: Any) -> AsyncIterator[int]:
+async def speech_server(
+    service: FakeSpeechService, *, options: HttpOptions | None = None, **guard_options: Any
+) -> AsyncIterator[int]:
     """Run the HTTP server with its guard on loopback; yields its port."""
     guard = Guard(None, GuardOptions(**guard_options))
     app = create_app(
         service,
-        HttpOptions(),
+        options or HttpOptions(),
         run_blocking=run_in_thread,
         routers=[realtime_router(service, RealtimeOptions(), run_blocking=run_in_thread)],
         middleware=[Middleware(guard.wrap)],
