@@ -1,20 +1,23 @@
 """Write generated parts of the documents anew: settings tables and the diagram of import floors.
 
 The reference of settings is in docs/settings.md, those used most are in the README, the floors are in
-docs/architecture.md.
+docs/architecture.md. The Helm chart's values.schema.json has the settings too; the rest of it is kept.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from wyoming_tts.settings import settings_table
+from wyoming_tts.settings.chart import chart_settings_schema
 from wyoming_tts.settings.descriptions import SETTINGS
 
 ROOT = Path(__file__).parents[1]
+CHART_SCHEMA = ROOT / "deploy" / "helm" / "wyoming-tts" / "values.schema.json"
 MOST_USED = (
     "voice",
     "data_dir",
@@ -42,11 +45,18 @@ def written() -> Mapping[Path, str]:
         ROOT / "docs" / "settings.md": ("settings", settings_table()),
         ROOT / "docs" / "architecture.md": ("floors", _floors()),
     }
-    return {path: _with_part(path.read_text("utf-8"), *part) for path, part in parts.items()}
+    pages = {path: _with_part(path.read_text("utf-8"), *part) for path, part in parts.items()}
+    return {**pages, CHART_SCHEMA: _with_settings(CHART_SCHEMA.read_text("utf-8"))}
 
 
 def _with_part(text: str, mark: str, part: str) -> str:
     return re.sub(_MARKED.format(mark=mark), lambda _: f"{part}\n", text, flags=re.DOTALL)
+
+
+def _with_settings(schema_text: str) -> str:
+    schema = json.loads(schema_text)
+    schema["properties"]["settings"]["properties"] = chart_settings_schema()
+    return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
 
 
 def _floors() -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, reduce
+from itertools import pairwise
 
+import jsonschema  # type: ignore[import-untyped]
 import yaml
 
 from tests.docs.pages import ROOT, Command, program_name
@@ -186,6 +189,23 @@ def _kubectl(words: Sequence[str]) -> None:
     _require(tuple(words[-1].split("/")) in kinds, f"there is no {words[-1]}")
 
 
+def _helm(words: Sequence[str]) -> None:
+    _require(words[0] in {"install", "upgrade", "rollback"}, f"{words[0]} has no check")
+    if words[0] == "rollback":
+        return
+    chart = ROOT / words[2]
+    values = yaml.safe_load((chart / "values.yaml").read_text("utf-8"))
+    for flag, assigned in pairwise(words):
+        if flag == "--set":
+            name, value = assigned.split("=", 1)
+            *groups, last = name.split(".")
+            reduce(dict.__getitem__, groups, values)[last] = yaml.safe_load(value)
+    try:
+        jsonschema.validate(values, json.loads((chart / "values.schema.json").read_text("utf-8")))
+    except jsonschema.ValidationError as error:
+        raise WrongCommand(error.message) from error
+
+
 def _pip(words: Sequence[str]) -> None:
     _check_extras(words)
     _require(words[0] in {"install", "wheel"}, f"{words[0]} has no check")
@@ -245,6 +265,7 @@ CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "eval": _eval,
     "export": _export,
     "git": _git,
+    "helm": _helm,
     "journalctl": _journalctl,
     "kubectl": _kubectl,
     "mkdir": _check_nothing,

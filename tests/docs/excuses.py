@@ -16,6 +16,7 @@ PROGRAMS: Mapping[str, str] = {
     "eval": "changes the shell; the tests of completion run the inner command",
     "export": "changes the shell; its variables are checked as settings",
     "git": "needs the network",
+    "helm": "needs a cluster; other tests render the chart",
     "journalctl": "needs a system that runs systemd",
     "kubectl": "needs a cluster; other tests validate the manifests",
     "mkdir": "needs Home Assistant's directories",

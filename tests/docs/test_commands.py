@@ -134,6 +134,7 @@ def test_every_excuse_is_used() -> None:
         "docker build --target nothing .",
         "docker run --publish 80:81 wyoming-tts",
         "sudo cp deploy/nothing /etc",
+        "helm install wyoming-tts deploy/helm/wyoming-tts --set settings.max_stream=8",
         "export WYOMING_TTS_VOICES=x",
         "curl http://localhost:1/",
         "unheard-of",
