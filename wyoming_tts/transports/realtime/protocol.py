@@ -13,7 +13,7 @@ import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.encoders.libopus import OPUS_RATES
@@ -22,6 +22,7 @@ from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_R
 from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
+T = TypeVar("T")
 Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
 
@@ -32,8 +33,9 @@ _FORMATS: Final = {"pcm": PCM, "pcm16": PCM, "audio/pcm": PCM, "opus": OPUS, "au
 DEFAULT_RATE = 24_000
 """Hz; what clients of OpenAI's APIs assume."""
 MAX_ID_CHARS = 128
+_RESPONSE_KEYS: Final = ("response", "response_id", "item_id")
 _PLAYED_RANGE: Final = (0.0, 1e9)
-"""Milliseconds of a response that a client may say it has played."""
+"""Milliseconds of a response that can have been played; what is beyond counts as the nearest of them."""
 _WORDS_EVENT: Final = "response.output_audio.words"
 _ITEM_TRUNCATE: Final = "conversation.item.truncate"
 """What OpenAI's clients send in place of `response.truncate`; its response is called an item there."""
@@ -266,10 +268,10 @@ class RealtimeProtocol:
             "response.create": self._on_create,
             "input.append": self._on_append,
             "input.commit": lambda _: CommitText(),
-            "response.cancel": lambda message: CancelResponse(*_get_played(message)),
+            "response.cancel": lambda message: CancelResponse(*_get_stopped(message)),
             "response.truncate": lambda message: TruncateResponse(*_get_played(message)),
             _ITEM_TRUNCATE: lambda message: TruncateResponse(*_get_played(message), is_item=True),
-            "barge": lambda message: BargeIn(*_get_played(message)),
+            "barge": lambda message: BargeIn(*_get_interrupted(message)),
             "session.end": lambda _: EndSession(),
         }
 
@@ -359,8 +361,12 @@ def _make_refusal(message: Message, error: SpeechError, *, short: bool) -> Refus
 
 
 def _get_id_or_none(message: Message, key: str | None) -> str | None:
+    return _get_or_none(_get_id, message, key) if key else None
+
+
+def _get_or_none(get: Callable[..., T], fields: Mapping[str, Any], *keys: str) -> T | None:
     try:
-        return _get_id(message, key) if key else None
+        return get(fields, *keys)
     except BadRequest:
         return None
 
@@ -421,9 +427,29 @@ def _parse_number(fields: Mapping[str, Any], key: str, bounds: tuple[float, floa
 
 def _get_played(fields: Mapping[str, Any]) -> tuple[str | None, float | None]:
     """Return the id of a response, and how many milliseconds of it were played."""
+    return _get_id(fields, *_RESPONSE_KEYS), _parse_played(fields)
+
+
+def _get_stopped(fields: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """Return the same of a response that is to stop: a position that is none does not keep it from that."""
+    return _get_id(fields, *_RESPONSE_KEYS), _get_or_none(_parse_played, fields)
+
+
+def _get_interrupted(fields: Mapping[str, Any]) -> tuple[str | None, float | None]:
+    """Return the same where all is to stop, whatever else the message says."""
+    return _get_or_none(_get_id, fields, *_RESPONSE_KEYS), _get_or_none(_parse_played, fields)
+
+
+def _parse_played(fields: Mapping[str, Any]) -> float | None:
+    """Return a position in the audio; players round, and count from a start of their own."""
     key = "played_ms" if "played_ms" in fields else "audio_end_ms"
-    played = _parse_number(fields, key, _PLAYED_RANGE) if key in fields else None
-    return _get_id(fields, "response", "response_id", "item_id"), played
+    value = fields.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected a number.")
+    low, high = _PLAYED_RANGE
+    return float(min(max(value, low), high))
 
 
 def _parse_start(value: object) -> Start:
