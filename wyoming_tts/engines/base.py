@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec, WordTimings
 
@@ -27,7 +28,6 @@ ENTRY_POINT_GROUP = "wyoming_tts.engines"
 _NO_SAMPLES: Final = np.zeros(0, np.float32)
 REMOTE_ENGINE: Final = "remote"
 """Name of the engine whose voices speak on other servers, which read texts by themselves."""
-OPENAI_PATH: Final = "/v1/audio/speech"
 """Of requests for speech by OpenAI's API."""
 
 Rendered: TypeAlias = Samples | WordTimings | TimedSamples
@@ -132,7 +132,7 @@ class RemoteOptions:
     """API key, sent to servers over HTTP."""
     model: str = "tts-1"
     """Name of the model to request over HTTP."""
-    path: str = OPENAI_PATH
+    path: str = SPEECH_PATH
     """Of requests for speech over HTTP, with the same placeholders as the body."""
     body: str | None = None
     """JSON template of these requests; None is that of OpenAI's API."""

@@ -18,14 +18,13 @@ from urllib.parse import urlsplit
 from platformdirs import user_data_path, user_state_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.json_template import InvalidTemplate, JsonTemplate, placeholders_of, write_template
 
 PREFIX = "WYOMING_TTS_"
 """Prefix of every setting's environment variable."""
 
 JOURNAL_NAME = "metrics.jsonl"
-
-_OPENAI_PATH = "/v1/audio/speech"
 
 
 class Group(StrEnum):
@@ -187,7 +186,7 @@ def _check_placeholders(found: frozenset[str]) -> None:
 def _speech_path(path: str) -> str:
     parts = urlsplit(path)
     if parts.scheme or parts.netloc or not path.startswith("/"):
-        raise InvalidTemplate(f"it has to begin with one slash, such as {_OPENAI_PATH}")
+        raise InvalidTemplate(f"it has to begin with one slash, such as {SPEECH_PATH}")
     if not path.isprintable() or " " in path or parts.fragment:
         raise InvalidTemplate("it has characters that a path cannot have")
     _check_placeholders(placeholders_of(path))
@@ -823,7 +822,7 @@ class Settings(BaseModel):
     )
     remote_path: Annotated[str, AfterValidator(_speech_path)] = _setting(
         Group.REMOTE,
-        _OPENAI_PATH,
+        SPEECH_PATH,
         "Path of requests for speech over HTTP, for servers whose API is not OpenAI's; placeholders as in "
         "`remote_body`.",
         expects="a path such as /generate",

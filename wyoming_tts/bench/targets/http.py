@@ -16,8 +16,8 @@ from wyoming_tts.bench.targets.http_connection import (
 )
 from wyoming_tts.bench.targets.listener import Listener, ListenerRequest, RequestOutcome, TimedWrite
 from wyoming_tts.client import ClientError
+from wyoming_tts.http_paths import SPEECH_PATH
 
-_SPEECH = "/v1/audio/speech"
 _RAW_TYPES = {b"pcm", b"l16", b"raw", b"x-raw"}
 _BYTES_PER_SAMPLE = 2
 _MAX_ERROR_BYTES = 65_536
@@ -51,7 +51,7 @@ class HttpTarget:
         body = {"model": "tts-1", "input": text, "response_format": "pcm", "stream": True}
         if self._options.voice is not None:
             body["voice"] = self._options.voice
-        return ListenerRequest((TimedWrite(0.0, self._address.request("POST", _SPEECH, body)),))
+        return ListenerRequest((TimedWrite(0.0, self._address.request("POST", SPEECH_PATH, body)),))
 
     async def connect(self, request: ListenerRequest) -> Listener:
         """Connect a listener; raises OSError if that fails."""

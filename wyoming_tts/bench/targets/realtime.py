@@ -27,8 +27,8 @@ from wyoming_tts.bench.targets.listener import (
     schedule_words,
 )
 from wyoming_tts.client import ClientError
+from wyoming_tts.http_paths import REALTIME_PATH
 
-_PATH = "/v1/audio/speech/stream/ws"
 _RESPONSE = "bench"
 _BYTES_PER_SAMPLE = 2
 _SESSION_SECONDS = 5.0
@@ -55,7 +55,7 @@ class RealtimeTarget:
         except OSError as error:
             raise ClientError(
                 f"{self._address.uri} opened no session: {str(error) or 'no answer'}.",
-                hint=f"Does it speak at {_PATH}?",
+                hint=f"Does it speak at {REALTIME_PATH}?",
             ) from error
         listener.close()
         return "realtime"
@@ -101,7 +101,7 @@ class RealtimeListener(Listener):
     def __init__(self, request: ListenerRequest, address: WebAddress, session: dict[str, Any]) -> None:
         super().__init__(request)
         scheme = "wss" if address.is_secure else "ws"
-        uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{_PATH}")
+        uri = parse_uri(f"{scheme}://{address.host_and_port}{address.prefix}{REALTIME_PATH}")
         self._websocket = ClientProtocol(uri, max_size=None)
         self._session = session
         self._api_key = address.api_key

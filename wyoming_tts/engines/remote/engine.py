@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from wyoming_tts import audio
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import (
-    OPENAI_PATH,
     REMOTE_ENGINE,
     EngineOptions,
     FirstCut,
@@ -43,6 +42,7 @@ from wyoming_tts.engines.remote.pool import (
     UpstreamRequest,
 )
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class RemoteEngine:
         """Take the addresses; nothing is connected. It reads certificates: construct it on a worker."""
         remote = options.remote or RemoteOptions(())
         self._pcm_rate = remote.pcm_rate
-        self._api = () if remote.body is None and remote.path == OPENAI_PATH else (remote.path, remote.body)
+        self._api = () if remote.body is None and remote.path == SPEECH_PATH else (remote.path, remote.body)
         self._configured = parse_voice_settings(remote.voices)
         self._pool = UpstreamPool(
             [UpstreamHealth(_upstream(address, remote)) for address in remote.upstreams],

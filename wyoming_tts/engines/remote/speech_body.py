@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
-from wyoming_tts.engines.base import OPENAI_PATH, RemoteOptions
+from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.pool import UpstreamRequest
+from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.ipa import split_phoneme_blocks
 from wyoming_tts.json_template import JsonTemplate, as_text, fill_text
 
@@ -24,7 +25,7 @@ class SpeechBody:
         self._model = options.model
         self._path = options.path
         self._template = None if options.body is None else JsonTemplate(options.body)
-        self.is_openai = self._template is None and options.path == OPENAI_PATH
+        self.is_openai = self._template is None and options.path == SPEECH_PATH
         """Whether it is that of OpenAI's API, whose servers may list their voices."""
 
     def path(self, request: UpstreamRequest, listed: ListedVoice) -> str:

@@ -7,6 +7,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from wyoming_tts.http_paths import SPEECH_PATH
+
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -18,7 +20,7 @@ OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz"})
 """Open without a key and under any host name: health checks need them, and they reveal nothing."""
 PLAYER_PATH = "/synthesize-stream"
 SPEECH_PATHS = (
-    "/v1/audio/speech",
+    SPEECH_PATH,
     PLAYER_PATH,
     "/dev/captioned_speech",
     "/dev/dialogue",

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from wyoming_tts.captions import CaptionFormat
 from wyoming_tts.encoders import Encoding, media_type
+from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.transports.http.caption_responses import CaptionedSpeechResponse, CaptionsResponse
 from wyoming_tts.transports.http.caption_schemas import CAPTIONED_EXAMPLE, Captions
 from wyoming_tts.transports.http.errors import error_responses, get_request_id
@@ -68,7 +69,7 @@ def _add_speech(router: APIRouter, context: SpeechContext) -> None:
     options: HttpOptions = context.options
 
     @router.post(
-        "/v1/audio/speech",
+        SPEECH_PATH,
         response_class=Response,
         responses={200: describe_audio(*Encoding, captions=tuple(CaptionFormat)), **_SPEECH_ERRORS},
     )

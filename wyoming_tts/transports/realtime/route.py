@@ -9,6 +9,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.responses import PlainTextResponse
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.http_paths import REALTIME_PATH
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.interfaces import SpeechSynthesis
 from wyoming_tts.transports.realtime.connection import RealtimeConnection, RealtimeOptions
@@ -16,7 +17,7 @@ from wyoming_tts.transports.realtime.protocol import RealtimeLimits
 
 __all__ = ["PATH", "RealtimeLimits", "RealtimeOptions", "realtime_router"]
 
-PATH = "/v1/audio/speech/stream/ws"
+PATH = REALTIME_PATH
 
 _LOGGER = logging.getLogger(__name__)
 
