@@ -69,6 +69,10 @@ class Machine:
             phases: How fast they are, one phase after the other, and again from the first.
         """
         self.cores = cores
+        self.step_seconds = 0.0
+        """Time of all steps that ended, as `wyoming_tts_compute_seconds` counts it."""
+        self.core_seconds = 0.0
+        """Time that their cores computed."""
         self._phases = phases
         self._busy_threads = 0
         self._step: Step | None = None
@@ -113,6 +117,8 @@ class Machine:
     def end_step(self, step: Step) -> None:
         """Free the cores of a step whose time has passed."""
         self._busy_threads -= step.threads
+        self.step_seconds += step.seconds
+        self.core_seconds += step.cpu_seconds * step.threads
         now = self.clock()
         for call in step.on_done:
             call(now)

@@ -11,9 +11,10 @@ from bench.scheduling_simulator.listening import SPOKEN_FOR, Listening
 from bench.scheduling_simulator.machine import Machine, Phase, make_pools
 from bench.scheduling_simulator.texts import pieces_of, segments_known
 from bench.scheduling_simulator.virtual_time import run_in_virtual_time
-from bench.scheduling_simulator.voices import KOKORO, PIPER, RATE, SimulatedEngine
+from bench.scheduling_simulator.voices import KOKORO, PIPER, RATE, InventedVoice, SimulatedEngine
 from bench.scheduling_simulator.workload import Arrivals, Client, Habits, Request
 from wyoming_tts.admission import Admission, AdmissionOptions
+from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import SegmentCache
 from wyoming_tts.engines.base import FirstCut
 from wyoming_tts.engines.model_cache import ModelCache
@@ -66,6 +67,25 @@ class Scenario:
         return len(self.phases) == 1
 
 
+def no_cache(run_blocking: RunBlocking) -> SegmentCache:
+    """Return a cache that keeps nothing."""
+    return SegmentCache(memory_bytes=0, directory=None, disk_bytes=0, run_blocking=run_blocking)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What a server keeps in memory."""
+
+    models: int | None = None
+    """Models that it keeps; None keeps all."""
+    warm_voices: int | None = None
+    """Voices that it has spoken with before the first request; None: all."""
+    make_cache: Callable[[RunBlocking], SegmentCache] = no_cache
+
+
+KEEPS_ALL = ServerOptions()
+
+
 def simulate(scenario: Scenario, policy: Policy, *, seed: int = 1) -> list[Listening]:
     """Return what each listener of a scenario heard, in the order of arrival; the same for the same seed."""
     clients = list(scenario.arrivals(scenario.habits, Random(f"{scenario.name} {seed}")))  # noqa: S311
@@ -76,7 +96,7 @@ async def _simulate(
     scenario: Scenario, policy: Policy, clients: Sequence[Client], random: Random
 ) -> list[Listening]:
     machine = Machine(scenario.cores, scenario.phases)
-    server = SimulatedServer(machine, scenario.habits, policy, random)
+    server = SimulatedServer(machine, scenario.habits.voices, policy=policy, random=random)
     await server.warm_up()
     listenings: list[Listening] = []
     async with asyncio.TaskGroup() as tasks:
@@ -89,45 +109,61 @@ async def _simulate(
 class SimulatedServer:
     """The product's parts on an invented machine, with invented voices and in virtual time."""
 
-    def __init__(self, machine: Machine, habits: Habits, policy: Policy, random: Random) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        voices: Sequence[InventedVoice],
+        *,
+        policy: Policy,
+        random: Random,
+        options: ServerOptions = KEEPS_ALL,
+    ) -> None:
+        self._warm_voices = [voice.name for voice in voices[: options.warm_voices]]
+        self.loads = 0
+        """Models loaded so far."""
         self._clock = asyncio.get_running_loop().time
         scheduler = Scheduler(slots=machine.cores, multicore_slots=machine.cores_per_step)
         self._workers = Workers(scheduler, clock=self._clock, make_pool=make_pools(machine))
         self._engines = {
             name: SimulatedEngine(
-                name, habits.voices, machine=machine, has_cores=self._workers.has_cores, random=random
+                name, voices, machine=machine, has_cores=self._workers.has_cores, random=random
             )
             for name in (PIPER, KOKORO)
         }
-        library = VoiceLibrary(default=DefaultVoice(habits.voices[0].name))
+        library = VoiceLibrary(default=DefaultVoice(voices[0].name))
         library.replace(voice for engine in self._engines.values() for voice in engine.installed())
         streams = max(16, 8 * machine.cores)
+        self.admission = Admission(
+            AdmissionOptions(max_streams=streams, max_queue=2 * streams, max_hold=policy.max_hold),
+            self._workers.scheduler,
+        )
+        self.cache = options.make_cache(self._workers.run_blocking)
         self._synthesizer = Synthesizer(
             library=library,
             loaded=ModelCache(
                 self._engines,
                 run_blocking=self._workers.run_blocking,
-                capacity=len(library.voices),
+                capacity=options.models or len(library.voices),
+                on_loaded=self._count_load,
                 clock=self._clock,
             ),
             workers=self._workers,
-            admission=Admission(
-                AdmissionOptions(max_streams=streams, max_queue=2 * streams, max_hold=policy.max_hold),
-                self._workers.scheduler,
-            ),
-            cache=SegmentCache(
-                memory_bytes=0, directory=None, disk_bytes=0, run_blocking=self._workers.run_blocking
-            ),
+            admission=self.admission,
+            cache=self.cache,
             options=SynthesisOptions(start=policy.start),
             clock=self._clock,
             step_clocks=StepClocks(machine.clock, machine.cpu_clock),
         )
 
+    def _count_load(self, engine: str, seconds: float) -> None:
+        del engine, seconds
+        self.loads += 1
+
     async def warm_up(self) -> None:
-        """Speak with every voice once, as a server does before the first request."""
-        for voice in self._synthesizer.voices:
+        """Speak with its voices once, as a server does before the first request."""
+        for voice in sorted(set(self._warm_voices)):
             async with self._synthesizer.speak(
-                Utterance.of("A short text.", voice=VoiceRequest(voice.name))
+                Utterance.of("A short text.", voice=VoiceRequest(voice))
             ) as stream:
                 async for _ in stream:
                     pass
@@ -140,20 +176,26 @@ class SimulatedServer:
         """Speak a client's texts, one after the other."""
         await asyncio.sleep(client.arrives_at)
         for request in client.requests:
-            listening = self._listening(request)
+            listening = self.listening(request)
             listenings.append(listening)
-            SPOKEN_FOR.set(listening)
-            feed = TextFeed()
-            writing = asyncio.create_task(_write(request, feed))
-            try:
-                await self._listen(client.peer, request, feed, listening)
-            except Busy:
-                listening.is_refused = True
-            feed.close()
-            await writing
+            await self.speak(request, listening, peer=client.peer)
             await asyncio.sleep(max(0.0, listening.playing_until - self._clock()) + client.pause)
 
-    def _listening(self, request: Request) -> Listening:
+    async def speak(self, request: Request, listening: Listening, *, peer: str = "") -> None:
+        """Speak a text to a listener, who notes what is heard or that it was refused."""
+        SPOKEN_FOR.set(listening)
+        feed = TextFeed()
+        writing = asyncio.create_task(_write(request, feed))
+        try:
+            await self._listen(peer, request, feed, listening)
+        except Busy:
+            listening.is_refused = True
+        finally:
+            feed.close()
+        await writing
+
+    def listening(self, request: Request) -> Listening:
+        """Return what will be heard of a request that arrives now: nothing yet."""
         pieces = pieces_of(request.text, request.words_per_second)
         max_words = FIRST_CUT_WORDS if request.voice.first_cut is FirstCut.AFTER_WORDS else 0
         now = self._clock()

@@ -25,6 +25,8 @@ RATE = 1_000
 PIPER = "piper"
 KOKORO = "kokoro"
 
+_CALIBRATION = "The quick brown fox jumps over the lazy dog."
+"""Its loudness is measured when a voice is loaded: nobody hears it."""
 _NO_SAMPLES = np.zeros(0, dtype=np.float32)
 _PHONEMIZING = 0.001
 """Seconds for a segment."""
@@ -45,7 +47,8 @@ _KOKORO_FIRST_CHUNK = 300
 _KOKORO_DOUBLINGS = 2
 _KOKORO_WHOLE = 2_500
 """Samples up to which a segment is made in one step. These three as in `engines.kokoro`."""
-_SECONDS_PER_CHARACTER = 0.065
+SECONDS_PER_CHARACTER = 0.065
+"""Speech, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,25 @@ class InventedVoice:
     """How much its segments differ in length from what their text lets expect (sigma of the logarithm)."""
     cost_spread: float = 0.1
     """The same of the cost of its steps."""
+    number: int = 0
+    """Tells voices apart that cost the same."""
+    load_seconds: float = 0.0
+    """Time to load its model, on one core."""
 
     @property
     def name(self) -> str:
         """Its name, which tells what it is like."""
-        return f"en_US-{self.engine}{'_in_chunks' * self.is_calibrated}{self.rtf:g}-medium"
+        number = f"_{self.number}" if self.number else ""
+        return f"en_US-{self._kind}{number}-medium"
+
+    @property
+    def model(self) -> str:
+        """What is loaded for it: Kokoro's voices share a model."""
+        return self.name if self.engine == PIPER else self._kind
+
+    @property
+    def _kind(self) -> str:
+        return f"{self.engine}{'_in_chunks' * self.is_calibrated}{self.rtf:g}"
 
     @property
     def first_cut(self) -> FirstCut:
@@ -84,7 +101,7 @@ class InventedVoice:
             "en_US",
             "Invented",
             RATE,
-            self.name,
+            self.model,
             Attribution("nobody", "http://x.invalid"),
         )
 
@@ -117,8 +134,11 @@ class SimulatedEngine:
         return [voice.installed() for voice in self._voices.values()]
 
     def load(self, voice: Voice) -> SimulatedVoice:
-        """Return the voice, at once."""
-        return SimulatedVoice(self._voices[voice.name], self._machine, self._has_cores, self._random)
+        """Return the voice, once its loading time is spent."""
+        invented = self._voices[voice.name]
+        if invented.load_seconds:
+            self._machine.spend(invented.load_seconds, has_cores=False)
+        return SimulatedVoice(invented, self._machine, self._has_cores, self._random)
 
 
 class SimulatedVoice:
@@ -140,7 +160,7 @@ class SimulatedVoice:
     def render(self, segment: Segment, spec: VoiceSpec, prosody: Prosody) -> Generator[Samples, None, None]:
         """As `LoadedVoice.render`."""
         del spec, prosody
-        listening = SPOKEN_FOR.get()
+        listening = None if segment.text == _CALIBRATION else SPOKEN_FOR.get()
         if listening is not None:
             listening.begin_segment()
         self._machine.spend(_PHONEMIZING, has_cores=False)
@@ -159,7 +179,7 @@ class SimulatedVoice:
     def calibration_segment(self, spec: VoiceSpec) -> Segment:
         """As `LoadedVoice.calibration_segment`."""
         del spec
-        return Segment("The quick brown fox jumps over the lazy dog.")
+        return Segment(_CALIBRATION)
 
     def close(self) -> None:
         """Free nothing."""
@@ -202,7 +222,7 @@ class SimulatedVoice:
             yield samples, samples / RATE * self._cost
 
     def _samples(self, text: str) -> int:
-        pace = _SECONDS_PER_CHARACTER * self._spread(self._voice.pace_spread)
+        pace = SECONDS_PER_CHARACTER * self._spread(self._voice.pace_spread)
         return max(1, round(len(text) * pace * RATE))
 
     def _spread(self, sigma: float) -> float:

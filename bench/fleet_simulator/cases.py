@@ -1,0 +1,179 @@
+"""Cases: fleets and their traffic, by name as the tables of docs/scaling.md have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.fleet_simulator.autoscaling import ScalingRule
+from bench.fleet_simulator.balancing import POLICIES
+from bench.fleet_simulator.costs import Costs
+from bench.fleet_simulator.fleet import Event, FleetOptions, Happening
+from bench.fleet_simulator.replicas import ReplicaOptions
+from bench.fleet_simulator.traffic import Shape, Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fleet, who comes, and what happens."""
+
+    name: str
+    options: FleetOptions
+    traffic: Traffic
+    events: Sequence[Event] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseMaker:
+    """What cases are made of; the fields are what is usual."""
+
+    costs: Costs
+    replicas: int = 4
+    cores: int = 4
+    per_core: float = 6.5
+    """Listeners a core, on average."""
+    voice: str = "piper"
+    audio_format: str = "pcm"
+    voices: int = 1
+    models: int = 3
+    policy: str = "least connections"
+    agent_poll: float | None = 1.0
+    seconds: float = 30.0
+    sample: int = 8
+    repeated: float = 0.0
+    cache_seconds: float = 0.0
+    has_shared_cache: bool = False
+    retries_refused: bool = False
+    burst_listeners: int = 0
+    is_paced: bool = False
+    shape: Shape = Shape.STEADY
+    rule: ScalingRule | None = None
+    events: Sequence[Event] = ()
+
+    def make(self, name: str) -> Case:
+        """Return the case."""
+        voices = self.costs.invented(
+            self.voice, number=self.voices, cores=self.cores, audio_format=self.audio_format
+        )
+        options = FleetOptions(
+            self.replicas,
+            ReplicaOptions(self.cores, voices, self.models, self.cache_seconds),
+            policy=self.policy,
+            agent_poll=self.agent_poll,
+            sample=self.sample,
+            shared_cache=self.costs.shared_cache_seconds if self.has_shared_cache else None,
+            retries_refused=self.retries_refused,
+            rule=self.rule,
+        )
+        traffic = Traffic(
+            self.per_core * self.replicas * self.cores,
+            self.seconds,
+            voices,
+            shape=self.shape,
+            repeated=self.repeated,
+            burst_listeners=self.burst_listeners,
+            is_paced=self.is_paced,
+        )
+        return Case(name, options, traffic, self.events)
+
+
+def _law(costs: Costs) -> Iterator[Case]:
+    """How many listeners a core carries, by the cores of a process."""
+    for cores in (1, 2, 4, 8):
+        for per_core in (4.0, 5.0, 6.0, 7.0, 8.0):
+            replicas = max(1, 8 // cores)
+            made = CaseMaker(costs=costs, replicas=replicas, cores=cores, per_core=per_core)
+            yield made.make(f"{per_core:g} listeners a core came")
+
+
+def _fleets(costs: Costs) -> Iterator[Case]:
+    """The same load on fleets of every size."""
+    for replicas, seconds in ((1, 60.0), (4, 30.0), (16, 30.0), (64, 30.0), (360, 30.0), (2_000, 15.0)):
+        yield CaseMaker(costs=costs, replicas=replicas, per_core=7.0, seconds=seconds).make(
+            f"{7 * 4 * replicas:,} listeners"
+        )
+
+
+def _policies(costs: Costs) -> Iterator[Case]:
+    """Forty voices, of which a replica keeps six in memory, under each policy."""
+    for policy in POLICIES:
+        for agent_poll in (None, 1.0):
+            made = CaseMaker(
+                costs=costs,
+                replicas=16,
+                per_core=5.0,
+                voices=40,
+                models=6,
+                policy=policy,
+                agent_poll=agent_poll,
+            )
+            yield made.make(f"{policy}, {'agents asked' if agent_poll else 'no agents'}")
+
+
+def _caches(costs: Costs) -> Iterator[Case]:
+    """Half of the texts are among a thousand known ones."""
+    for replicas in (4, 32):
+        for name, kept, is_shared in (
+            ("no cache", 0.0, False),
+            ("memory", 1_500.0, False),
+            ("shared", 1_500.0, True),
+        ):
+            made = CaseMaker(
+                costs=costs,
+                replicas=replicas,
+                per_core=8.0,
+                repeated=0.5,
+                cache_seconds=kept,
+                has_shared_cache=is_shared,
+                sample=4,
+            )
+            yield made.make(name)
+
+
+def _troubles(costs: Costs) -> Iterator[Case]:
+    """A replica is killed or told to stop; an announcement goes to 200 at once; a day with autoscaling."""
+    usual = CaseMaker
+    yield usual(costs=costs, replicas=8, events=[Event(15.0, Happening.KILLED, 0)]).make("one of 8 killed")
+    yield usual(costs=costs, replicas=8, events=[Event(15.0, Happening.DRAINED, 0)]).make("one of 8 drained")
+    for name, kept in (("200 get an announcement", 0.0), ("the same, cached", 1_500.0)):
+        yield usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=200, cache_seconds=kept).make(name)
+    yield usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=200, retries_refused=True).make(
+        "the same, another is asked"
+    )
+    rule = ScalingRule(least=2, most=8, start_seconds=costs.start_seconds)
+    yield usual(costs=costs, replicas=2, per_core=6.5, shape=Shape.DAY, seconds=600.0, rule=rule).make(
+        "a day in ten minutes, autoscaled"
+    )
+
+
+def _kokoro(costs: Costs) -> Iterator[Case]:
+    """Kokoro on processors."""
+    for cores in (4, 8):
+        for per_core in (0.4, 0.6, 0.8, 1.0):
+            made = CaseMaker(
+                costs=costs,
+                replicas=32 // cores,
+                cores=cores,
+                per_core=per_core,
+                voice="kokoro",
+                seconds=60.0,
+            )
+            yield made.make(f"{per_core:g} listeners a core came")
+
+
+def _opus(costs: Costs) -> Iterator[Case]:
+    """Piper, encoded."""
+    for audio_format in costs.formats:
+        yield CaseMaker(costs=costs, replicas=4, per_core=7.0, audio_format=audio_format).make(audio_format)
+
+
+TABLES: Final[dict[str, Callable[[Costs], Iterator[Case]]]] = {
+    "law": _law,
+    "fleets": _fleets,
+    "policies": _policies,
+    "caches": _caches,
+    "troubles": _troubles,
+    "kokoro": _kokoro,
+    "formats": _opus,
+}
