@@ -1,14 +1,16 @@
-"""nginx and Traefik as reverse proxies: both configurations are checked, and nginx is run with its own."""
+"""nginx and Traefik as reverse proxies, run with the configurations of the deployment."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import ipaddress
+import os
 import re
 import shutil
 import ssl
 import subprocess
+import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import connect
 
-from tests.scenarios.ports import free_port
+from tests.scenarios.ports import free_port, free_ports
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import speech_pcm
 from tests.support.proxied_speech import CORK_SECONDS, SPEECH, fastest_piece, speech_server
@@ -39,6 +41,8 @@ TRAEFIK_FILE = DEPLOY / "traefik" / "dynamic.yaml"
 STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 NAME = "tts.example.org"
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
+
+TRAEFIK = shutil.which("traefik", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
 
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
@@ -272,6 +276,68 @@ async def test_nginx_redirects_http_to_https(tmp_path: Path) -> None:
     async with run_behind_nginx(tmp_path) as proxy, httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"http://127.0.0.1:{proxy.plain_port}/v1/models", headers={"Host": NAME})
         assert (answer.status_code, answer.headers["Location"]) == (301, f"https://{NAME}/v1/models")
+
+
+@asynccontextmanager
+async def run_behind_traefik(directory: Path, service: FakeSpeechService) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the server behind Traefik with the deployed configuration."""
+    certificate, key = make_certificate(directory)
+    ports = dict(zip(("web", "websecure", "wyoming", "wyomingsecure"), free_ports(4), strict=True))
+    trust = ssl.create_default_context(cafile=certificate)
+    async with speech_server(service, cors_origins=(f"https://{NAME}",)) as server_port:
+        changes = {
+            "/etc/ssl/wyoming-tts/fullchain.pem": str(certificate),
+            "/etc/ssl/wyoming-tts/privkey.pem": str(key),
+            "http://127.0.0.1:8880": f"http://127.0.0.1:{server_port}",
+        }
+        dynamic = directory / "dynamic.yaml"
+        dynamic.write_text(replace_all(TRAEFIK_FILE.read_text("utf-8"), changes), "utf-8")
+        static = {
+            "providers": {"file": {"filename": str(dynamic)}},
+            "entryPoints": {name: {"address": f"127.0.0.1:{port}"} for name, port in ports.items()},
+            "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        }
+        (directory / "traefik.yaml").write_text(yaml.safe_dump(static), "utf-8")
+        async with (
+            running_traefik(directory),
+            httpx.AsyncClient(
+                base_url=f"https://127.0.0.1:{ports['websecure']}",
+                headers={"Host": NAME},
+                verify=trust,
+                trust_env=False,
+            ) as client,
+        ):
+            yield client
+
+
+@asynccontextmanager
+async def running_traefik(directory: Path) -> AsyncIterator[None]:
+    assert TRAEFIK is not None
+    process = await asyncio.create_subprocess_exec(
+        *(TRAEFIK, f"--configFile={directory}/traefik.yaml"), stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        yield
+    finally:
+        process.kill()
+        log = await process.stdout.read()
+        await process.wait()
+        assert b" ERR " not in log, log
+
+
+@pytest.mark.skipif(TRAEFIK is None, reason="Traefik is not installed")
+async def test_traefik_passes_each_piece_of_sound_on_when_it_is_made(tmp_path: Path) -> None:
+    service = FakeSpeechService()
+    async with asyncio.timeout(30), run_behind_traefik(tmp_path, service) as client:
+        while True:
+            try:
+                if (await client.get("/readyz", extensions={"sni_hostname": NAME})).status_code == 200:
+                    break
+            except httpx.TransportError:
+                pass  # it has not opened its ports yet
+            await asyncio.sleep(0.02)
+        assert await fastest_piece(service, client) < CORK_SECONDS / 2
 
 
 # There is no published schema of Traefik's dynamic configuration for offline use: keys and references are
