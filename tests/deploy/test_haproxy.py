@@ -102,6 +102,11 @@ class LoadBalancer:
             await client.send(Event("ping", {}))
             return str((await client.receive()).data["text"])
 
+    async def names_at_once(self) -> set[str]:
+        """The names of all that answer when twelve connections are open at the same time."""
+        async with AsyncExitStack() as stack:
+            return {await self.stay_and_get_name(stack) for _ in range(12)}
+
     async def weights(self, backend: str) -> list[tuple[str, int]]:
         """State and weight of each server, as its agent has told them."""
         async with httpx.AsyncClient(trust_env=False) as client:
@@ -166,17 +171,16 @@ async def wait_for_count(balancer: LoadBalancer, count: Callable[[], Awaitable[i
 
 async def test_a_refusing_server_fails_no_request_and_is_used_again_after_recovery() -> None:
     async with run_load_balancer() as balancer:
-        before = Counter([await balancer.connect_and_get_name() for _ in range(6)])
-        assert set(before) == {"replica1", "replica2", "replica3"}
+        assert await balancer.names_at_once() == {"replica1", "replica2", "replica3"}
 
         balancer.backends[0].close()  # refuses from now on; no health check has noticed yet
         names = Counter(await asyncio.gather(*(balancer.connect_and_get_name() for _ in range(12))))
         assert names.total() == 12
-        assert set(names) == {"replica2", "replica3"}
+        assert set(names) <= {"replica2", "replica3"}
 
         await balancer.backends[0].open()
         await wait_for_count(balancer, balancer.count_up, 3)
-        assert "replica1" in {await balancer.connect_and_get_name() for _ in range(6)}
+        assert "replica1" in await balancer.names_at_once()
 
 
 async def test_each_piece_of_sound_passes_when_it_is_made() -> None:
@@ -219,14 +223,17 @@ async def test_agents_set_weights_and_drain_in_every_backend() -> None:
                 for (state, weight), line in zip(states, lines, strict=True)
             )
 
-        lines[1:] = "ready 7%", "drain"
+        lines[1:] = "ready 2%", "drain"
         await wait_for_count(balancer, count_expected, 3)
+        one_at_a_time = Counter([await balancer.connect_and_get_name() for _ in range(40)])
         async with AsyncExitStack() as stack:
-            names = Counter([await balancer.stay_and_get_name(stack) for _ in range(12)])
-        assert names == {"replica1": 11, "replica2": 1}  # a server with no connection at all gets one
+            at_once = Counter([await balancer.stay_and_get_name(stack) for _ in range(12)])
+        assert one_at_a_time["replica2"] <= 10, "about 2 percent of 40, where by turns it would be 20"
+        assert at_once["replica2"] <= 1
+        assert one_at_a_time.keys() | at_once.keys() <= {"replica1", "replica2"}
         lines[2] = "ready 100%"  # it was started again
         await wait_for_count(balancer, count_expected, 3)
-        assert "replica3" in {await balancer.connect_and_get_name() for _ in range(6)}
+        assert "replica3" in await balancer.names_at_once()
 
 
 async def test_speech_by_http_goes_by_its_voice_and_past_a_server_that_has_too_much() -> None:
