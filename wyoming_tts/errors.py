@@ -9,9 +9,14 @@ one of them, so that no transport words an error itself.
     |   +-- Unsupported       well formed, but this voice or this server cannot do it
     |   +-- MalformedMarkup   the text is not well-formed SSML
     +-- UnknownVoice          no voice, or no speaker of it, has that name
+    +-- VoiceNotAllowed       the client's token is for other voices
     +-- VoiceUnavailable      the voice is known, but its files cannot be used now
     +-- Busy                  the server has no room for another stream
     +-- RateLimited           the client has made too many requests in the last minute
+    +-- InvalidToken          the client's token is not one that this server takes
+    |   +-- TokenExpired      its time is over
+    +-- TokenForbidden        the token is for other paths or other web pages
+    +-- TokenUsedUp           what the token allows has been spoken
     +-- ShuttingDown          the server is shutting down
     +-- EngineFailed          the engine failed while rendering
         +-- StepTimedOut      a step of it did not end in time
@@ -36,6 +41,11 @@ class ErrorCode(StrEnum):
     BUSY = "busy"
     RATE_LIMITED = "rate_limit_exceeded"
     """As in OpenAI's APIs."""
+    TOKEN_INVALID = "token_invalid"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_FORBIDDEN = "token_forbidden"  # noqa: S105
+    TOKEN_USED_UP = "token_used_up"  # noqa: S105
+    VOICE_NOT_ALLOWED = "voice_not_allowed"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"
 
@@ -109,6 +119,36 @@ class RateLimited(SpeechError):
             f"Over the limit of {per_minute} speech requests a minute.", hint=f"Try again in {retry_after} s."
         )
         self.retry_after = retry_after
+
+
+class InvalidToken(SpeechError):
+    """The client's access token is not one that this server takes."""
+
+    code = ErrorCode.TOKEN_INVALID
+
+
+class TokenExpired(InvalidToken):
+    """The time of the client's access token is over."""
+
+    code = ErrorCode.TOKEN_EXPIRED
+
+
+class TokenForbidden(SpeechError):
+    """The client's access token does not open this path, or was made for another web page."""
+
+    code = ErrorCode.TOKEN_FORBIDDEN
+
+
+class TokenUsedUp(SpeechError):
+    """What the client's access token allows has been spoken."""
+
+    code = ErrorCode.TOKEN_USED_UP
+
+
+class VoiceNotAllowed(SpeechError):
+    """The client's access token is for other voices."""
+
+    code = ErrorCode.VOICE_NOT_ALLOWED
 
 
 class ShuttingDown(SpeechError):

@@ -58,6 +58,8 @@ class VoiceRequest:
     """Whether the voice may be downloaded for it if it is missing."""
     rate: float = 1.0
     """Factor of the pace of a voice that is found by its name, as `VoiceAlias.rate`."""
+    allowed: tuple[str, ...] = ()
+    """Names of the voices that may speak, `*` standing for any part of one; empty allows all."""
 
 
 @dataclass(frozen=True, slots=True)

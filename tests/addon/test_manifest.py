@@ -18,7 +18,8 @@ from annotated_types import Ge, Gt, Le
 from tests.addon import supervisor
 from wyoming_tts import __version__
 from wyoming_tts.settings import SETTINGS, LoadedSettings, Settings, load_settings
-from wyoming_tts.settings.addon import FIXED, SECRETS, addon_options
+from wyoming_tts.settings.addon import FIXED, addon_options
+from wyoming_tts.settings.model import SECRETS
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
@@ -197,7 +198,7 @@ def test_options_copied_from_the_piper_add_on_are_accepted_unchanged(tmp_path: P
 def test_api_keys_are_password_options() -> None:
     secret = Settings(api_keys=("a",), remote_key="b")
     assert set(secret.secrets) == {"a", "b"}
-    assert {"api_keys", "remote_key"} == SECRETS
+    assert {"api_keys", "remote_key", "token_keys"} == SECRETS
     assert MANIFEST["schema"]["api_keys"] == ["password?"]
     assert MANIFEST["schema"]["remote_key"] == "password?"
 

@@ -17,8 +17,8 @@ import yaml
 from tests.support.helm_charts import Manifest, RenderedChart, render_chart
 from wyoming_tts import __version__
 from wyoming_tts.settings import SETTINGS, Settings, load_settings
-from wyoming_tts.settings.addon import SECRETS
 from wyoming_tts.settings.chart import POD_SETTINGS
+from wyoming_tts.settings.model import SECRETS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm" / "wyoming-tts"

@@ -19,7 +19,6 @@ from tests.support.tones import LETTERS
 from tests.unit.telemetry.records import failed, record
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.page.status import (
-    SECRET,
     AdvertisedAddress,
     ListeningAddresses,
     SettingInForce,
@@ -28,6 +27,7 @@ from wyoming_tts.page.status import (
 )
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.settings import LoadedSettings, Settings, load_settings
+from wyoming_tts.settings.model import SECRETS
 from wyoming_tts.speech import Utterance
 from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
@@ -163,11 +163,12 @@ async def test_every_setting_is_reported_with_its_source(parts: Parts, tmp_path:
 
 
 async def test_secret_settings_reveal_neither_value_nor_count_nor_length(parts: Parts) -> None:
-    one = _settings(parts, _loaded(api_keys=["x"], remote_key="y"))
-    other = _settings(parts, _loaded(api_keys=list(KEYS), remote_key="yyyy-yyyy-yyyy"))
-    assert [one[name] for name in SECRET] == [other[name] for name in SECRET]
-    assert all(one[name].is_secret and not one[name].value for name in SECRET)
-    assert not any(_settings(parts, _loaded())[name].is_secret for name in SECRET)
+    signing = ["web=" + "a" * 32, "app=" + "b" * 40]
+    one = _settings(parts, _loaded(api_keys=["x"], remote_key="y", token_keys=signing[:1]))
+    other = _settings(parts, _loaded(api_keys=list(KEYS), remote_key="yyyy-yyyy-yyyy", token_keys=signing))
+    assert [one[name] for name in SECRETS] == [other[name] for name in SECRETS]
+    assert all(one[name].is_secret and not one[name].value for name in SECRETS)
+    assert not any(_settings(parts, _loaded())[name].is_secret for name in SECRETS)
 
 
 def test_every_setting_named_like_a_secret_is_treated_as_one() -> None:
@@ -176,9 +177,12 @@ def test_every_setting_named_like_a_secret_is_treated_as_one() -> None:
         for name, field in Settings.model_fields.items()
         if any(word in name for word in ("key", "token", "secret", "password"))
         and "Path" not in str(field.annotation)
+        and field.annotation is not int
     }
-    assert named_like_secrets == SECRET
-    assert set(Settings(api_keys=KEYS, remote_key="third").secrets) == {*KEYS, "third"}
+    assert named_like_secrets == SECRETS
+    signing = "0123456789abcdef" * 2
+    given = Settings(api_keys=KEYS, remote_key="third", token_keys=(f"web={signing}",))
+    assert set(given.secrets) == {*KEYS, "third", signing}
 
 
 @pytest.mark.parametrize(

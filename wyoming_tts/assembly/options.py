@@ -18,6 +18,7 @@ from wyoming_tts.text.scripts import ScriptMode
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.guard import GuardOptions
+from wyoming_tts.transports.tokens import secrets_by_id
 from wyoming_tts.transports.wyoming.server import WyomingOptions
 from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandOptions
 from wyoming_tts.workers import Workers
@@ -54,7 +55,8 @@ def admission_options(settings: Settings) -> AdmissionOptions:
 
 def http_host(settings: Settings) -> str:
     """Address for HTTP: other machines get in only with access control, or without the page."""
-    is_open = settings.api_keys or settings.allow_networks or not settings.ui
+    has_keys = settings.api_keys or settings.token_keys
+    is_open = has_keys or settings.allow_networks or not settings.ui
     return settings.http_host or (_EVERYWHERE if is_open else _LOOPBACK)
 
 
@@ -149,6 +151,8 @@ def guard_options(settings: Settings, host_names: tuple[str, ...]) -> GuardOptio
     """Access rules and rate limit of the HTTP API."""
     return GuardOptions(
         api_keys=settings.api_keys,
+        token_keys=secrets_by_id(settings.token_keys),
+        token_lifetime=settings.token_lifetime,
         allow_networks=settings.allow_networks,
         cors_origins=settings.cors_origins,
         host_names=host_names,

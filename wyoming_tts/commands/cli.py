@@ -242,6 +242,12 @@ def _add_stats_flags(parser: argparse.ArgumentParser) -> None:
     add_stats_flags(parser)
 
 
+def _add_token_flags(parser: argparse.ArgumentParser) -> None:
+    from wyoming_tts.commands.token import add_token_flags  # noqa: PLC0415 - as above
+
+    add_token_flags(parser)
+
+
 def _add_completion_flags(completion: argparse.ArgumentParser) -> None:
     completion.add_argument("shell", metavar="SHELL", help="bash, zsh, fish, tcsh or powershell")
 
@@ -358,6 +364,12 @@ def _stats(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     return run_stats(arguments, settings.settings.metrics_file, settings.settings.former_metrics_file)
 
 
+def _token(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    from wyoming_tts.commands.token import mint_token  # noqa: PLC0415 - as above
+
+    return mint_token(arguments, settings.settings)
+
+
 def _completion(arguments: argparse.Namespace, _: LoadedSettings) -> int:
     import shtab  # noqa: PLC0415 - as above
 
@@ -397,6 +409,11 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
         "Check whether a server answers: the exit code is 0 if it does, else 1.",
     ),
     "stats": (_add_stats_flags, "summarize what was spoken", ""),
+    "token": (
+        _add_token_flags,
+        "make a token for a browser",
+        "Make a short-lived token for a browser with a key of token_keys, as a site's own backend does.",
+    ),
     "completion": (_add_completion_flags, "print a script that completes commands in a shell", ""),
 }
 
@@ -408,5 +425,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, LoadedSettings], int]] = {
     "bench": _bench,
     "health": _health,
     "stats": _stats,
+    "token": _token,
     "completion": _completion,
 }

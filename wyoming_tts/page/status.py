@@ -20,6 +20,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
+from wyoming_tts.settings.model import SECRETS
 from wyoming_tts.telemetry.log_lines import MAX_NAME_LENGTH
 from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
@@ -29,8 +30,6 @@ from wyoming_tts.transports.listening import host_in_uri
 STATUS_PATH = "page/status.json"
 SETTINGS_PATH = "page/settings.json"
 """Relative to the page."""
-SECRET = frozenset({"api_keys", "remote_key"})
-"""Settings of which only is shown whether they are set."""
 _MAX_UTTERANCES = 50
 _MAX_VALUE_CHARS = 300
 _URL_SECRETS = re.compile(r"(?<=://)[^\s,]*(?=@)|(?<=\?)[^\s,]+")
@@ -239,7 +238,7 @@ def _latency(values: tuple[float, ...]) -> Latency:
 
 
 def _in_force(info: SettingInfo, value: object, source: str) -> SettingInForce:
-    is_secret = info.name in SECRET
+    is_secret = info.name in SECRETS
     return SettingInForce(
         name=info.name,
         meaning=info.meaning,

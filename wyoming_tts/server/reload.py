@@ -30,6 +30,8 @@ RELOADABLE = frozenset(
         "max_wait",
         "requests_per_minute",
         "speaker",
+        "token_keys",
+        "token_lifetime",
         "voice",
     }
 )

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo, accepts_type
-from wyoming_tts.settings.model import Settings
+from wyoming_tts.settings.model import SECRETS, Settings
 
 FIXED: Mapping[str, str] = MappingProxyType(
     {
@@ -46,8 +46,6 @@ FIXED: Mapping[str, str] = MappingProxyType(
 )
 """Settings that a user of the add-on cannot change, and why."""
 
-SECRETS = frozenset(["api_keys", "remote_key"])
-"""Settings whose values a form does not show."""
 _ALWAYS_SHOWN = frozenset(["voice"])
 """Options with a value by default, beside switches that are on: a form shows a switch without a value as
 off."""

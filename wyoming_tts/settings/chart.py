@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wyoming_tts.settings.addon import SECRETS
-from wyoming_tts.settings.model import Settings
+from wyoming_tts.settings.model import SECRETS, Settings
 
 POD_SETTINGS = frozenset(
     [

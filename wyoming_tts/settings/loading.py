@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from wyoming_tts.json_template import InvalidTemplate
 from wyoming_tts.settings.descriptions import CONFIG_VARIABLE, SETTINGS, SettingInfo
-from wyoming_tts.settings.model import PREFIX, Settings
+from wyoming_tts.settings.model import PREFIX, SECRETS, InvalidTokenKey, Settings
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
 DEFAULT = "default"
@@ -188,13 +188,14 @@ def _validate(given: _Layer) -> Settings:
 
 def _invalid_value_message(name: str, given: _Given) -> str:
     info = _INFO_OF_NAME[name]
-    return f"{name}: got {_cut(given.value)} from {given.origin}, expected {info.expects}"
+    shown = "a value" if name in SECRETS else _cut(given.value)
+    return f"{name}: got {shown} from {given.origin}, expected {info.expects}"
 
 
 def _reason(detail: ErrorDetails) -> str:
-    """What is wrong in a value that is too long to see it."""
+    """What is wrong in a value that is too long to see it, or not shown."""
     error = detail.get("ctx", {}).get("error")
-    return f": {error}" if isinstance(error, InvalidTemplate) else ""
+    return f": {error}" if isinstance(error, InvalidTemplate | InvalidTokenKey) else ""
 
 
 def _cut(value: object) -> str:

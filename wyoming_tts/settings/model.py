@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
@@ -25,6 +26,12 @@ PREFIX = "WYOMING_TTS_"
 """Prefix of every setting's environment variable."""
 
 JOURNAL_NAME = "metrics.jsonl"
+
+SECRETS = frozenset({"api_keys", "remote_key", "token_keys"})
+"""Settings whose values are never shown."""
+MIN_SECRET_BYTES = 32
+"""Of a secret that signs tokens: as many as the digest has (RFC 7518, 3.2)."""
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Group(StrEnum):
@@ -81,6 +88,32 @@ def _upstreams(urls: tuple[str, ...]) -> tuple[str, ...]:
         if parts.scheme not in {"http", "https", "tcp"} or not parts.hostname:
             raise ValueError(url)
     return tuple(url.rstrip("/") for url in urls)
+
+
+class InvalidTokenKey(ValueError):
+    """A key that signs tokens is unusable; the message says which, without its secret."""
+
+
+def _key_entries(value: object) -> object:
+    """Return a mapping of YAML as entries `ID=SECRET`."""
+    return [f"{key_id}={secret}" for key_id, secret in value.items()] if isinstance(value, dict) else value
+
+
+def _token_keys(entries: tuple[str, ...]) -> tuple[str, ...]:
+    ids = set[str]()
+    for number, entry in enumerate(entries, 1):
+        key_id, sign, secret = entry.partition("=")
+        if not sign or not _KEY_ID.fullmatch(key_id):
+            raise InvalidTokenKey(f"number {number} does not begin with an id, such as web=")
+        if key_id in ids:
+            raise InvalidTokenKey(f"the id {key_id} is given twice")
+        if (length := len(secret.encode())) < MIN_SECRET_BYTES:
+            raise InvalidTokenKey(
+                f"the secret of {key_id} has {length} bytes, at least {MIN_SECRET_BYTES} are needed; "
+                "`openssl rand -hex 32` makes one"
+            )
+        ids.add(key_id)
+    return entries
 
 
 def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -339,6 +372,22 @@ class Settings(BaseModel):
         "Origins of web pages that may use the HTTP API from a browser.",
         shown="none",
         expects="origins such as https://example.org, or *",
+    )
+    token_keys: Annotated[Phrases, BeforeValidator(_key_entries), AfterValidator(_token_keys)] = _setting(
+        Group.ACCESS,
+        (),
+        "Secrets with which other sites' backends sign short-lived tokens for browsers, each behind its id; "
+        "several flags, a list in the file, or lines in the environment.",
+        shown="none, no token is taken",
+        expects=f"ID=SECRET, the secret of at least {MIN_SECRET_BYTES} bytes",
+    )
+    token_lifetime: Whole = _setting(
+        Group.ACCESS,
+        3600,
+        "Longest time for which such a token may be valid.",
+        unit="seconds",
+        ge=10,
+        le=604_800,
     )
     stream_test_targets: Annotated[Phrases, AfterValidator(_hosts)] = _setting(
         Group.ACCESS,
@@ -897,4 +946,5 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What is never shown, wherever it may come from."""
-        return (*self.api_keys, *filter(None, [self.remote_key]))
+        signing = (entry.partition("=")[2] for entry in self.token_keys)
+        return (*self.api_keys, *signing, *filter(None, [self.remote_key]))

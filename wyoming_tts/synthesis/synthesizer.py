@@ -199,7 +199,8 @@ class Synthesizer:
         aliases = VoiceAliases(utterance.voice_aliases)
         spec = await self._library.resolve(aliases.apply(utterance.voice))
         for request in utterance.named_voices:
-            named = replace(aliases.apply(request), may_download=utterance.voice.may_download)
+            own = utterance.voice
+            named = replace(aliases.apply(request), may_download=own.may_download, allowed=own.allowed)
             await self._load_language((await self._library.resolve(named)).voice)
         return spec
 
@@ -240,6 +241,7 @@ class Synthesizer:
             spec,
             stream,
             may_download=utterance.voice.may_download,
+            allowed=utterance.voice.allowed,
             aliases=VoiceAliases(utterance.voice_aliases),
         )
 

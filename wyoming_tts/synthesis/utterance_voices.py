@@ -88,12 +88,14 @@ class UtteranceVoices:
         stream: StreamClock,
         *,
         may_download: bool = True,
+        allowed: tuple[str, ...] = (),
         aliases: VoiceAliases | None = None,
     ) -> None:
-        """Lease `spec` when it is needed; `may_download` is that of the utterance's `VoiceRequest`."""
+        """Lease `spec` when it is needed; `may_download` and `allowed` are those of its `VoiceRequest`."""
         self._library = library
         self._aliases = aliases or VoiceAliases({})
         self._may_download = may_download
+        self._allowed = allowed
         self._loaded = loaded
         self._loudness = loudness
         self._stream = stream
@@ -143,7 +145,8 @@ class UtteranceVoices:
     async def _resolve(self, request: VoiceRequest) -> VoiceSpec | None:
         try:
             named = self._aliases.apply(request)
-            return await self._library.resolve(replace(named, may_download=self._may_download))
+            bound = replace(named, may_download=self._may_download, allowed=self._allowed)
+            return await self._library.resolve(bound)
         except SpeechError as error:
             # In the middle of a text a missing voice is no reason to fall silent.
             if request not in self._warned:

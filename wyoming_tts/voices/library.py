@@ -18,6 +18,7 @@ from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.voices.allowed import check_is_allowed
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.names import NameIndex, NameResolver, NameRules, ResolvedName, fold_case, shorten_name
 
@@ -172,7 +173,13 @@ class VoiceLibrary:
                 the voice lacks the speaker.
             VoiceUnavailable: the voice is in the catalogue but not installed, and no fallback is allowed, or
                 it cannot speak.
+            VoiceNotAllowed: the voice is none of those that may speak.
         """
+        spec = await self._resolve(request)
+        check_is_allowed(spec.voice.name, request)
+        return spec
+
+    async def _resolve(self, request: VoiceRequest) -> VoiceSpec:
         missing = self._find_missing(request)
         if missing is None or self.why_unusable(missing.name):
             return self.resolve_now(request)

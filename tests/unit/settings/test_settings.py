@@ -20,6 +20,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from wyoming_tts.assembly.options import http_host
 from wyoming_tts.settings import (
     SETTINGS,
     Group,
@@ -649,6 +650,34 @@ class TestPaths:
         )
 
 
+SIGNING = "0123456789abcdef" * 2
+
+
+class TestKeysOfTokens:
+    def test_they_come_from_a_list_a_mapping_lines_or_flags(self, config: Callable[..., str]) -> None:
+        for loaded in (
+            load(f"--config {config(f'token_keys: [web={SIGNING}, 2026=={SIGNING}]')}"),
+            load(f"--config {config(f'token_keys: {{web: {SIGNING}, 2026: ={SIGNING}}}')}"),
+            load(f"--token-keys web={SIGNING} --token-keys 2026=={SIGNING}"),
+            load(environ={"WYOMING_TTS_TOKEN_KEYS": f"web={SIGNING}\n2026=={SIGNING}"}),
+        ):
+            assert loaded.settings.token_keys == (f"web={SIGNING}", f"2026=={SIGNING}")
+            assert loaded.settings.secrets == (SIGNING, f"={SIGNING}")
+            assert http_host(loaded.settings) == "0.0.0.0"
+
+    def test_what_is_wrong_is_said_without_a_secret(self) -> None:
+        for lines, reason in {
+            f"web={SIGNING[:31]}": "the secret of web has 31 bytes, at least 32 are needed; `openssl rand",
+            f"web={SIGNING}\nweb={SIGNING}x": "the id web is given twice",
+            f"web={SIGNING}\n{SIGNING}": "number 2 does not begin with an id, such as web=",
+            f"my site={SIGNING}": "number 1 does not begin with an id",
+        }.items():
+            message = refusal(environ={"WYOMING_TTS_TOKEN_KEYS": lines})
+            assert message.startswith("token_keys: got a value from environment WYOMING_TTS_TOKEN_KEYS, ")
+            assert reason in message
+            assert SIGNING[:31] not in message
+
+
 BODY = {"target_text": "{text}", "cfg_value": 2.0, "voice": "/voices/{voice}.wav", "speed": "{speed}"}
 BODY_AS_YAML = """
 remote_path: /generate?rate={rate}
@@ -722,7 +751,7 @@ class TestDocumentation:
         assert info.variables[0] == f"WYOMING_TTS_{info.name.upper()}"
 
     def test_every_number_has_a_range(self) -> None:
-        assert len(NUMBERS) == 52
+        assert len(NUMBERS) == 53
         for info in NUMBERS:
             lowest, highest = bounds(info)
             assert lowest < highest

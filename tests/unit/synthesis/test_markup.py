@@ -191,6 +191,21 @@ async def test_a_voice_in_markup_is_downloaded_only_if_its_utterance_may(
     assert set(hooked) == {may_download}
 
 
+async def test_a_voice_that_is_not_allowed_does_not_speak_in_markup_either(parts: Parts) -> None:
+    both_voices = await speak_ssml(parts, f"One. {OTHER_VOICE}")
+    for allowed in ((), (LETTERS.name, TONES.name), (LETTERS.name,)):
+        utterance = Utterance.of(
+            f"<speak>One. {OTHER_VOICE}</speak>",
+            voice=VoiceRequest(LETTERS.name, allowed=allowed),
+            text_format=TextFormat.SSML,
+        )
+        async with parts.synthesizer.speak(utterance) as stream:
+            audio = join_chunks([chunk async for chunk in stream])
+        speaks_other = np.array_equal(audio, both_voices)
+        assert speaks_other == (allowed != (LETTERS.name,))
+    assert LETTERS.said(audio) == ["One.", "Ja."]
+
+
 async def test_voice_tags_in_plain_text_work_when_enabled() -> None:
     text = f"One. [voice:{TONES.name}] Ja. [pause:1s] [voice:] Two."
     async with running_parts(voice_tags=True) as parts:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.errors import UnknownVoice, VoiceNotAllowed, VoiceUnavailable
 from wyoming_tts.speech import Attribution, UnusableVoice, Voice, VoiceAlias, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueVoice, load_catalogue
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
@@ -48,6 +48,26 @@ def make_library(*voices: Voice, default: str = LESSAC, speaker: str | None = No
 
 async def resolved_name(library: VoiceLibrary, request: VoiceRequest) -> str:
     return (await library.resolve(request)).voice.name
+
+
+async def test_a_request_gets_only_a_voice_that_is_allowed() -> None:
+    library = make_library(*NEURAL, make_voice("af_bella", "en_US"), make_voice("af_bella+am_adam", "en_US"))
+    for name, allowed in (
+        (None, "en_US-*"),
+        ("en_US-LESSAC", LESSAC),
+        ("af_bella", "AF_*"),
+        ("de_DE-thorsten-low", "*thorsten*"),
+        ("af_bella+am_adam", "af_bella+am_adam"),
+    ):
+        assert await resolved_name(library, VoiceRequest(name, allowed=("other", allowed)))
+    for request in (
+        VoiceRequest(allowed=("af_*",)),
+        VoiceRequest(language="de", allowed=("en_*",)),
+        VoiceRequest("af_bella", allowed=("af_", "bella", "af.bella")),
+        VoiceRequest("af_bella+am_adam", allowed=("af_*", "*")),
+    ):
+        with pytest.raises(VoiceNotAllowed, match="does not allow the voice"):
+            await library.resolve(request)
 
 
 async def test_a_request_without_a_voice_uses_the_default_voice() -> None:

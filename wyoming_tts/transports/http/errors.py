@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice, Unsupported
+from wyoming_tts.transports.tokens import TOKEN_STATUS
 
 NOT_READY = "not_ready"
 """Error code of a server whose default voice is not warm yet."""
@@ -25,6 +26,7 @@ NOT_READY = "not_ready"
 _INVALID = "invalid_request_error"
 _STATUS = MappingProxyType(
     {
+        **TOKEN_STATUS,
         ErrorCode.BAD_REQUEST: (HTTPStatus.BAD_REQUEST, _INVALID),
         ErrorCode.TOO_LONG: (HTTPStatus(413), _INVALID),
         ErrorCode.UNSUPPORTED: (HTTPStatus.BAD_REQUEST, _INVALID),
@@ -43,6 +45,7 @@ _PARAM = MappingProxyType(
         ErrorCode.BAD_MARKUP: "input",
         ErrorCode.UNKNOWN_VOICE: "voice",
         ErrorCode.VOICE_UNAVAILABLE: "voice",
+        ErrorCode.VOICE_NOT_ALLOWED: "voice",
     }
 )
 """The request field at fault, where the error itself does not name one."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 
 from wyoming_tts.bounded_json import JsonOverLimit, check_values
-from wyoming_tts.errors import RateLimited
+from wyoming_tts.errors import Busy, RateLimited, SpeechError, TokenForbidden
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.http.body_reading import (
@@ -28,6 +30,7 @@ from wyoming_tts.transports.http.guard_request import (
     OPEN_PATHS,
     PAGE_PATH,
     PLAYER_PATH,
+    TOKEN_PATHS,
     App,
     GuardedRequest,
     Headers,
@@ -47,6 +50,14 @@ from wyoming_tts.transports.http.initiator import (
 )
 from wyoming_tts.transports.http.login import Login, send_page
 from wyoming_tts.transports.http.plain_pages import player_page
+from wyoming_tts.transports.tokens import (
+    TOKEN_STATUS,
+    TokenGrant,
+    TokenUsages,
+    TokenVerifier,
+    WallClock,
+    looks_like_token,
+)
 
 __all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Scope", "Send"]
 
@@ -56,12 +67,21 @@ MAX_JSON_VALUES = 10_000
 """Values in a body of JSON. Speech requests have twenty; the page's framework sends a few hundred."""
 _MAX_LOGGED_CHARS = 100
 _NO_KEY = "invalid_api_key"
+_WRONG_KEY = "The API key is wrong."
+_KEY_REQUIRED = "An API key is required, as `Authorization: Bearer KEY` or as the query parameter api_key."
+_ANY_KEY_REQUIRED = (
+    "An API key or a token is required, as `Authorization: Bearer KEY`, as the query parameter api_key or "
+    "access_token, or as a WebSocket's subprotocol."
+)
 _UNKNOWN_ORIGIN = (
     "The browser does not tell which page asks; over plain HTTP only the server's own pages may. Use HTTPS "
     "or http://localhost, list the page's origin in cors_origins, or set api_keys and add one to the address."
 )
 _TOO_LARGE = "body_too_large"
 _BUSY_SECONDS = 5
+_UNAUTHORIZED = 401
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
+_TOKEN_CHALLENGE = (b"www-authenticate", b'Bearer realm="wyoming-tts", error="invalid_token"')
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,7 +91,11 @@ class GuardOptions:
     """Access control settings of the HTTP API."""
 
     api_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Requests need one of these; without any, no key is required."""
+    """Requests need one of these, or a token; without any of both kinds of keys, nothing is required."""
+    token_keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Secrets that sign tokens, by id; see `wyoming_tts.transports.tokens`."""
+    token_lifetime: float = 3600.0
+    """Seconds for which a token may be valid."""
     allow_networks: tuple[str, ...] = ()
     """Networks that may connect, in CIDR form; none allows all. Loopback always may."""
     cors_origins: tuple[str, ...] = ()
@@ -112,11 +136,19 @@ class _Refused(Exception):
 class _Rules:
     """The options, parsed into access rules."""
 
-    def __init__(self, options: GuardOptions) -> None:
+    def __init__(self, options: GuardOptions, usages: TokenUsages, wall_clock: WallClock) -> None:
         if not all(options.api_keys):
             raise ValueError("Got an empty API key: remove it, or set a key.")
         self.options = options
         self.keys = ApiKeys(options.api_keys)
+        self._tokens = (
+            TokenVerifier(
+                options.token_keys, max_lifetime=options.token_lifetime, usages=usages, clock=wall_clock
+            )
+            if options.token_keys
+            else None
+        )
+        self.needs_key = bool(options.api_keys or options.token_keys)
         self.ingress = IngressPeer(options.ingress_peer)
         self.networks = AllowedNetworks(options.allow_networks)
         self.origins = AllowedOrigins(options.cors_origins)
@@ -135,7 +167,7 @@ class _Rules:
         if not is_ingress and not is_open:
             self._check_host(request)
         self._check_initiator(request)
-        if self.keys and not (is_ingress or is_open or request.is_preflight or request.is_login):
+        if self.needs_key and not (is_ingress or is_open or request.is_preflight or request.is_login):
             self._check_key(request, login)
         if request.announced_bytes > self.options.max_body_bytes:
             text = f"The body exceeds the limit of {self.options.max_body_bytes} bytes."
@@ -154,15 +186,35 @@ class _Rules:
         return Initiator.SAME_ORIGIN if is_ingress and initiator is Initiator.UNKNOWN else initiator
 
     def has_key(self, request: GuardedRequest) -> bool:
-        """Whether a request itself carries a key, which a stranger's page does not know."""
+        """Whether a request itself carries an API key, which a stranger's page does not know."""
         return any(self.keys.accepts(key) for key in request.keys)
+
+    def has_credential(self, request: GuardedRequest) -> bool:
+        """Whether a request itself carries an API key, or a token that opens its path."""
+        return self.has_key(request) or isinstance(request.token, TokenGrant)
+
+    def verify_token(self, request: GuardedRequest) -> TokenGrant | SpeechError | None:
+        """Return what the request's token permits, or why it is refused; None without a token."""
+        tokens = filter(looks_like_token, request.keys)
+        if self._tokens is None or (token := next(tokens, None)) is None or self.has_key(request):
+            return None
+        try:
+            grant = self._tokens.verify(token)
+            grant.check_origin(request.first(b"origin") or origin_of(request.first(b"referer")))
+        except SpeechError as error:
+            return error
+        if request.path not in TOKEN_PATHS:
+            return TokenForbidden(
+                "A token opens only speech and the list of voices.", hint="Use an API key for all else."
+            )
+        return grant
 
     def _check_address(self, request: GuardedRequest) -> None:
         if request.peer is not None and not self.networks.allows(request.peer):
             raise _Refused(_Refusal(403, "address_not_allowed", f"{request.peer} is not allowed to connect."))
 
     def _check_host(self, request: GuardedRequest) -> None:
-        if self.keys or self.origins.is_open:  # with keys, a foreign page lacks the key
+        if self.needs_key or self.origins.is_open:  # with keys, a foreign page lacks the key
             return
         for host in request.all(b"host"):
             if not self.hosts.allows(host):
@@ -178,7 +230,7 @@ class _Rules:
 
     def _check_initiator(self, request: GuardedRequest) -> None:
         initiator = self.initiator(request)
-        if request.is_read and self.has_key(request):
+        if request.is_read and self.has_credential(request):
             return
         if initiator is Initiator.CROSS_ORIGIN and not _is_visit(request):
             raise _Refused(_cross_origin_refusal(request))
@@ -186,15 +238,12 @@ class _Rules:
             raise _Refused(_Refusal(403, "origin_not_allowed", _UNKNOWN_ORIGIN))
 
     def _check_key(self, request: GuardedRequest, login: Login) -> None:
-        if self.has_key(request) or login.has_session(request):
+        if self.has_credential(request) or login.has_session(request):
             return
-        message = (
-            "The API key is wrong."
-            if request.keys
-            else "An API key is required, as `Authorization: Bearer KEY` or as the query parameter api_key."
-        )
-        challenge = (b"www-authenticate", b'Bearer realm="wyoming-tts"')
-        raise _Refused(_Refusal(401, _NO_KEY, message, headers=(challenge,)))
+        if isinstance(request.token, SpeechError):
+            raise _Refused(_token_refusal(request.token))
+        message = _WRONG_KEY if request.keys else _ANY_KEY_REQUIRED if self._tokens else _KEY_REQUIRED
+        raise _Refused(_Refusal(_UNAUTHORIZED, _NO_KEY, message, headers=(_CHALLENGE,)))
 
     @property
     def body_limits(self) -> BodyLimits:
@@ -207,7 +256,12 @@ class Guard:
     """Middleware that passes permitted requests to an app and answers all others with the reason."""
 
     def __init__(
-        self, app: App | None, options: GuardOptions, *, clock: Callable[[], float] = time.monotonic
+        self,
+        app: App | None,
+        options: GuardOptions,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: WallClock = time.time,
     ) -> None:
         """Guard `app`, or with None the app that `wrap` is given later.
 
@@ -216,7 +270,9 @@ class Guard:
         """
         self._app = app
         self._clock = clock
-        self._rules = _Rules(options)
+        self._usages = TokenUsages()
+        self._wall_clock = wall_clock
+        self._rules = _Rules(options, self._usages, wall_clock)
         self._rate = RateLimit(options.requests_per_minute)
         self._login = Login(clock)
         self._refused_sockets = DampedLog(_LOGGER, logging.INFO)  # their clients try again and again
@@ -237,7 +293,8 @@ class Guard:
         Raises:
             ValueError: as in the constructor; the previous options stay.
         """
-        before, self._rules = self._rules.options, _Rules(options)
+        before = self._rules.options
+        self._rules = _Rules(options, self._usages, self._wall_clock)
         if options.api_keys != before.api_keys:
             self._login.end_sessions()
         if options.requests_per_minute != self._rate.per_minute:
@@ -251,40 +308,52 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request, rules = GuardedRequest(scope), self._rules
+        request.token = rules.verify_token(request)
         scope.setdefault("state", {})["initiator"] = rules.initiator(request)
         send = _with_isolation(request, rules, _with_cors(request, rules, send))
-        try:
-            rules.check(request, self._login)
-            self._check_rate(request)
-            if await self._answer_itself(request, rules, scope, send):
+        with ExitStack() as held:
+            try:
+                rules.check(request, self._login)
+                self._check_rate(request)
+                _hold_stream(request, held)
+                if await self._answer_itself(request, rules, scope, send):
+                    return
+                if request.has_body:
+                    body = await self._read_body(scope, request, receive)
+                    if body is None:
+                        return
+                    _check_json(request, body)
+                    if rules.needs_key and request.is_login:
+                        await self._login.handle_form(request, body, rules.keys, send)
+                        return
+                    receive = _replay(body, receive)
+            except _Refused as refused:
+                await self._report(refused.refusal, request, scope, send)
                 return
-            if request.has_body:
-                body = await self._read_body(scope, request, receive)
-                if body is None:
-                    return
-                _check_json(request, body)
-                if rules.keys and request.is_login:
-                    await self._login.handle_form(request, body, rules.keys, send)
-                    return
-                receive = _replay(body, receive)
-        except _Refused as refused:
-            if refused.refusal.code == _NO_KEY and request.wants_page:
-                await self._login.send_form(request, send)
-            else:
-                log = self._refused_sockets.log if request.is_socket else _LOGGER.info
-                _log_refusal(log, request, refused.refusal)
-                await _refuse(scope, request, refused.refusal, send)
+            self._fill_state(scope, request)
+            await self._app(scope, receive, send)
+
+    async def _report(self, refusal: _Refusal, request: GuardedRequest, scope: Scope, send: Send) -> None:
+        """Log a refusal and answer with it, or with the login form where the page is asked for."""
+        if refusal.code == _NO_KEY and request.wants_page:
+            await self._login.send_form(request, send)
             return
-        # A WebSocket is no speech request itself; each of its responses is.
-        scope.setdefault("state", {})["count_speech"] = partial(self._count_speech, request.peer)
-        await self._app(scope, receive, send)
+        log = self._refused_sockets.log if request.is_socket else _LOGGER.info
+        _log_refusal(log, request, refusal)
+        await _refuse(scope, request, refusal, send)
+
+    def _fill_state(self, scope: Scope, request: GuardedRequest) -> None:
+        """Hand the app what counts its speech: a WebSocket is no request for it, each of its responses is."""
+        state = scope.setdefault("state", {})
+        state["count_speech"] = partial(self._count_speech, request.peer)
+        state["grant"] = request.token if isinstance(request.token, TokenGrant) else None
 
     async def _answer_itself(self, request: GuardedRequest, rules: _Rules, scope: Scope, send: Send) -> bool:
         """Answer a request that the app is not meant for; return whether it was one."""
         if request.is_preflight and request.all(b"origin"):
             await _allow_preflight(request, send)
             return True
-        if _shows_player(request) and not rules.has_key(request):
+        if _shows_player(request) and not rules.has_credential(request):
             await send_page(player_page(request.first(b"accept-language"), scope["query_string"]), send)
             return True
         return False
@@ -320,6 +389,26 @@ class Guard:
         """Count a speech request of a client; return why it may not be made now, or None."""
         wait = 0 if peer is None else self._rate.take(peer, self._clock())
         return RateLimited(self._rate.per_minute, retry_after=wait) if wait else None
+
+
+def _hold_stream(request: GuardedRequest, held: ExitStack) -> None:
+    """Hold one of the streams that the request's token allows, until `held` is left.
+
+    Raises:
+        _Refused: as many are open.
+    """
+    if isinstance(request.token, TokenGrant) and (request.is_speech or request.is_socket):
+        try:
+            held.enter_context(request.token.stream())
+        except Busy as error:
+            raise _Refused(_token_refusal(error)) from None
+
+
+def _token_refusal(error: SpeechError) -> _Refusal:
+    """Return the answer to a token that is refused (RFC 6750, 3.1)."""
+    status, kind = TOKEN_STATUS[error.code]
+    headers = (_TOKEN_CHALLENGE,) if status == _UNAUTHORIZED else ()
+    return _Refusal(status, error.code, str(error), kind, headers)
 
 
 def _check_json(request: GuardedRequest, body: bytes) -> None:
@@ -422,7 +511,7 @@ def _with_cors(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
 def _with_isolation(request: GuardedRequest, rules: _Rules, send: Send) -> Send:
     """Forbid other sites' pages to embed what a browser is answered (Cross-Origin-Resource-Policy)."""
     is_shared = rules.initiator(request) in {Initiator.ALLOWED_ORIGIN, Initiator.NOT_A_BROWSER}
-    if request.is_socket or is_shared or rules.has_key(request):
+    if request.is_socket or is_shared or rules.has_credential(request):
         return send
 
     async def send_isolated(message: Message) -> None:

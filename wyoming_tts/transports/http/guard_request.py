@@ -7,7 +7,9 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-from wyoming_tts.http_paths import SPEECH_PATH
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
+from wyoming_tts.transports.tokens import TokenGrant
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -30,17 +32,33 @@ SPEECH_PATHS = (
 """Prefixes of the paths that the rate limit counts."""
 FILE_PATHS = ("/page/voices/upload/", "/page/blends/import")
 """Prefixes of the paths whose body is a file, streamed to the disk and never parsed on the event loop."""
+TOKEN_PATHS = frozenset(
+    {
+        SPEECH_PATH,
+        "/v1/audio/speech/stream",
+        REALTIME_PATH,
+        "/v1/audio/voices",
+        "/dev/captioned_speech",
+        PLAYER_PATH,
+    }
+)
+"""What a token opens: speech, and the names of the voices."""
 PAGE_PATH = "/"
 LOGIN_PATH = "/login"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110)."""
 
-_KEY_PARAMETER = b"api_key"
+_KEY_PARAMETERS = frozenset({b"api_key", b"access_token"})
+_KEY_PROTOCOLS = ("bearer.", "openai-insecure-api-key.")
+"""Beginnings of WebSocket subprotocols that are a key or a token: a page can set no header of a WebSocket."""
 _LENGTH_DIGITS = 20
 
 
 class GuardedRequest:
-    """A request as the access rules see it. Creating it removes API keys from the scope's query string."""
+    """A request as the access rules see it.
+
+    Creating it removes keys and tokens from the scope's query string, and from a WebSocket's subprotocols.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.is_socket = scope["type"] == "websocket"
@@ -55,7 +73,10 @@ class GuardedRequest:
         query, keys = _split_off_keys(scope.get("query_string", b""))
         scope["query_string"] = query
         bearers = filter(None, map(_parse_bearer, self.all(b"authorization")))
-        self.keys = (*bearers, *keys)
+        self.keys = (*bearers, *keys, *_split_off_protocols(scope))
+        """API keys and tokens."""
+        self.token: TokenGrant | SpeechError | None = None
+        """What a token permits, or why it is refused: filled in by the guard."""
 
     def all(self, name: bytes) -> list[str]:
         """Return all values of a header, whose name is given in lower case."""
@@ -144,15 +165,28 @@ def encode_header(value: str) -> bytes:
 
 
 def _split_off_keys(query: bytes) -> tuple[bytes, list[str]]:
-    """Split a query string into the rest, byte for byte unchanged, and the API keys in it."""
+    """Split a query string into the rest, byte for byte unchanged, and the keys and tokens in it."""
     kept, keys = [], []
     for part in query.split(b"&"):
         name, _, value = part.partition(b"=")
-        if unquote_form(name) == _KEY_PARAMETER:
+        if unquote_form(name) in _KEY_PARAMETERS:
             keys.append(decode_header(unquote_form(value)))
         else:
             kept.append(part)
     return b"&".join(kept), keys
+
+
+def _split_off_protocols(scope: Scope) -> list[str]:
+    """Take the keys and tokens out of a WebSocket's subprotocols."""
+    offered = [str(each) for each in scope.get("subprotocols") or ()]
+    keys = {each: key for each in offered for prefix in _KEY_PROTOCOLS if (key := _after(each, prefix))}
+    if keys:
+        scope["subprotocols"] = [each for each in offered if each not in keys]
+    return list(keys.values())
+
+
+def _after(text: str, prefix: str) -> str:
+    return text.removeprefix(prefix) if text.startswith(prefix) else ""
 
 
 def unquote_form(value: bytes) -> bytes:

@@ -30,6 +30,7 @@ from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, Un
 from wyoming_tts.transports.http.kept_audio import AudioRecorder, KeptAudio, KeptFile, times_name
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
+from wyoming_tts.transports.tokens import TokenGrant
 
 EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"
@@ -79,9 +80,10 @@ class SpeechResponse(Response):
         if client:
             utterance = replace(self._request.utterance, peer=subscriber(client[0]))
             self._request = replace(self._request, utterance=utterance)
-        await run_while_connected(receive, self._check_and_answer(send))
+        grant = scope.get("state", {}).get("grant")
+        await run_while_connected(receive, self._check_and_answer(send, grant))
 
-    async def _check_and_answer(self, send: Send) -> None:
+    async def _check_and_answer(self, send: Send, grant: TokenGrant | None) -> None:
         """Refuse malformed markup while the response can still have a status of its own."""
         text = self._request.text
         if self._request.utterance.text_format is TextFormat.SSML:
@@ -89,6 +91,12 @@ class SpeechResponse(Response):
                 check_ssml(text)
             else:
                 await self._context.run_blocking(partial(check_ssml, text))
+        if grant is not None:
+            grant.spend(len(text))
+            # What is kept is on a path that no token opens.
+            self._request = replace(
+                self._request, utterance=grant.restrict(self._request.utterance), kept_as=None
+            )
         await self._answer(send)
 
     async def _answer(self, send: Send) -> None:

@@ -57,9 +57,12 @@ from wyoming_tts.transports.realtime.protocol import (
 from wyoming_tts.transports.realtime.response_audio import AudioPiece, ResponseAudio
 from wyoming_tts.transports.realtime.transcript import EndedTranscripts, TimedWord, Transcript
 from wyoming_tts.transports.request_queue import PendingRequest, RequestCanceled, RequestQueue
+from wyoming_tts.transports.tokens import TokenGrant
 
 TRANSPORT = "realtime"
 
+SUBPROTOCOL = "realtime"
+"""As in OpenAI's Realtime API. A browser that offers subprotocols, to send a key, insists on one of them."""
 FAILED = 1011
 """WebSocket close code 1011, internal error."""
 RESTARTING = 1012
@@ -131,13 +134,15 @@ class RealtimeConnection:
         stopping: asyncio.Event,
         pace: InputPace | None = None,
         count_speech: CountSpeech | None = None,
+        grant: TokenGrant | None = None,
         slow_sends: DampedLog | None = None,
     ) -> None:
         """Prepare to serve a socket that is not accepted yet.
 
         Once `stopping` is set, new responses are refused and the connection closes when none is left.
-        `count_speech` is called for each response; without it, any number may begin. All connections of
-        a server share `slow_sends`, the log of messages that took long to send.
+        `count_speech` is called for each response; without it, any number may begin. `grant` is what the
+        client's token permits; None permits all. All connections of a server share `slow_sends`, the log of
+        messages that took long to send.
         """
         self._peer = subscriber(socket.client.host) if socket.client else ""
         self._socket = RealtimeSocket(
@@ -151,6 +156,7 @@ class RealtimeConnection:
         self._run_blocking = run_blocking
         self._stopping = stopping
         self._count_speech = count_speech or _count_nothing
+        self._grant = grant
         self._pace = pace or InputPace(LoopBudget())
         self._protocol = RealtimeProtocol(RealtimeSession(_new_id("sess")), options.limits, opus=options.opus)
         self._queue = RequestQueue[RealtimeResponse](options.queued, max_characters=options.queued_chars)
@@ -269,7 +275,9 @@ class RealtimeConnection:
 
     def _response(self, messages: ResponseMessages, text: str | None = None) -> RealtimeResponse:
         audio = ResponseAudio(messages.session, self._options.encoders, self._run_blocking)
-        return RealtimeResponse(messages, self._options, text, peer=self._peer, audio=audio)
+        return RealtimeResponse(
+            messages, self._options, text, peer=self._peer, audio=audio, grant=self._grant
+        )
 
     async def _enqueue(self, response: RealtimeResponse) -> None:
         messages = response.messages
@@ -290,7 +298,16 @@ class RealtimeConnection:
                 f"This connection already has {len(self._queue)} responses waiting.",
                 hint="Wait until one of them is complete.",
             )
-        return self._count_speech()
+        return self._count_speech() or self._spend(response.characters)
+
+    def _spend(self, characters: int, *, requests: int = 1) -> SpeechError | None:
+        """Count text by the client's token; return why it may not be spoken, or None."""
+        try:
+            if self._grant is not None:
+                self._grant.spend(characters, requests=requests)
+        except SpeechError as error:
+            return error
+        return None
 
     async def _append(self, more: AppendText) -> None:
         if self._open is None:
@@ -309,6 +326,9 @@ class RealtimeConnection:
             return
         if (too_long := response.meter.error_with(more.text)) is not None:
             raise RefusedMessage(too_long)
+        if (error := self._spend(len(more.text), requests=0)) is not None:
+            response.feed.close()  # what it has is spoken to its end; more is dropped until the next commit
+            raise RefusedMessage(error)
         await response.add(more.text)
 
     async def _open_response(self, more: AppendText) -> RealtimeResponse:
@@ -470,6 +490,7 @@ class RealtimeResponse(PendingRequest):
         *,
         audio: ResponseAudio,
         peer: str = "",
+        grant: TokenGrant | None = None,
     ) -> None:
         """With `text` None the text arrives through the feed."""
         limit = options.limits.text_chars
@@ -477,6 +498,8 @@ class RealtimeResponse(PendingRequest):
             high_mark=limit, low_mark=limit
         )  # never full, so `add` never blocks the reader: a barge may be next
         utterance = _make_utterance(messages.session, options, feed, text)
+        if grant is not None:
+            utterance = grant.restrict(utterance)
         super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
         self.messages = messages
         self.audio = audio
@@ -564,7 +587,8 @@ class RealtimeSocket:
             RealtimeClientGone: the client has disconnected already.
         """
         try:
-            await self._socket.accept()
+            offered = self._socket.scope.get("subprotocols") or ()
+            await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
         except (WebSocketDisconnect, RuntimeError) as error:
             raise RealtimeClientGone("It disconnected during the handshake.") from error
 

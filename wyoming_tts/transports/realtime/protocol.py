@@ -50,6 +50,9 @@ _ERROR_CODES = {
     ErrorCode.UNSUPPORTED: "bad_request",
     ErrorCode.BAD_MARKUP: "bad_request",
     ErrorCode.SHUTTING_DOWN: "shutting_down",
+    ErrorCode.TOKEN_EXPIRED: "token_expired",
+    ErrorCode.TOKEN_USED_UP: "token_used_up",
+    ErrorCode.VOICE_NOT_ALLOWED: "voice_not_allowed",
 }
 
 

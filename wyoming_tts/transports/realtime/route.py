@@ -29,9 +29,9 @@ def realtime_router(
 
     Access control comes before it. The scope's state may hold `stopping`, an event after which connections
     close as soon as they have nothing left to play, `abort`, which drops a connection, `slot`, its place
-    among the connections of the port, `pace`, at which its input is read, and `count_speech`, which counts a
-    response toward its client's rate limit. When its task is cancelled, a connection tells its client that
-    the server is shutting down, and closes.
+    among the connections of the port, `pace`, at which its input is read, `count_speech`, which counts a
+    response toward its client's rate limit, and `grant`, what its token permits. When its task is cancelled,
+    a connection tells its client that the server is shutting down, and closes.
 
     `run_blocking` parses large messages.
     """
@@ -53,6 +53,7 @@ def realtime_router(
             stopping=stopping,
             pace=pace.another_reader() if (pace := state.get("pace")) is not None else None,
             count_speech=state.get("count_speech"),
+            grant=state.get("grant"),
             slow_sends=slow_sends,
         )
         if (slot := state.get("slot")) is not None:
