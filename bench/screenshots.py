@@ -125,9 +125,9 @@ def reduce_size(png: bytes) -> bytes:
     return reduced
 
 
-def _preview(page: Page, _: Site) -> None:
-    page.locator("#preview-speak").click()
-    page.locator("[data-pictured=true]").wait_for()
+def _audition(page: Page, _: Site) -> None:
+    page.locator(".card-chosen .card-play").click()
+    page.locator("#player-bar [data-state=done]").wait_for()
 
 
 def _blend(page: Page, _: Site) -> None:
@@ -153,7 +153,7 @@ def _status(page: Page, site: Site) -> None:
 
 TABS: Mapping[str, Callable[[Page, Site], None]] = MappingProxyType(
     {
-        "preview": _preview,
+        "audition": _audition,
         "blend": _blend,
         "stream_test": _stream_test,
         "voices": _voices,

@@ -382,8 +382,8 @@ def _check_page(http: str, about: str, picture: Path) -> None:
 def _press_speak(page: Page, http: str) -> bool:
     try:
         page.goto(f"{http}/")
-        expect(page.locator("#preview-text textarea")).not_to_have_value("", timeout=_PAGE_PATIENCE)
-        page.locator("#preview-speak").click()
+        expect(page.locator("#audition-text")).not_to_have_value("", timeout=_PAGE_PATIENCE)
+        page.locator(".card-chosen .card-play").click()
         page.locator("[data-pictured=true]").wait_for()
     except (AssertionError, TimeoutError):
         return False

@@ -2,7 +2,7 @@
 
 `application` is the page as an ASGI app: the tabs in the order of `layout`, the patches of
 `gradio_patches`, and the JavaScript modules in `js/`, which `scripts` serves. Each tab is a module:
-`preview`, `blending`, `stream_test`, `voices`, `status`. `words` reads its texts from `words/*.yaml`,
+`audition`, `blending`, `stream_test`, `voices`, `status`. `words` reads its texts from `words/*.yaml`,
 `style/` has the CSS.
 
 Importing any module of this package imports Gradio, after the patches that have to precede that.

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import gradio as gr
 
-from ui import blending, preview, status, stream_test, voices
+from ui import audition, blending, player_bar, status, stream_test, voices
 from ui.words import Words
 from wyoming_tts.page import PageServices
 
@@ -23,17 +23,19 @@ def build(services: PageServices, words: Words | None = None) -> gr.Blocks:
     """Build the page. Reads files and takes about 200 ms: blocks."""
     words = words or Words()
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
-    with blocks, gr.Tabs(elem_id="tabs"):
-        with _tab("preview", words):
-            preview.tab(services.preview, words)
-        with _tab("blend", words):
-            blending.tab(words)
-        with _tab("stream_test", words):
-            stream_test.tab(services.stream_test, words)
-        with _tab("voices", words):
-            voices.tab(words)
-        with _tab("status", words):
-            status.tab(words)
+    with blocks:
+        with gr.Tabs(elem_id="tabs"):
+            with _tab("audition", words):
+                audition.tab(words)
+            with _tab("blend", words):
+                blending.tab(words)
+            with _tab("stream_test", words):
+                stream_test.tab(services.stream_test, words)
+            with _tab("voices", words):
+                voices.tab(words)
+            with _tab("status", words):
+                status.tab(words)
+        player_bar.bar(words)
     blocks.queue(max_size=MAX_QUEUED_EVENTS, default_concurrency_limit=MAX_CONCURRENT_HANDLERS)
     return blocks
 

@@ -18,7 +18,7 @@ Texts: TypeAlias = Mapping[str, str]
 
 
 class Words:
-    """All texts of the page by name, such as `preview.speak`."""
+    """All texts of the page by name, such as `player.play`."""
 
     def __init__(self) -> None:
         self._texts = {language: read_texts(language) for language in LANGUAGES}

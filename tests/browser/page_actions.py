@@ -13,7 +13,7 @@ from tests.scenarios.page_problems import PageProblems
 from ui.scripts import import_expression
 from ui.words import Words
 
-TABS = ("preview", "blend", "stream_test", "voices", "status")
+TABS = ("audition", "blend", "stream_test", "voices", "status")
 DESKTOP: ViewportSize = {"width": 1280, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 TIMEOUT_MILLISECONDS = 30_000
@@ -45,8 +45,8 @@ def checked_page(context: BrowserContext) -> Iterator[Page]:
 def visit(page: Page, url: str) -> Page:
     """Open the page and wait until it is filled."""
     page.goto(url)
-    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible(timeout=TIMEOUT_MILLISECONDS)
-    expect(page.locator("#preview-speak")).to_be_enabled(timeout=TIMEOUT_MILLISECONDS)
+    expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible(timeout=TIMEOUT_MILLISECONDS)
+    expect(page.locator(".card-chosen")).to_be_attached(timeout=TIMEOUT_MILLISECONDS)
     name_player(page)
     return page
 

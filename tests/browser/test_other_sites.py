@@ -177,11 +177,11 @@ def test_a_visitor_from_another_site_opens_the_page_by_its_link(
     expect(link).to_be_visible()
     assert effects_on(unvisited)[2] == "<PageMount not built>"
     link.click()
-    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
+    expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_an_address_that_is_typed_opens_the_page(site: Site, visitor: BrowserContext, host: str) -> None:
     page = visitor.new_page()
     page.goto(own_url(site, host))
-    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
+    expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()

@@ -58,7 +58,7 @@ def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(page: Pag
     )
     with site_in_a_thread(tmp_path) as site:
         page.goto(site.url)
-        expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
+        expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()
         headings = page.evaluate("JSON.parse(sessionStorage.getItem('headings'))")
         page.goto("about:blank")
     assert "Loading the page" in headings[0]
@@ -104,7 +104,7 @@ def test_signing_in_with_the_key_is_needed_once(page: Page, problems: PageProble
     problems.found.clear()  # the browser logs each 401 as an error
     page.get_by_label("API key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#tab-preview[role=tabpanel]")).to_be_visible()
+    expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()
     visit(page, keyed_site.url)
     assert KEY not in page.content()
     page.goto("about:blank")
@@ -157,7 +157,7 @@ def test_every_language_has_every_text() -> None:
 
 def test_a_missing_text_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
-        Words()("preview.no_such_text")
+        Words()("audition.no_such_text")
 
 
 _LAZY = """

@@ -136,7 +136,7 @@ def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None
 def test_the_status_is_not_polled_while_the_tab_is_hidden(status: Page) -> None:
     requested: list[str] = []
     status.on("request", lambda request: requested.append(request.url))
-    open_tab(status, "preview")
+    open_tab(status, "audition")
     expect(status.locator("#status")).to_be_hidden()
     requested.clear()
     status.clock.run_for(20_000)

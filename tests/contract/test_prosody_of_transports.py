@@ -108,9 +108,9 @@ async def http_stream_path(site: Site, request: ProsodyRequest) -> ReceivedAudio
     )
 
 
-async def page_preview(site: Site, request: ProsodyRequest) -> ReceivedAudio:
+async def page_audition(site: Site, request: ProsodyRequest) -> ReceivedAudio:
     """Post what the script of the page posts: the sliders and the listed sample rate of the voice."""
-    facts = await site.services.preview.facts(LETTERS.name)
+    facts = await site.services.audition.facts(LETTERS.name)
     sliders = {"speed": 1, "volume": 1, "sample_rate": facts.sample_rate}
     fields = {"response_format": "pcm", "voice": LETTERS.name, **sliders, **request.fields}
     return await post_speech(site, SPEECH, fields)
@@ -205,7 +205,7 @@ async def say_without_a_server(_: Site, request: ProsodyRequest) -> ReceivedAudi
     return ReceivedAudio(received[0][0], b"".join(pcm for _, pcm in received))
 
 
-HTTP = (http_wav, http_whole, kokoro_fastapi, http_stream_path, page_preview)
+HTTP = (http_wav, http_whole, kokoro_fastapi, http_stream_path, page_audition)
 REALTIME = (realtime, realtime_appended, realtime_short)
 WYOMING = (wyoming, wyoming_streaming)
 ALL: tuple[Synthesize, ...] = (*WYOMING, *HTTP, player, *REALTIME, page_stream_test, say_without_a_server)

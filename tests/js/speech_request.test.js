@@ -2,47 +2,34 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mediaElementQuery, speechRequest } from "../../ui/js/speech_request.js";
 
+const USUAL = { minimum: 0, maximum: 2, step: 0.01 };
 const FACTS = {
   name: "tones",
   sample_rate: 16000,
+  speakers: ["anna", "bert"],
   speaker: "anna",
-  sliders: { noise_scale: 0.667, length_scale: 1 },
+  sliders: [
+    { ...USUAL, name: "noise_scale", value: 0.667 },
+    { ...USUAL, name: "length_scale", value: 1 },
+  ],
+  examples: [],
 };
-const FIELDS = {
-  text: "Ho",
-  voice: "tones",
-  other: "espeak",
-  speed: 1,
-  volume: 1,
-  speaker: "anna",
-  facts: FACTS,
-};
+const FIELDS = { text: "Ho", speed: 1, volume: 1, speaker: "", sliders: {} };
+const PLAIN = { input: "Ho", speed: 1, volume: 1, voice: "tones", sample_rate: 16000 };
 
-test("sliders at their defaults are not sent", () => {
-  const fields = { ...FIELDS, noise_scale: 0.667, length_scale: 1 };
-  assert.deepEqual(speechRequest(fields, "tones"), {
-    input: "Ho",
-    speed: 1,
-    volume: 1,
-    voice: "tones",
-    sample_rate: 16000,
-  });
+test("what is as usual is not sent", () => {
+  assert.deepEqual(speechRequest(FIELDS, FACTS), PLAIN);
+  const set = { ...FIELDS, speaker: "anna", sliders: { noise_scale: 0.667 } };
+  assert.deepEqual(speechRequest(set, FACTS), PLAIN);
 });
 
 test("a changed speaker and moved sliders are sent", () => {
-  const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4, length_scale: 1 }, "tones");
-  assert.equal(body.speaker, "bert");
-  assert.equal(body.noise_scale, 0.4);
-  assert.equal("length_scale" in body, false);
+  const body = speechRequest({ ...FIELDS, speaker: "bert", sliders: { noise_scale: 0.4 } }, FACTS);
+  assert.deepEqual(body, { ...PLAIN, speaker: "bert", noise_scale: 0.4 });
 });
 
-test("speaker and sliders are not sent for another voice", () => {
-  const body = speechRequest({ ...FIELDS, speaker: "bert", noise_scale: 0.4 }, "espeak");
-  assert.deepEqual(body, { input: "Ho", speed: 1, volume: 1, voice: "espeak" });
-});
-
-test("without a voice the request names none", () => {
-  assert.equal("voice" in speechRequest({ ...FIELDS, facts: null }, null), false);
+test("a slider that the voice does not have is not sent", () => {
+  assert.deepEqual(speechRequest({ ...FIELDS, sliders: { pitch: 1.5 } }, FACTS), PLAIN);
 });
 
 test("a GET query has the text, the voice with its speaker, and the speed", () => {

@@ -72,7 +72,8 @@ export function setText(element, text) {
 }
 
 /**
- * Fill texts into markup: `data-text` names an element's text, `data-label` its label for screen readers.
+ * Fill texts into markup: `data-text` names an element's text, `data-label` its label for screen readers, and
+ * `data-placeholder` a field's placeholder.
  * @param {Element} root
  * @param {Translate} translate
  */
@@ -82,6 +83,8 @@ export function localizeElements(root, translate) {
   for (const each of root.querySelectorAll("[data-label]")) {
     each.setAttribute("aria-label", translate(each.getAttribute("data-label") ?? ""));
   }
+  for (const each of root.querySelectorAll("[data-placeholder]"))
+    each.setAttribute("placeholder", translate(each.getAttribute("data-placeholder") ?? ""));
 }
 
 /**
@@ -89,6 +92,25 @@ export function localizeElements(root, translate) {
  * @param {HTMLElement} element
  */
 export const isVisible = (element) => element.offsetParent !== null;
+
+/**
+ * Keyboard shortcuts of a tab, while it is open.
+ * @param {HTMLElement} element of the tab
+ * @param {(event: KeyboardEvent) => boolean} onKey returns whether the key was one of its own
+ */
+export function onKeyInTab(element, onKey) {
+  const whileHere = new AbortController();
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (!element.isConnected) return whileHere.abort();
+      if (!isVisible(element) || !onKey(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    { signal: whileHere.signal, capture: true },
+  );
+}
 
 const SCROLL_MARGIN = 32; // pixels
 

@@ -2,6 +2,7 @@
 
 export const MAX_CLIP_SECONDS = 600; // seconds of a clip kept for pictures and replays
 const FULL_SCALE = 32768;
+const PEAKS_PER_SECOND = 50;
 
 /**
  * 16-bit samples as numbers from -1 to 1.
@@ -43,6 +44,8 @@ export class SampleReader {
 export class Clip {
   /** @type {Int16Array[]} */
   #pieces = [];
+  /** The loudest sample of each part, from 0 to 1: what a picture needs. @type {number[]} */
+  peaks = [];
 
   /**
    * @param {number} rate samples a second
@@ -76,9 +79,19 @@ export class Clip {
 
   /** @param {Int16Array} piece */
   add(piece) {
+    this.#addPeaks(piece);
     this.samples += piece.length;
     if (this.seconds <= MAX_CLIP_SECONDS) this.#pieces.push(piece);
     else this.#pieces.length = 0;
+  }
+
+  /** @param {Int16Array} piece */
+  #addPeaks(piece) {
+    const length = this.rate / PEAKS_PER_SECOND;
+    for (let i = 0; i < piece.length; i++) {
+      const part = Math.floor((this.samples + i) / length);
+      this.peaks[part] = Math.max(this.peaks[part] ?? 0, Math.abs(piece[i]) / FULL_SCALE);
+    }
   }
 
   /** All of it as floats. */

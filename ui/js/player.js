@@ -49,6 +49,7 @@ export class Player extends EventTarget {
   #audio = null;
   /** @type {TappedContext | null} */
   #activeContext = null;
+  #otherPages = typeof BroadcastChannel === "function" ? new BroadcastChannel("wyoming-tts.player") : null;
 
   constructor() {
     super();
@@ -58,10 +59,13 @@ export class Player extends EventTarget {
     this.stats = null;
     /** @type {Clip | null} */
     this.clip = null;
+    /** The request that `clip` answers. @type {SpeechRequest | null} */
+    this.body = null;
     this.problem = "";
     /** Whether this browser cannot play audio while it arrives. */
     this.lacksStreaming = !supportsStreaming();
     preventMuting();
+    this.#otherPages?.addEventListener("message", () => this.stop());
     for (const kind of ["pointerup", "touchend", "click", "keydown"]) {
       document.addEventListener(kind, (event) => this.#unlock(event), { capture: true, passive: true });
     }
@@ -108,6 +112,7 @@ export class Player extends EventTarget {
   async play(body) {
     const playback = this.#next(new Playback(this.#requestedAt()));
     this.clip = null;
+    this.body = body;
     this.#setState(playback, "waiting");
     if (this.lacksStreaming) return this.#playWithMediaElement(playback, body);
     try {
@@ -125,10 +130,12 @@ export class Player extends EventTarget {
    * Replay a clip.
    * @param {Clip} clip
    * @param {number} [fraction] of its beginning to skip
+   * @param {SpeechRequest | null} [body] the request that it answered
    */
-  async replay(clip, fraction = 0) {
+  async replay(clip, fraction = 0, body = this.body) {
     const playback = this.#next(new Playback(this.#requestedAt(), Math.min(fraction, 0.999) * clip.seconds));
     playback.clip = this.clip = clip;
+    this.body = body;
     playback.stats.seconds = clip.seconds;
     this.#startSound(playback, clip.rate);
     playback.schedule(clip.joined().subarray(Math.floor(playback.buffer.begin * clip.rate)), clip.rate);
@@ -163,6 +170,7 @@ export class Player extends EventTarget {
   /** @param {Playback} playback */
   #next(playback) {
     this.#cancel();
+    this.#otherPages?.postMessage("speaking"); // two tabs of a browser do not speak over each other
     this.#playback = playback;
     return playback;
   }

@@ -1,43 +1,47 @@
-/** Body of a speech request, from the fields of the Preview tab. */
+/** Body of a speech request, from a text, a voice and what is set of it. */
 
 /**
  * A body of `v1/audio/speech`.
  * @typedef {{ input: string, voice?: string, speaker?: string, speed?: number, [field: string]: unknown }} SpeechRequest
  */
 
+/** @typedef {{ name: string, minimum: number, maximum: number, step: number, value: number }} Slider */
+
 /**
- * What is known of a voice: its usual speaker and what its sliders say at first.
- * @typedef {{ name: string, sample_rate: number, speaker: string | null, sliders: Record<string, number> }} VoiceFacts
+ * What is known of a voice, as the server tells it.
+ * @typedef {object} VoiceFacts
+ * @property {string} name
+ * @property {number} sample_rate
+ * @property {string[]} speakers
+ * @property {string | null} speaker the usual one
+ * @property {Slider[]} sliders its engine's parameters, with the values in force
+ * @property {string[]} examples texts in its language
  */
 
 /**
- * The tab's fields. Each slider that a voice may have is one of its own, by its name.
+ * What a request is made of.
  * @typedef {object} Fields
- * @property {string | null} text
- * @property {string | null} voice
- * @property {string | null} other the voice that is compared
- * @property {string | null} speaker
+ * @property {string} text
+ * @property {string} speaker "" for the usual one
  * @property {number} speed
  * @property {number} volume
- * @property {VoiceFacts | null} facts of `voice`
+ * @property {Record<string, number>} sliders those that were set
  */
 
 /**
- * Build the request for a voice. Speaker and sliders belong to the voice of the facts; defaults are not sent.
- * @param {Fields & Record<string, unknown>} fields
- * @param {string | null} voice
+ * Build the request for a voice; what is as usual is not sent.
+ * @param {Fields} fields
+ * @param {VoiceFacts} facts of the voice
  * @returns {SpeechRequest}
  */
-export function speechRequest(fields, voice) {
-  const { text, speed, volume, facts, speaker } = fields;
+export function speechRequest({ text, speaker, speed, volume, sliders }, facts) {
+  const { name, sample_rate } = facts;
   /** @type {SpeechRequest} */
-  const body = { input: text ?? "", speed, volume };
-  if (voice) body.voice = voice;
-  if (!facts || facts.name !== voice) return body;
-  body.sample_rate = facts.sample_rate;
+  const body = { input: text, speed, volume, voice: name, sample_rate };
   if (speaker && speaker !== facts.speaker) body.speaker = speaker;
-  for (const [name, usual] of Object.entries(facts.sliders)) {
-    if (fields[name] !== usual) body[name] = fields[name];
+  for (const slider of facts.sliders) {
+    const value = sliders[slider.name] ?? slider.value;
+    if (value !== slider.value) body[slider.name] = value;
   }
   return body;
 }

@@ -1,6 +1,6 @@
 """The web page's back end: one module (or package) per tab with its service and HTTP routes, without Gradio.
 
-`preview`, `blending`, `stream_test` and `status` are a tab each; the Voices tab is `voices`, `uploads` and
+`audition`, `blending`, `stream_test` and `status` are a tab each; the Voices tab is `voices`, `uploads` and
 `lexicon`. `services` makes all of them for a running server; `ui` renders the page and calls them.
 `request_body` is the base of their JSON bodies, `sample_sentences` has a sentence to try each voice with.
 """
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wyoming_tts.page.audition import AuditionService
     from wyoming_tts.page.blending import BlendService
     from wyoming_tts.page.lexicon import LexiconService
-    from wyoming_tts.page.preview import PreviewService
     from wyoming_tts.page.status import StatusService
     from wyoming_tts.page.stream_test.service import StreamTestService
     from wyoming_tts.page.voices import VoiceService
@@ -25,7 +25,7 @@ __all__ = ["PageServices"]
 class PageServices:
     """The services of all tabs."""
 
-    preview: PreviewService
+    audition: AuditionService
     blending: BlendService
     stream_test: StreamTestService
     voices: VoiceService

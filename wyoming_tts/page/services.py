@@ -10,9 +10,9 @@ from fastapi import APIRouter
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.page import PageServices
+from wyoming_tts.page.audition import AuditionService, audition_routes
 from wyoming_tts.page.blending import BlendService, blend_routes
 from wyoming_tts.page.lexicon import LexiconService, lexicon_routes
-from wyoming_tts.page.preview import PreviewService
 from wyoming_tts.page.status import ListeningAddresses, StatusService, StatusSource, status_routes
 from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
 from wyoming_tts.page.voices import VoiceService, voice_routes
@@ -46,7 +46,7 @@ def make_page_services(
         log: The latest log lines.
     """
     return PageServices(
-        preview=PreviewService(parts),
+        audition=AuditionService(parts),
         blending=BlendService(parts, partial(_download, parts)),
         stream_test=StreamTestService(
             parts, lambda: own_uri(addresses()), targets=parts.settings.stream_test_targets
@@ -62,6 +62,7 @@ def make_page_services(
 def page_routers(services: PageServices) -> list[APIRouter]:
     """Return the routes below `/page`; the guard protects them like all others."""
     return [
+        audition_routes(services.audition),
         blend_routes(services.blending),
         stream_test_routes(services.stream_test),
         voice_routes(services.voices),

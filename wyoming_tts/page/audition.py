@@ -1,46 +1,37 @@
-"""The Preview tab's service: the voice picker, the controls of each voice, and the stages of a text.
+"""The Audition tab's service and HTTP routes: each voice's parameters and examples, and the stages of a text.
 
-The audio itself comes from the HTTP API, which the browser calls directly.
+The audio itself comes from the HTTP API, and the list of voices from `voices`: the browser asks both itself.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
-from types import MappingProxyType
+from typing import Annotated
 
 import yaml
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 
 from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
 from wyoming_tts.engines.piper.voice_json import read_voice_json, voice_json_path
-from wyoming_tts.errors import SpeechError, TooLong
-from wyoming_tts.languages import language_code, lookup, split_subtags
+from wyoming_tts.errors import TooLong
+from wyoming_tts.languages import lookup
+from wyoming_tts.page.request_body import RequestBody, VoiceName
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
+from wyoming_tts.transports.http.errors import json_response
 
 _LOGGER = logging.getLogger(__name__)
 
+PATH = "page/audition"
+"""Relative to the page."""
 MAX_EXPLAINED_CHARS = 5_000
 """All of it is phonemized, and nobody reads more."""
-_DESCRIPTION_PREFIX = "espeak-ng "
-_UNKNOWN_LANGUAGE = "-"
-_ENGINE_ORDER = ("kokoro", "piper", "remote", EMBEDDED_ENGINE)
-_ENGINE_LABELS = MappingProxyType({"espeak": "eSpeak NG", "kokoro": "Kokoro", "piper": "Piper"})
-
-
-@dataclass(frozen=True, slots=True)
-class PickerVoice:
-    """A voice in the picker."""
-
-    name: str
-    label: str
-    """Language, engine and name; searched by the picker."""
-    language: str
-    engine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +59,8 @@ class VoiceFacts:
     speaker: str | None
     """The default speaker."""
     sliders: tuple[ProsodySlider, ...]
+    examples: tuple[str, ...]
+    """Texts in its language to hear it by; empty if there are none."""
 
 
 _PITCH = ProsodySlider("pitch", 0.5, 2.0, 0.05, 1.0)
@@ -77,27 +70,13 @@ _PIPER = (
     ProsodySlider("noise_w_scale", 0.0, 1.5, 0.001, 0.8),
 )
 """With the defaults for voices whose configuration has none."""
-SLIDERS = (_PITCH, *_PIPER)
 
 
-class PreviewService:
+class AuditionService:
     """Serves the Preview tab. Runs on the event loop; files are read on a worker."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-
-    def voices(self) -> tuple[PickerVoice, ...]:
-        """Return the installed voices, sorted by language, then by engine, better engines first."""
-        voices = self._parts.library.voices
-        names = _language_names(voices)
-        return tuple(_picker_voice(voice, names) for voice in sorted(voices, key=partial(_sort_key, names)))
-
-    def default(self) -> str | None:
-        """Return the default voice or its stand-in; None if no voice is installed."""
-        try:
-            return self._parts.library.resolve_now(VoiceRequest()).voice.name
-        except SpeechError:
-            return None
 
     def speakers(self, voice: str) -> tuple[str, ...]:
         """Return the speakers of a voice in the order of their numbers; empty for a single-speaker voice.
@@ -123,7 +102,7 @@ class PreviewService:
         return tuple(self._with_value_in_force(slider, trained) for slider in _PIPER)
 
     async def facts(self, voice: str) -> VoiceFacts:
-        """Return the properties and parameters of a voice.
+        """Return the properties, parameters and examples of a voice.
 
         Raises:
             SpeechError: it is not installed.
@@ -136,17 +115,13 @@ class PreviewService:
             speakers=self.speakers(voice),
             speaker=_default_speaker(found),
             sliders=await self.sliders(voice),
+            examples=await self.examples(found.language),
         )
 
     async def examples(self, language: str) -> tuple[str, ...]:
         """Return example texts in a language; empty if there are none."""
         known = await self._parts.workers.run_blocking(_load_examples)
         return lookup(known, language) or ()
-
-    async def is_example(self, text: str) -> bool:
-        """Whether a text is one of the examples, which the page may replace by another."""
-        known = await self._parts.workers.run_blocking(_load_examples)
-        return any(text in texts for texts in known.values())
 
     async def explain(self, text: str, voice: str | None, speaker: str | None = None) -> Explanation:
         """Return the stages of a text on its way to sound.
@@ -169,32 +144,6 @@ class PreviewService:
         return ProsodySlider(
             slider.name, min(slider.minimum, value), max(slider.maximum, value), slider.step, value
         )
-
-
-def _picker_voice(voice: Voice, names: Mapping[str, str]) -> PickerVoice:
-    label = f"{_language(voice, names)} · {_ENGINE_LABELS.get(voice.engine, voice.engine)} · {voice.name}"
-    return PickerVoice(voice.name, label, voice.language, voice.engine)
-
-
-def _sort_key(names: Mapping[str, str], voice: Voice) -> tuple[str, int, str]:
-    rank = _ENGINE_ORDER.index(voice.engine) if voice.engine in _ENGINE_ORDER else len(_ENGINE_ORDER)
-    return _language(voice, names), rank, voice.name
-
-
-def _language(voice: Voice, names: Mapping[str, str]) -> str:
-    code, *rest = split_subtags(voice.language)
-    name = lookup(names, voice.language) or code or _UNKNOWN_LANGUAGE
-    return f"{name} ({'_'.join(rest)})" if rest else name
-
-
-def _language_names(voices: Iterable[Voice]) -> dict[str, str]:
-    """Map language codes to their names, taken from the embedded engine, which speaks nearly all of them."""
-    names: dict[str, str] = {}
-    for voice in voices:
-        if voice.engine == EMBEDDED_ENGINE:
-            name = voice.description.removeprefix(_DESCRIPTION_PREFIX).partition(" (")[0]
-            names.setdefault(language_code(voice.language), name)
-    return names
 
 
 def _default_speaker(voice: Voice) -> str | None:
@@ -220,3 +169,26 @@ def _read_piper_values(paths: tuple[Path, ...]) -> dict[str, float]:
 def _load_examples() -> Mapping[str, tuple[str, ...]]:
     source = files(__package__).joinpath("examples.yaml").read_text(encoding="utf-8")
     return {language: tuple(texts) for language, texts in yaml.safe_load(source).items()}
+
+
+class ExplainBody(RequestBody):
+    """A text, and the voice that would speak it; the default voice if none is named."""
+
+    text: str
+    voice: VoiceName | None = None
+    speaker: Annotated[str, Field(max_length=200)] | None = None
+
+
+def audition_routes(service: AuditionService) -> APIRouter:
+    """Return the routes below PATH: JSON in and out."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get(f"/{PATH}/voice")
+    async def facts(name: Annotated[str, Query(min_length=1, max_length=200)]) -> Response:
+        return json_response(asdict(await service.facts(name)))
+
+    @router.post(f"/{PATH}/explain")
+    async def explain(body: ExplainBody) -> Response:
+        return json_response(asdict(await service.explain(body.text, body.voice, body.speaker)))
+
+    return router

@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { genderOf, languageNames, shownName, sizeText, VoiceSearch } from "../../ui/js/voice_facts.js";
+
+const VOICE = {
+  name: "de_DE-thorsten_emotional-medium",
+  language: "de_DE",
+  engine: "piper",
+  quality: "medium",
+  gender: "male",
+  description: "",
+  problem: "",
+  licence: "CC0",
+  sample: "",
+  speakers: 8,
+  size: 63e6,
+  shared_with: 0,
+  is_installed: true,
+  is_default: false,
+  is_removable: true,
+  in_catalogue: true,
+};
+const HEART = {
+  ...VOICE,
+  name: "af_heart",
+  language: "en_US",
+  engine: "kokoro",
+  quality: "int8",
+  gender: "",
+};
+const ROBOT = {
+  ...VOICE,
+  name: "espeak-en-gb-scotland",
+  language: "en_GB",
+  engine: "espeak",
+  quality: "",
+  gender: "",
+  description: "espeak-ng English (Scotland)",
+};
+const GERMAN = { female: "weiblich", male: "männlich" };
+const english = new VoiceSearch("en", (name) => name);
+const german = new VoiceSearch("de", (name) => GERMAN[/** @type {"female" | "male"} */ (name)]);
+
+test("names are those of people, without language, engine and quality", () => {
+  const names = languageNames("en");
+  assert.equal(shownName(VOICE, names), "Thorsten emotional");
+  assert.equal(shownName(HEART, names), "Heart");
+  assert.equal(shownName({ ...HEART, name: "my_blend" }, names), "my_blend");
+  assert.equal(shownName({ ...VOICE, name: "anna" }, names), "anna");
+  assert.equal(shownName(ROBOT, languageNames("de")), "Englisch (Vereinigtes Königreich)");
+});
+
+test("a language without a name in the browser is called as the voice's author does", () => {
+  const names = languageNames("en");
+  assert.equal(shownName({ ...ROBOT, language: "x", description: "espeak-ng Klingon" }, names), "Klingon");
+  assert.equal(shownName({ ...ROBOT, language: "x", description: "" }, names), ROBOT.name);
+});
+
+test("the gender of a Kokoro voice is in its name, unless the catalogue tells it", () => {
+  assert.equal(genderOf(HEART), "female");
+  assert.equal(genderOf({ ...HEART, name: "bm_george" }), "male");
+  assert.equal(genderOf({ ...HEART, name: "my_blend" }), "");
+  assert.equal(genderOf({ ...VOICE, name: "am_x", gender: "" }), "");
+});
+
+test("words in any order find by language, gender, quality, engine and name, in both languages", () => {
+  const found = ["german male", "MEDIUM thorsten", "emotional", "de_DE piper", "", "deutsch männlich"];
+  for (const query of found) assert.equal(german.matches(VOICE, query), true, query);
+  for (const query of ["german female", "low", "french"])
+    assert.equal(german.matches(VOICE, query), false, query);
+  assert.equal(english.matches(HEART, "american female"), true);
+  assert.equal(english.matches(ROBOT, "scotland"), true);
+});
+
+test("a search for male voices does not find female ones", () => {
+  assert.equal(english.matches(HEART, "male"), false);
+  assert.equal(english.matches(VOICE, "male"), true);
+});
+
+test("accents need not be typed", () => {
+  assert.equal(german.matches(VOICE, "mannlich"), true);
+});
+
+test("sizes are shown in the unit that fits", () => {
+  const plain = (/** @type {number} */ value, digits = 0) => value.toFixed(digits);
+  assert.equal(sizeText(4200, plain), "4 kB");
+  assert.equal(sizeText(63e6, plain), "63 MB");
+  assert.equal(sizeText(1.25e9, plain), "1.3 GB");
+});

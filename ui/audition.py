@@ -1,0 +1,60 @@
+"""The Audition tab: a sentence, and the voices as cards that say it; built by `ui/js/audition.js`.
+
+Gradio provides only the place and the styles: its text field, list and sliders would ask the server before a
+click is heard.
+"""
+
+from __future__ import annotations
+
+from ui.scripts import script_element
+from ui.words import Words
+from wyoming_tts.page.audition import PATH
+
+_HTML = """
+<div class="audition">
+  <label class="field">
+    <span data-text="text"></span>
+    <textarea id="audition-text" rows="3" maxlength="100000" dir="auto"></textarea>
+  </label>
+  <div id="audition-examples" class="chips" role="group" data-label="examples"></div>
+  <section class="audition-voices" data-label="voices">
+    <div class="audition-find">
+      <label class="field">
+        <span data-text="search"></span>
+        <input type="search" id="audition-search" autocomplete="off" spellcheck="false"
+          data-placeholder="search_hint">
+      </label>
+      <p id="audition-found" class="quiet" role="status"></p>
+    </div>
+    <p id="audition-makeshift" class="notice" hidden></p>
+    <p id="audition-problem" class="problem" role="alert"></p>
+    <div id="audition-cards"></div>
+  </section>
+  <details id="audition-more">
+    <summary data-text="more"></summary>
+    <div id="audition-adjustments" class="fields"></div>
+  </details>
+  <details id="audition-said">
+    <summary data-text="said"></summary>
+    <dl class="audition-stages">
+      <dt data-text="cleaned"></dt><dd id="audition-cleaned" dir="auto"></dd>
+      <dt data-text="lexicon"></dt><dd id="audition-lexicon" dir="auto"></dd>
+      <dt data-text="spoken"></dt><dd id="audition-spoken" dir="auto"></dd>
+      <dt data-text="segments"></dt><dd><ol id="audition-segments"></ol></dd>
+    </dl>
+    <p id="audition-unexplained" class="problem" role="alert"></p>
+  </details>
+</div>
+"""
+
+
+def tab(words: Words) -> None:
+    """Build the tab in the current Gradio context."""
+    script_element(
+        "audition",
+        _HTML,
+        elem_id="audition",
+        min_height=640,
+        texts=words.section("audition"),
+        path=PATH,
+    )

@@ -1,0 +1,365 @@
+/**
+ * The Audition tab: a sentence, the voices as cards that say it, what can be set of the chosen one, and the stages of
+ * the text.
+ */
+
+import { adjustmentFields } from "./adjustments.js";
+import {
+  button,
+  createElement,
+  debounce,
+  errorMessage,
+  find,
+  latestOnly,
+  localize,
+  localizeElements,
+  onKeyInTab,
+  requestJson,
+  setText,
+} from "./common.js";
+import { history } from "./history.js";
+import { pageState } from "./page_state.js";
+import { player } from "./player.js";
+import { speechRequest } from "./speech_request.js";
+import { VoiceCards } from "./voice_cards.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { familyOf, isRobot, shownName, sizeText, VoiceSearch } from "./voice_facts.js";
+
+/** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+
+/**
+ * The stages of a text on its way to sound.
+ * @typedef {object} Explanation
+ * @property {string} cleaned
+ * @property {string} spoken
+ * @property {{ written: string, said: string }[]} lexicon
+ * @property {string[]} segments
+ * @property {string[]} phonemes of each segment
+ */
+
+const EXPLAIN_AFTER = 300; // milliseconds without a change
+
+class AuditionTab {
+  /** @type {Map<string, Promise<VoiceFacts>>} */
+  #facts = new Map();
+
+  /** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} context */
+  constructor({ element, props }) {
+    this.element = element;
+    this.path = props.path;
+    const { translate, locale, number } = localize(props.texts);
+    this.translate = translate;
+    this.number = number;
+    this.parts = partsOf(element);
+    localizeElements(element, translate);
+    this.search = new VoiceSearch(locale, translate);
+    this.cards = new VoiceCards(this.parts.cards, {
+      translate,
+      number,
+      search: this.search,
+      hear: (voice) => this.hear(voice),
+      fetch: (voice) => this.#attempt(() => voiceDirectory.change("download", voice.name)),
+      mark: (voice) => this.#mark(voice),
+    });
+    this.explainLatest = latestOnly((/** @type {object} */ json) =>
+      requestJson(`${this.path}/explain`, { json }),
+    );
+    this.explainSoon = debounce(() => this.#explain(), EXPLAIN_AFTER);
+    this.#listen();
+    this.#showState();
+    voiceDirectory.start();
+    if (voiceDirectory.isLoaded) this.#showVoices();
+  }
+
+  #listen() {
+    const { parts } = this;
+    parts.text.addEventListener("input", () => {
+      const text = parts.text.value;
+      pageState.patch({ text, isOwnText: text.trim() !== "" });
+    });
+    parts.search.addEventListener("input", () => pageState.patch({ search: parts.search.value }));
+    parts.search.addEventListener("keydown", (event) => this.#onSearchKey(event));
+    parts.said.addEventListener("toggle", () => this.explainSoon());
+    parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
+    parts.cards.addEventListener("click", (event) => this.#onCardClick(event));
+    onKeyInTab(this.element, (event) => this.#onKey(event));
+    voiceDirectory.addEventListener("change", () => this.#showVoices());
+    voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
+    pageState.addEventListener("change", () => this.#showState());
+  }
+
+  // ---- What is shown
+
+  #showState() {
+    const { text, search, voice } = pageState.values;
+    const { parts } = this;
+    if (parts.text.value !== text) parts.text.value = text;
+    if (parts.search.value !== search) parts.search.value = search;
+    this.cards.choose(voice);
+    this.#showFound(this.cards.filter(search));
+    this.explainSoon();
+  }
+
+  /** @param {number} found */
+  #showFound(found) {
+    const { search } = pageState.values;
+    const isMissing = search && !found && voiceDirectory.isLoaded;
+    setText(this.parts.found, isMissing ? this.translate("none_found") : "");
+  }
+
+  #showVoices() {
+    this.#facts.clear();
+    this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
+    this.#showDownloads();
+    this.#showMakeshift();
+    const { voice } = pageState.values;
+    if (voiceDirectory.installed.some(({ name }) => name === voice)) this.#showVoice(voice);
+    else this.#choose(voiceDirectory.default);
+    this.#showState();
+  }
+
+  #showDownloads() {
+    const { downloads } = voiceDirectory;
+    this.cards.showDownloads(downloads);
+    const failed = downloads.find(({ state }) => state === "failed");
+    const name = failed?.voice ?? "";
+    setText(
+      this.parts.problem,
+      failed ? this.translate("download_failed", { name, problem: failed.error }) : "",
+    );
+  }
+
+  /** With robot voices only, tell that they are a makeshift, and offer the voice to begin with. */
+  #showMakeshift() {
+    const { makeshift } = this.parts;
+    const best = voiceDirectory.installed.every(isRobot) ? this.#recommended() : undefined;
+    makeshift.hidden = best === undefined;
+    if (!best) return;
+    const name = shownName(best, this.search.languageName);
+    const size = best.size ? sizeText(best.size, this.number) : "";
+    const label = this.translate("fetch_first", { name, size });
+    const fetching = button(label, () => this.#attempt(() => voiceDirectory.change("download", best.name)), {
+      class: "primary",
+    });
+    makeshift.replaceChildren(createElement("span", {}, this.translate("makeshift")), fetching);
+  }
+
+  /** The voice to download first: of the reader's language, of middle quality where there is one. */
+  #recommended() {
+    const own = familyOf(navigator.language);
+    const away = voiceDirectory.view.voices.filter(({ is_installed, size }) => !is_installed && size);
+    const spoken = away.filter(({ language }) => familyOf(language) === own);
+    return spoken.find(({ quality }) => quality === "medium") ?? spoken[0] ?? away[0];
+  }
+
+  /** @param {string} name */
+  async #showVoice(name) {
+    const facts = await this.#factsOf(name).catch(() => null);
+    if (facts === null || pageState.values.voice !== name) return;
+    player.expect(facts.sample_rate);
+    this.#showExamples(facts.examples);
+    this.parts.adjustments.replaceChildren(
+      ...adjustmentFields(facts, { translate: this.translate, number: this.number }),
+    );
+  }
+
+  /** @param {string[]} examples */
+  #showExamples(examples) {
+    const { text, isOwnText } = pageState.values;
+    const chips = examples.map((example) => button(example, () => this.#write(example), { class: "chip" }));
+    this.parts.examples.replaceChildren(...chips);
+    const first = examples[0];
+    if (first && !isOwnText && !examples.includes(text)) pageState.patch({ text: first });
+  }
+
+  /**
+   * Write an example into the text field, as typing does: the browser can undo it.
+   * @param {string} example
+   */
+  #write(example) {
+    const { text } = this.parts;
+    text.focus();
+    text.select();
+    if (!document.execCommand("insertText", false, example)) text.value = example;
+    pageState.patch({ text: example, isOwnText: false });
+  }
+
+  // ---- Choosing and hearing
+
+  /** @param {Voice | undefined} voice */
+  #choose(voice) {
+    if (!voice) return;
+    const { voice: before } = pageState.values;
+    if (voice.name === before) return;
+    const previous = voiceDirectory.find(before) ? before : "";
+    pageState.patch({ voice: voice.name, previous, speaker: "", sliders: {} });
+    this.#showVoice(voice.name);
+  }
+
+  /**
+   * Have a voice say the sentence.
+   * @param {Voice} voice
+   * @param {number} [fraction] of the clip to skip if it was heard before
+   */
+  async hear(voice, fraction = 0) {
+    this.#choose(voice);
+    const { name } = voice;
+    await this.#attempt(async () => {
+      const facts = await this.#factsOf(name);
+      if (pageState.values.voice !== name) return; // another was chosen meanwhile
+      this.#showExamples(facts.examples);
+      if (!pageState.values.text.trim()) throw new Error(this.translate("nothing"));
+      const body = speechRequest(pageState.values, facts);
+      const known = fraction > 0 ? history.find(body) : undefined;
+      await (known ? player.replay(known.clip, fraction, body) : player.play(body));
+    });
+  }
+
+  #hearChosen() {
+    const chosen = voiceDirectory.find(pageState.values.voice) ?? voiceDirectory.default;
+    if (chosen) this.hear(chosen);
+  }
+
+  /** Switch to the voice heard before, from where this one is. */
+  #hearPrevious() {
+    const previous = voiceDirectory.find(pageState.values.previous);
+    if (previous) this.hear(previous, player.fraction);
+    else setText(this.parts.problem, this.translate("no_previous"));
+  }
+
+  /** @param {Voice} voice */
+  #mark({ name }) {
+    const { shortlist } = pageState.values;
+    const others = shortlist.filter((each) => each !== name);
+    pageState.patch({ shortlist: others.length < shortlist.length ? others : [...shortlist, name] });
+    this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
+  }
+
+  /** Read the facts of the voice under the pointer, so that a click finds them here. @param {EventTarget | null} target */
+  #expect(target) {
+    const voice = voiceOf(target);
+    if (voice?.is_installed) this.#factsOf(voice.name).catch(() => {});
+  }
+
+  /** A click beside a card's buttons is one on its first. @param {MouseEvent} event */
+  #onCardClick({ target }) {
+    const voice = voiceOf(target);
+    const isOnButton = target instanceof Element && target.closest("button");
+    if (voice?.is_installed && !voice.problem && !isOnButton) this.hear(voice);
+  }
+
+  /** @param {string} name */
+  #factsOf(name) {
+    const known = this.#facts.get(name);
+    if (known) return known;
+    /** @type {Promise<VoiceFacts>} */
+    const asked = requestJson(`${this.path}/voice?${new URLSearchParams({ name })}`);
+    asked.catch(() => this.#facts.delete(name));
+    this.#facts.set(name, asked);
+    return asked;
+  }
+
+  // ---- Keys
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#hearChosen();
+    else if (event.key === "F2" && !event.repeat) this.#hearPrevious();
+    else return false;
+    return true;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onSearchKey(event) {
+    if (event.key !== "ArrowDown") return;
+    event.preventDefault();
+    const first = this.cards.focusFirst();
+    if (first?.is_installed && !first.problem) this.hear(first);
+  }
+
+  // ---- Stages of the text
+
+  async #explain() {
+    const { parts } = this;
+    const { text, voice, speaker } = pageState.values;
+    if (!parts.said.open || !this.element.isConnected) return;
+    const asked = { text, voice: voice || null, speaker: speaker || null };
+    setText(parts.unexplained, "");
+    try {
+      /** @type {Explanation | null} */
+      const stages = text.trim() ? await this.explainLatest(asked) : NO_STAGES;
+      if (stages) this.#showStages(stages);
+    } catch (error) {
+      this.#showStages(NO_STAGES);
+      setText(parts.unexplained, errorMessage(error));
+    }
+  }
+
+  /** @param {Explanation} stages */
+  #showStages({ cleaned, spoken, lexicon, segments, phonemes }) {
+    const { parts } = this;
+    setText(parts.cleaned, cleaned);
+    setText(parts.spoken, spoken);
+    setText(parts.lexicon, lexicon.map(({ written, said }) => `${written} → ${said}`).join(", "));
+    const items = segments.map((segment, i) =>
+      createElement(
+        "li",
+        {},
+        createElement("span", { dir: "auto" }, segment),
+        createElement("span", { class: "audition-phonemes", lang: "und-fonipa" }, phonemes[i]),
+      ),
+    );
+    parts.segments.replaceChildren(...items);
+  }
+
+  /**
+   * Run work, and show its error if it has one.
+   * @param {() => Promise<unknown>} work
+   */
+  async #attempt(work) {
+    setText(this.parts.problem, "");
+    try {
+      await work();
+    } catch (error) {
+      setText(this.parts.problem, errorMessage(error) || this.translate("failed"));
+    }
+  }
+}
+
+/** @type {Explanation} */
+const NO_STAGES = { cleaned: "", spoken: "", lexicon: [], segments: [], phonemes: [] };
+
+/** The voice of the card that an event happened in. @param {EventTarget | null} target */
+function voiceOf(target) {
+  const card = target instanceof Element ? target.closest(".card") : null;
+  return voiceDirectory.find(card?.getAttribute("data-voice") ?? "");
+}
+
+/**
+ * The tab's markup, which `ui/audition.py` brings.
+ * @param {HTMLElement} element
+ */
+function partsOf(element) {
+  /** @template {Element} Found @param {string} name @param {new () => Found} type */
+  const part = (name, type) => find(element, `#audition-${name}`, type);
+  return {
+    adjustments: part("adjustments", HTMLElement),
+    cards: part("cards", HTMLElement),
+    cleaned: part("cleaned", HTMLElement),
+    examples: part("examples", HTMLElement),
+    found: part("found", HTMLElement),
+    lexicon: part("lexicon", HTMLElement),
+    makeshift: part("makeshift", HTMLElement),
+    problem: part("problem", HTMLElement),
+    said: part("said", HTMLDetailsElement),
+    search: part("search", HTMLInputElement),
+    segments: part("segments", HTMLElement),
+    spoken: part("spoken", HTMLElement),
+    text: part("text", HTMLTextAreaElement),
+    unexplained: part("unexplained", HTMLElement),
+  };
+}
+
+/** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} context */
+export const mount = (context) => void new AuditionTab(context);

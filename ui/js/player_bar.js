@@ -1,0 +1,275 @@
+/**
+ * The player bar, below all tabs: what speaks, its waveform and words, saving it, and what was heard before.
+ *
+ * The picture of the sound grows while it arrives; a click in it, or on a word, plays from there.
+ */
+
+import { accentColour, prepareCanvas } from "./canvas.js";
+import {
+  button,
+  createElement,
+  errorMessage,
+  find,
+  isAbort,
+  localize,
+  localizeElements,
+  request,
+  setText,
+} from "./common.js";
+import { history } from "./history.js";
+import { player } from "./player.js";
+import { ReadAlong } from "./read_along.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { languageNames, shownName } from "./voice_facts.js";
+
+/** @typedef {import("./common.js").Translate} Translate */
+/** @typedef {import("./history.js").Heard} Heard */
+/** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
+
+const FORMATS = ["wav", "mp3", "opus", "srt"];
+const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
+const SEEK_STEP = 1; // seconds of an arrow key
+const SHOWN_CHARS = 60;
+
+class PlayerBar {
+  #frame = 0;
+  #isSaving = false;
+
+  /** @param {import("./common.js").MountContext} context */
+  constructor({ element, props }) {
+    this.element = element;
+    const { translate, locale, number } = localize(props.texts);
+    this.translate = translate;
+    this.number = number;
+    this.languageName = languageNames(locale);
+    this.parts = partsOf(element);
+    localizeElements(element, translate);
+    this.readAlong = new ReadAlong(this.parts.words, (seconds) => player.seek(seconds));
+    this.#listen();
+    this.#update();
+  }
+
+  #listen() {
+    const { play, save, past, wave } = this.parts;
+    const none = new Option(this.translate("save"), "");
+    save.replaceChildren(none, ...FORMATS.map((format) => new Option(this.translate(format), format)));
+    save.addEventListener("input", () => this.#save());
+    play.addEventListener("click", () => this.#playOrStop());
+    past.addEventListener("click", () => this.#unfold());
+    wave.addEventListener("click", (event) => this.#seekTo(event.offsetX / wave.clientWidth));
+    wave.addEventListener("keydown", (event) => this.#onWaveKey(event));
+    document.addEventListener("keydown", (event) => this.#onKey(event), { capture: true });
+    player.addEventListener("change", () => this.#update());
+    player.addEventListener("words", () => this.#showWords());
+    history.addEventListener("change", () => this.#showPast());
+    new ResizeObserver(() => this.#draw()).observe(wave);
+  }
+
+  // ---- What is shown
+
+  #update() {
+    const { translate } = this;
+    const { state, stats, clip, body } = player;
+    const { parts } = this;
+    find(this.element, ".player", HTMLElement).dataset.state = state;
+    const hasSound = clip !== null && clip.samples > 0;
+    parts.wave.hidden = !hasSound;
+    parts.save.hidden = body === null;
+    parts.plain.hidden = !player.lacksStreaming;
+    setText(parts.play, translate(player.isBusy ? "stop" : "play"));
+    parts.play.disabled = !player.isBusy && !clip?.isReplayable;
+    setText(parts.title, body ? this.#titleOf(body) : "");
+    setText(parts.state, state === "failed" ? this.#problem() : translate(`is_${state}`));
+    setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
+    this.#showWords();
+    this.#draw();
+  }
+
+  #problem() {
+    return this.translate("failed", { problem: player.problem || this.translate("unreachable") });
+  }
+
+  /** @param {SpeechRequest} body */
+  #titleOf({ voice }) {
+    const known = voice ? voiceDirectory.find(voice) : voiceDirectory.default;
+    return known ? shownName(known, this.languageName) : (voice ?? "");
+  }
+
+  #showWords() {
+    const { clip } = player;
+    if (clip) this.readAlong.show(clip.text, clip.words);
+    if (!this.#frame) this.#follow();
+  }
+
+  /** Follow the sound: the word that sounds, and the position in the picture. */
+  #follow() {
+    this.#frame = 0;
+    this.readAlong.mark(player.position);
+    this.#draw();
+    if (player.isBusy && this.element.isConnected) this.#frame = requestAnimationFrame(() => this.#follow());
+  }
+
+  #draw() {
+    const { wave } = this.parts;
+    const { clip, position } = player;
+    if (clip === null || wave.hidden || !wave.clientWidth) return;
+    drawWave(wave, clip.peaks, position === null ? 0 : position / clip.seconds);
+    wave.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
+    wave.setAttribute("aria-valuenow", (position ?? 0).toFixed(1));
+  }
+
+  // ---- What was heard before
+
+  #unfold() {
+    const { past, list } = this.parts;
+    list.hidden = !list.hidden;
+    past.setAttribute("aria-expanded", String(!list.hidden));
+  }
+
+  #showPast() {
+    const { past, list } = this.parts;
+    past.hidden = history.heard.length < 2;
+    setText(past, this.translate("past", { count: history.heard.length }));
+    list.replaceChildren(...history.heard.map((each) => this.#pastItem(each)));
+  }
+
+  /** @param {Heard} heard */
+  #pastItem(heard) {
+    const { body, clip, at } = heard;
+    const text = body.input.length > SHOWN_CHARS ? `${body.input.slice(0, SHOWN_CHARS)}…` : body.input;
+    const facts = [at.toLocaleTimeString(), `${this.number(clip.seconds, 1)} s`, ...settingsOf(body)].join(
+      " · ",
+    );
+    const label = this.translate("again", { name: this.#titleOf(body), text });
+    return createElement(
+      "li",
+      {},
+      button("▶", () => player.replay(clip, 0, body), { "aria-label": label }),
+      createElement("strong", {}, this.#titleOf(body)),
+      createElement("span", { dir: "auto" }, text),
+      createElement("span", { class: "quiet" }, facts),
+    );
+  }
+
+  // ---- What is done
+
+  #playOrStop() {
+    if (player.isBusy) player.stop();
+    else if (player.clip?.isReplayable) player.replay(player.clip);
+  }
+
+  /** @param {number} fraction */
+  #seekTo(fraction) {
+    if (player.clip) player.seek(Math.max(0, fraction) * player.clip.seconds);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onWaveKey(event) {
+    const step = event.key === "ArrowRight" ? SEEK_STEP : event.key === "ArrowLeft" ? -SEEK_STEP : 0;
+    if (!step) return;
+    event.preventDefault();
+    player.seek(Math.max(0, (player.position ?? 0) + step));
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (event.key !== "Escape" || !player.isBusy || !this.element.isConnected) return;
+    player.stop();
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  async #save() {
+    const { save, state } = this.parts;
+    const format = save.value;
+    const { body } = player;
+    save.value = "";
+    if (!format || body === null || this.#isSaving) return;
+    this.#isSaving = true;
+    setText(state, this.translate("making"));
+    try {
+      const json = { ...body, response_format: format, stream: false };
+      const answer = await request("v1/audio/speech", { json });
+      saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
+      this.#update();
+    } catch (error) {
+      if (!isAbort(error)) setText(state, this.translate("failed", { problem: errorMessage(error) }));
+    } finally {
+      this.#isSaving = false;
+    }
+  }
+}
+
+/** What was set otherwise than usual. @param {SpeechRequest} body */
+function settingsOf(body) {
+  const usual = new Set(["input", "voice", "sample_rate"]);
+  const set = Object.entries(body).filter(([name, value]) => !usual.has(name) && value !== 1);
+  return set.map(([name, value]) => `${name} ${value}`);
+}
+
+/**
+ * @param {import("./playback.js").Stats} stats
+ * @param {Translate} translate
+ * @param {(value: number, digits?: number) => string} number
+ */
+function measured({ ttfa, rtf, seconds, underruns }, translate, number) {
+  const parts = [];
+  if (ttfa !== null) parts.push(translate("first_sound", { ms: number(ttfa) }));
+  if (rtf !== null) parts.push(translate("real_time_factor", { factor: number(rtf, 2) }));
+  if (seconds) parts.push(`${number(seconds, 1)} s`);
+  if (underruns) parts.push(translate("underruns", { count: underruns }));
+  return parts.join(" · ");
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {number[]} peaks from 0 to 1
+ * @param {number} heard fraction that was heard
+ */
+function drawWave(canvas, peaks, heard) {
+  const { pen, width, height } = prepareCanvas(canvas);
+  pen.fillStyle = accentColour(canvas);
+  for (let x = 0; x < width; x++) {
+    const from = Math.floor((x * peaks.length) / width);
+    const to = Math.max(from + 1, Math.floor(((x + 1) * peaks.length) / width));
+    let peak = 0;
+    for (let i = from; i < to; i++) peak = Math.max(peak, peaks[i] ?? 0);
+    pen.globalAlpha = x < heard * width ? 1 : 0.5;
+    const bar = Math.max(1, peak * height);
+    pen.fillRect(x, (height - bar) / 2, 1, bar);
+  }
+}
+
+/**
+ * @param {Blob} content
+ * @param {string} name
+ */
+function saveAs(content, name) {
+  const href = URL.createObjectURL(content);
+  Object.assign(document.createElement("a"), { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), REVOKED_AFTER);
+}
+
+/**
+ * The bar's markup, which `ui/player_bar.py` brings.
+ * @param {HTMLElement} element
+ */
+function partsOf(element) {
+  /** @template {Element} Found @param {string} name @param {new () => Found} type */
+  const part = (name, type) => find(element, `[data-part="${name}"]`, type);
+  return {
+    list: part("list", HTMLElement),
+    measured: part("measured", HTMLElement),
+    past: part("past", HTMLButtonElement),
+    plain: part("plain", HTMLElement),
+    play: part("play", HTMLButtonElement),
+    save: part("save", HTMLSelectElement),
+    state: part("state", HTMLElement),
+    title: part("title", HTMLElement),
+    wave: part("wave", HTMLCanvasElement),
+    words: find(element, ".player-words", HTMLElement),
+  };
+}
+
+/** @param {import("./common.js").MountContext} context */
+export const mount = (context) => void new PlayerBar(context);

@@ -1,0 +1,327 @@
+/**
+ * Voice cards: the voices that a search finds, those that are here first; each says the sentence when it is chosen.
+ *
+ * Arrow keys go from card to card. Cards are made once for each list of voices, searching only shows and hides them:
+ * there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
+ */
+
+import { button, createElement, setText } from "./common.js";
+import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
+
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+/** @typedef {import("./voice_directory.js").Download} Download */
+
+/**
+ * What the cards need to know, and what they ask for.
+ * @typedef {object} CardOptions
+ * @property {import("./common.js").Translate} translate
+ * @property {(value: number, digits?: number) => string} number
+ * @property {import("./voice_facts.js").VoiceSearch} search
+ * @property {(voice: Voice) => void} hear
+ * @property {(voice: Voice) => void} fetch
+ * @property {(voice: Voice) => void} mark puts it on the shortlist, or off
+ */
+
+/** @typedef {"marked" | "here" | "away" | "robots"} Shelf */
+
+/** @type {Shelf[]} */
+const SHELVES = ["marked", "here", "away", "robots"];
+/** @type {Record<string, string>} */
+const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
+/** @type {Record<string, number>} */
+const ENGINE_ORDER = { kokoro: 0, piper: 1, remote: 2 };
+
+export class VoiceCards {
+  /** @type {Map<string, HTMLElement>} */
+  #cards = new Map();
+  /** @type {Voice[]} */
+  #voices = [];
+  /** @type {string[]} */
+  #shortlist = [];
+  #query = "";
+  #chosen = "";
+
+  /**
+   * @param {HTMLElement} element
+   * @param {CardOptions} options
+   */
+  constructor(element, options) {
+    this.element = element;
+    this.options = options;
+    this.shelves = new Map(SHELVES.map((name) => [name, this.#shelf(name)]));
+    element.replaceChildren(...[...this.shelves.values()].map(({ details }) => details));
+    element.addEventListener("keydown", (event) => this.#onKey(event));
+  }
+
+  /** @param {Shelf} name */
+  #shelf(name) {
+    const title = createElement("summary", {});
+    const list = createElement("ul", { class: "cards" });
+    const details = createElement("details", { class: "shelf", "data-shelf": name }, title, list);
+    details.open = name === "marked" || name === "here";
+    return { details, list, title };
+  }
+
+  /**
+   * Show voices. A card that has the focus keeps it.
+   * @param {Voice[]} voices
+   * @param {string[]} shortlist names of those that are marked
+   */
+  show(voices, shortlist) {
+    const focused = focusedPart(this.element);
+    this.#voices = this.#ordered(voices);
+    this.#shortlist = shortlist;
+    this.#cards = new Map(this.#voices.map((voice) => [voice.name, this.#card(voice)]));
+    for (const [name, { list }] of this.shelves) {
+      const own = this.#voices.filter((voice) => this.#shelfOf(voice) === name);
+      list.replaceChildren(...own.map((voice) => /** @type {Node} */ (this.#cards.get(voice.name))));
+    }
+    this.choose(this.#chosen);
+    this.#filter();
+    if (focused) this.#part(focused.name, focused.part)?.focus();
+  }
+
+  /**
+   * Those of the reader's language first; then by language, by engine, better ones first, and by name.
+   * @param {Voice[]} voices
+   */
+  #ordered(voices) {
+    const { languageName } = this.options.search;
+    const own = navigator.language.split("-")[0];
+    /** @type {(voice: Voice) => [boolean, string, number, string]} */
+    const rank = ({ language, engine, name }) => [
+      language.split("_")[0] !== own,
+      languageName(language),
+      ENGINE_ORDER[engine] ?? Object.keys(ENGINE_ORDER).length,
+      name,
+    ];
+    const ranked = voices.map((voice) => ({ voice, by: rank(voice) }));
+    return ranked.sort((one, other) => compareRanks(one.by, other.by)).map(({ voice }) => voice);
+  }
+
+  /**
+   * @param {Voice} voice
+   * @returns {Shelf}
+   */
+  #shelfOf(voice) {
+    if (this.#shortlist.includes(voice.name)) return "marked";
+    if (!voice.is_installed) return "away";
+    return isRobot(voice) ? "robots" : "here";
+  }
+
+  /** @param {Voice} voice */
+  #card(voice) {
+    const { translate, search } = this.options;
+    const name = shownName(voice, search.languageName);
+    const isMarked = this.#shortlist.includes(voice.name);
+    const star = button(isMarked ? "★" : "☆", () => this.options.mark(voice), {
+      class: "card-star",
+      "data-part": "star",
+      "aria-pressed": String(isMarked),
+      "aria-label": translate("mark", { name }),
+    });
+    const facts = createElement(
+      "div",
+      { class: "card-facts" },
+      createElement("strong", {}, name),
+      createElement("span", { class: "quiet" }, this.#factsOf(voice)),
+      createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
+    );
+    const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
+    return createElement("li", { class: "card", "data-voice": voice.name }, main, facts, star);
+  }
+
+  /**
+   * @param {Voice} voice
+   * @param {string} name
+   */
+  #hearButton(voice, name) {
+    const label = this.options.translate("hear_card", { name, facts: this.#factsOf(voice) });
+    const disabled = Boolean(voice.problem);
+    return button("▶", () => this.options.hear(voice), {
+      class: "card-play",
+      "data-part": "main",
+      "aria-label": label,
+      disabled,
+    });
+  }
+
+  /**
+   * @param {Voice} voice
+   * @param {string} name
+   */
+  #fetchButton(voice, name) {
+    const { translate } = this.options;
+    return button(translate("fetch"), () => this.options.fetch(voice), {
+      class: "card-fetch",
+      "data-part": "main",
+      "aria-label": translate("fetch_card", { name, facts: this.#factsOf(voice) }),
+    });
+  }
+
+  /** @param {Voice} voice */
+  #factsOf(voice) {
+    const { translate, number, search } = this.options;
+    const gender = genderOf(voice);
+    const facts = [
+      isRobot(voice) ? voice.name : search.languageName(voice.language),
+      gender && translate(gender),
+      ENGINE_LABELS[voice.engine] ?? voice.engine,
+      voice.quality.replace("_", " "),
+      voice.speakers > 1 ? translate("speakers", { count: voice.speakers }) : "",
+      voice.size ? sizeText(voice.size, number) : "",
+      voice.licence,
+      voice.is_default ? translate("default") : "",
+      voice.problem,
+    ];
+    return facts.filter(Boolean).join(" · ");
+  }
+
+  // ---- Finding
+
+  /**
+   * Show only what a search finds; shelves are unfolded for it.
+   * @param {string} query
+   * @returns {number} how many were found
+   */
+  filter(query) {
+    const begins = !this.#query && query;
+    this.#query = query;
+    if (begins) for (const { details } of this.shelves.values()) details.open = true;
+    return this.#filter();
+  }
+
+  #filter() {
+    let found = 0;
+    for (const voice of this.#voices) {
+      const isMatch = this.options.search.matches(voice, this.#query);
+      const card = this.#cards.get(voice.name);
+      if (card) card.hidden = !isMatch;
+      found += Number(isMatch);
+    }
+    for (const [name, { details, list, title }] of this.shelves) {
+      const count = list.querySelectorAll(":scope > :not([hidden])").length;
+      details.hidden = count === 0;
+      setText(title, this.options.translate(`shelf_${name}`, { count }));
+    }
+    return found;
+  }
+
+  // ---- State
+
+  /**
+   * Mark the card of the voice that is chosen, whose buttons the tab key reaches.
+   * @param {string} name
+   */
+  choose(name) {
+    this.#chosen = name;
+    for (const [each, card] of this.#cards) {
+      const isChosen = each === name;
+      card.toggleAttribute("aria-current", isChosen);
+      card.classList.toggle("card-chosen", isChosen);
+    }
+  }
+
+  /**
+   * Show a card, unfolding its shelf.
+   * @param {string} name
+   */
+  reveal(name) {
+    const card = this.#cards.get(name);
+    const shelf = card?.closest("details");
+    if (shelf) shelf.open = true;
+    card?.scrollIntoView({ block: "nearest" });
+  }
+
+  /**
+   * Show how far downloads are.
+   * @param {Download[]} downloads
+   */
+  showDownloads(downloads) {
+    const known = new Map(downloads.map((each) => [each.voice, each]));
+    for (const [name, card] of this.#cards) {
+      const bar = card.querySelector("progress");
+      const fetching = card.querySelector(".card-fetch");
+      if (!bar || !(fetching instanceof HTMLButtonElement)) continue;
+      const download = known.get(name);
+      const isRunning = download !== undefined && download.state !== "failed";
+      bar.hidden = !isRunning;
+      fetching.disabled = isRunning;
+      if (download?.total) [bar.max, bar.value] = [download.total, download.received];
+    }
+  }
+
+  // ---- Keys
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+    const from = focusedPart(this.element);
+    if (!step || !from) return;
+    event.preventDefault();
+    const next = this.#neighbour(from.name, step);
+    if (!next) return;
+    this.#part(next.name, "main")?.focus();
+    if (next.is_installed && !next.problem) this.options.hear(next);
+  }
+
+  /**
+   * The next card that is shown.
+   * @param {string} name
+   * @param {number} step
+   */
+  #neighbour(name, step) {
+    const shown = [...this.element.querySelectorAll(".card")].filter(isShown);
+    const at = shown.findIndex((card) => nameOf(card) === name);
+    const next = shown[at + step];
+    return next && this.#voices.find((voice) => voice.name === nameOf(next));
+  }
+
+  /** Set the focus to the first card that is shown. */
+  focusFirst() {
+    const first = [...this.element.querySelectorAll(".card")].find(isShown);
+    const name = first && nameOf(first);
+    if (name) this.#part(name, "main")?.focus();
+    return this.#voices.find((voice) => voice.name === name);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} part
+   */
+  #part(name, part) {
+    const found = this.#cards.get(name)?.querySelector(`[data-part="${part}"]`);
+    return found instanceof HTMLElement ? found : null;
+  }
+}
+
+/** @param {Element} card */
+const nameOf = (card) => card.getAttribute("data-voice") ?? "";
+
+/** @param {Element} card */
+const isShown = (card) =>
+  card instanceof HTMLElement && !card.hidden && Boolean(card.closest("details")?.open);
+
+/**
+ * The card, and the part of it, that has the focus.
+ * @param {HTMLElement} element
+ */
+function focusedPart(element) {
+  const focused = document.activeElement;
+  const card = focused?.closest(".card");
+  if (!focused || !card || !element.contains(card)) return null;
+  return { name: nameOf(card), part: focused.getAttribute("data-part") ?? "main" };
+}
+
+/**
+ * @param {[boolean, string, number, string]} one
+ * @param {[boolean, string, number, string]} other
+ */
+function compareRanks(one, other) {
+  return (
+    Number(one[0]) - Number(other[0]) ||
+    one[1].localeCompare(other[1]) ||
+    one[2] - other[2] ||
+    one[3].localeCompare(other[3])
+  );
+}

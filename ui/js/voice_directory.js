@@ -1,0 +1,137 @@
+/**
+ * Voice directory: the voices that are here or can be downloaded, and the downloads, for all tabs.
+ *
+ * It asks the server while the page is visible, often during downloads; what changes reaches every tab at once.
+ */
+
+import { requestJson } from "./common.js";
+
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+
+/** @typedef {{ name: string, path: string, reason: string, size: number }} BrokenFile */
+
+/**
+ * @typedef {object} VoicesView
+ * @property {number} revision changes whenever anything else does
+ * @property {Voice[]} voices
+ * @property {BrokenFile[]} broken
+ * @property {number} used bytes
+ * @property {number} free bytes
+ * @property {string} directory
+ * @property {number} piece_bytes the largest piece of an upload
+ */
+
+/**
+ * @typedef {object} Download
+ * @property {string} voice
+ * @property {string} state
+ * @property {number} received bytes
+ * @property {number | null} total bytes
+ * @property {number} bytes_per_second
+ * @property {string} error
+ */
+
+/** @typedef {{ revision: number, downloads: Download[] }} VoicesUpdate */
+
+const PATH = "page/voices";
+const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
+const IDLE_INTERVAL = 2000;
+/** @type {VoicesView} */
+const EMPTY = { revision: -1, voices: [], broken: [], used: 0, free: 0, directory: "", piece_bytes: 0 };
+
+/** Emits "change" when the voices changed, "downloads" when the downloads did. */
+export class VoiceDirectory extends EventTarget {
+  view = EMPTY;
+  /** @type {Download[]} */
+  downloads = [];
+  #isPolling = false;
+  /** @type {Promise<void> | null} */
+  #update = null;
+
+  get isLoaded() {
+    return this.view.revision >= 0;
+  }
+
+  get installed() {
+    return this.view.voices.filter(({ is_installed, problem }) => is_installed && !problem);
+  }
+
+  /** @param {string} name */
+  find(name) {
+    return this.view.voices.find((voice) => voice.name === name);
+  }
+
+  /** The voice that speaks where none is asked for. */
+  get default() {
+    return this.view.voices.find(({ is_default }) => is_default) ?? this.installed[0];
+  }
+
+  /** Names of the voices that are being downloaded. */
+  get downloading() {
+    return new Set(this.downloads.filter(({ state }) => state !== "failed").map(({ voice }) => voice));
+  }
+
+  /** Begin to ask, once for all tabs. */
+  start() {
+    if (this.#isPolling) return;
+    this.#isPolling = true;
+    this.#keepPolling();
+    document.addEventListener("visibilitychange", () => !document.hidden && this.refresh());
+  }
+
+  async #keepPolling() {
+    if (!document.hidden) await this.refresh();
+    setTimeout(() => this.#keepPolling(), this.downloading.size ? BUSY_INTERVAL : IDLE_INTERVAL);
+  }
+
+  /** Ask now; several callers at a time share one request. The server may be away: then nothing changes. */
+  refresh() {
+    this.#update ??= this.#fetchUpdate()
+      .catch(() => {})
+      .finally(() => {
+        this.#update = null;
+      });
+    return this.#update;
+  }
+
+  async #fetchUpdate() {
+    await this.#take(await requestJson(`${PATH}/news`));
+  }
+
+  /** @param {VoicesUpdate} update */
+  async #take({ revision, downloads }) {
+    if (JSON.stringify(downloads) !== JSON.stringify(this.downloads)) {
+      this.downloads = downloads;
+      this.dispatchEvent(new Event("downloads"));
+    }
+    if (revision !== this.view.revision) await this.reload();
+  }
+
+  /** Read all voices anew. */
+  async reload() {
+    this.view = await requestJson(PATH);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /**
+   * Start or cancel a download.
+   * @param {"download" | "cancel"} what
+   * @param {string} name of the voice
+   */
+  async change(what, name) {
+    await this.#take(await requestJson(`${PATH}/${what}`, { json: { name } }));
+  }
+
+  /**
+   * Make a voice the default.
+   * @param {string} name
+   * @returns {Promise<{ name: string, line: string }>}
+   */
+  async makeDefault(name) {
+    const changed = await requestJson(`${PATH}/default`, { json: { name } });
+    await this.reload();
+    return changed;
+  }
+}
+
+export const voiceDirectory = new VoiceDirectory();

@@ -1,0 +1,154 @@
+/** Voice facts for people: a voice's name, language and quality as they are shown, and what a search finds it by. */
+
+/** @typedef {import("./common.js").Translate} Translate */
+
+/**
+ * A voice that is installed or that can be downloaded, as the server lists it.
+ * @typedef {object} Voice
+ * @property {string} name
+ * @property {string} language as `en_US`
+ * @property {string} engine
+ * @property {string} quality "" if unknown
+ * @property {string} gender "female", "male" or ""
+ * @property {string} description
+ * @property {string} problem why it cannot speak although its files are here; empty for any other voice
+ * @property {string} licence
+ * @property {string} sample a sentence in its language
+ * @property {number} speakers
+ * @property {number | null} size bytes
+ * @property {number} shared_with
+ * @property {boolean} is_installed
+ * @property {boolean} is_default
+ * @property {boolean} is_removable
+ * @property {boolean} in_catalogue
+ */
+
+/**
+ * Names of languages in the page's language.
+ * @callback LanguageName
+ * @param {string} tag as `en_US`
+ * @returns {string}
+ */
+
+const EMBEDDED_ENGINE = "espeak";
+const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
+const KOKORO_NAME = /^[a-z]([fm])_(.+)$/;
+/** @type {Record<string, string>} */
+const GENDERS = { f: "female", m: "male" };
+
+/**
+ * Whether a voice is one of the synthetic ones that come with the server.
+ * @param {Voice} voice
+ */
+export const isRobot = ({ engine }) => engine === EMBEDDED_ENGINE;
+
+/** @param {Voice} voice */
+export function genderOf({ engine, gender, name }) {
+  if (gender || engine !== "kokoro") return gender;
+  return GENDERS[KOKORO_NAME.exec(name)?.[1] ?? ""] ?? "";
+}
+
+/**
+ * The name of a voice without what its language, engine and quality say, as `Thorsten emotional`.
+ * @param {Voice} voice
+ * @param {LanguageName} languageName
+ */
+export function shownName(voice, languageName) {
+  const { name, engine } = voice;
+  if (isRobot(voice)) return robotName(voice, languageName);
+  const own = engine === "kokoro" ? KOKORO_NAME.exec(name)?.[2] : PIPER_NAME.exec(name)?.[1];
+  return own === undefined ? name : capitalized(own.replaceAll("_", " "));
+}
+
+/**
+ * The name of a synthetic voice: its language, or the one that its author gave it.
+ * @param {Voice} voice
+ * @param {LanguageName} languageName
+ */
+function robotName({ name, language, description }, languageName) {
+  const named = languageName(language);
+  return named === language ? description.replace(/^espeak-ng /, "") || name : named;
+}
+
+/** @param {string} text */
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/**
+ * Make the function that names languages.
+ * @param {string} locale
+ * @returns {LanguageName}
+ */
+export function languageNames(locale) {
+  const names = new Intl.DisplayNames([locale], { type: "language" });
+  return (tag) => {
+    try {
+      return names.of(tag.replaceAll("_", "-")) ?? tag;
+    } catch {
+      return tag;
+    }
+  };
+}
+
+/** The language of a tag without its country. @param {string} tag */
+export const familyOf = (tag) => tag.split(/[_-]/)[0];
+
+/**
+ * A number of bytes as `63 MB`.
+ * @param {number} bytes
+ * @param {(value: number, digits?: number) => string} number
+ */
+export function sizeText(bytes, number) {
+  if (bytes < 1e6) return `${number(bytes / 1e3)} kB`;
+  return bytes < 1e9 ? `${number(bytes / 1e6)} MB` : `${number(bytes / 1e9, 1)} GB`;
+}
+
+/** The words of a text in lower case, without accents. @param {string} text */
+const wordsOf = (text) =>
+  text
+    .normalize("NFD")
+    .replace(/\p{M}/gu, "")
+    .toLowerCase()
+    .match(/[\p{L}\p{N}]+/gu) ?? [];
+
+/**
+ * Search of voices by words in any order: name, language (in the page's language and in English), accent, gender,
+ * quality and engine. A word matches the beginning of one of a voice's, so that "male" does not find the female ones.
+ */
+export class VoiceSearch {
+  /** @type {Map<Voice, string>} */
+  #texts = new Map();
+
+  /**
+   * @param {string} locale
+   * @param {Translate} translate of "female" and "male"
+   */
+  constructor(locale, translate) {
+    this.languageName = languageNames(locale);
+    this.englishName = languageNames("en");
+    this.translate = translate;
+  }
+
+  /**
+   * Whether a voice has all words of a search.
+   * @param {Voice} voice
+   * @param {string} query
+   */
+  matches(voice, query) {
+    const text = this.#textOf(voice);
+    return wordsOf(query).every((word) => text.includes(` ${word}`));
+  }
+
+  /** @param {Voice} voice */
+  #textOf(voice) {
+    const known = this.#texts.get(voice);
+    if (known !== undefined) return known;
+    const gender = genderOf(voice);
+    const { name, language, engine, quality, description } = voice;
+    const languages = [this.languageName(language), this.englishName(language), language];
+    const genders = gender ? [gender, this.translate(gender)] : [];
+    const said = [name, ...languages, ...genders, engine, quality, description].join(" ");
+    const text = ` ${wordsOf(said).join(" ")}`;
+    this.#texts.set(voice, text);
+    return text;
+  }
+}

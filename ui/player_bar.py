@@ -1,0 +1,30 @@
+"""The player bar, below all tabs: what speaks, its picture and words, and what was heard before."""
+
+from __future__ import annotations
+
+from ui.scripts import script_element
+from ui.words import Words
+
+_HTML = """
+<div class="player" data-state="idle">
+  <div class="player-words read-along" role="group" dir="auto" data-label="words" hidden></div>
+  <div class="player-line">
+    <button type="button" class="player-play primary" data-part="play"></button>
+    <canvas class="player-wave" data-part="wave" role="slider" tabindex="0" data-label="wave"
+      aria-valuemin="0" aria-valuenow="0" hidden></canvas>
+    <p class="player-told" role="status">
+      <strong data-part="title"></strong> <span data-part="state"></span>
+      <span data-part="measured" class="quiet"></span>
+    </p>
+    <select data-part="save" data-label="save" hidden></select>
+    <button type="button" data-part="past" aria-expanded="false" hidden></button>
+  </div>
+  <ol class="player-past" data-part="list" hidden></ol>
+  <p class="quiet" data-part="plain" data-text="plain" hidden></p>
+</div>
+"""
+
+
+def bar(words: Words) -> None:
+    """Add the bar to the current Gradio context, below the tabs."""
+    script_element("player_bar", _HTML, elem_id="player-bar", texts=words.section("player"))
