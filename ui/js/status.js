@@ -24,7 +24,8 @@ import { button, createElement, keepScrolledToEnd, localize, requestJson, setTex
  * @property {Record<string, string>} packages versions
  * @property {{ installed: number, downloadable: number }} voices
  * @property {{ streams: number, max_streams: number, queue: number, max_queue: number, predicted_wait_seconds: number | null }} load
- * @property {{ memory_hits: number, disk_hits: number, misses: number, memory_bytes: number, disk_bytes: number }} cache
+ * @property {{ memory_hits: number, disk_hits: number, misses: number, memory_bytes: number, disk_bytes: number,
+ *   shared: { is_usable: boolean, hits: number } | null }} cache
  */
 
 /**
@@ -315,14 +316,20 @@ const FACTS = {
   wait: ({ server: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
   memory: ({ server }, _, figures) => figures.megabytes(server.memory_bytes),
   cache: ({ server: { cache } }, { translate, number }, figures) => {
-    const hits = cache.memory_hits + cache.disk_hits;
+    const { shared } = cache;
+    const hits = cache.memory_hits + cache.disk_hits + (shared?.hits ?? 0);
     const count = hits + cache.misses;
     const share = `${number(count ? (100 * hits) / count : 0)}\u00a0%`;
-    return translate("cache_detail", {
+    const own = translate("cache_detail", {
       share,
       count,
       size: figures.megabytes(cache.memory_bytes + cache.disk_bytes),
     });
+    if (!shared) return own;
+    const ofOthers = shared.is_usable
+      ? translate("cache_shared", { count: shared.hits })
+      : translate("cache_shared_fails");
+    return `${own}; ${ofOthers}`;
   },
   voices: ({ server: { voices } }, { translate }) =>
     translate("voices_detail", { installed: voices.installed, more: voices.downloadable }),

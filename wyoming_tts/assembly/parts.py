@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from wyoming_tts.admission import Admission
 from wyoming_tts.assembly.options import (
@@ -24,7 +25,7 @@ from wyoming_tts.assembly.options import (
     synthesis_options,
     voice_map,
 )
-from wyoming_tts.cache import SegmentCache
+from wyoming_tts.cache import SegmentCache, SharedTier, Store
 from wyoming_tts.engines.base import ENTRY_POINT_GROUP, REMOTE_ENGINE, Engine, EngineOptions
 from wyoming_tts.engines.kokoro.names import named_languages
 from wyoming_tts.engines.model_cache import ModelCache
@@ -43,6 +44,7 @@ from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.blends.voices import BlendedVoice, BlendResolver, CachedBlends
 from wyoming_tts.voices.blends.yaml_format import load_presets
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, CurrentCatalogue, data_directory
+from wyoming_tts.voices.content import VoiceContents
 from wyoming_tts.voices.download.service import DownloadService
 from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary, list_installed_voices, list_unusable_voices
 from wyoming_tts.voices.names import NameRules
@@ -80,6 +82,7 @@ class Parts:
     costs: CostModel
     lexicon: LexiconFiles
     blends: CachedBlends
+    contents: VoiceContents
     synthesizer: Synthesizer
     known: KnownFiles
     readiness: Readiness = field(default_factory=Readiness)
@@ -177,7 +180,7 @@ async def assemble(
         memory_bytes=settings.max_model_memory * MEGABYTE or None,
         on_loaded=on_loaded,
     )
-    cache = _make_cache(settings, workers)
+    cache, contents = _make_cache(settings, workers), VoiceContents(workers.run_blocking)
     admission = Admission(admission_options(settings), workers.scheduler)
     costs = CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
     lexicon = LexiconFiles((directory / LEXICON_NAME for directory in settings.data_dir), known)
@@ -189,6 +192,7 @@ async def assemble(
         workers=workers,
         admission=admission,
         cache=cache,
+        content=contents.identity if settings.cache_url else _unknown_content,
         costs=costs,
         options=synthesis_options(settings),
         languages=NormalizerRegistry(user_entries) if settings.spoken_forms else None,
@@ -210,6 +214,7 @@ async def assemble(
         costs=costs,
         lexicon=lexicon,
         blends=blends,
+        contents=contents,
         synthesizer=synthesizer,
         known=known,
     )
@@ -224,6 +229,7 @@ async def _closing(parts: Parts) -> AsyncIterator[None]:
         async with parts.cache, _unloading_idle_models(parts.loaded, parts.settings.unload_after):
             yield
     finally:
+        await parts.contents.aclose()
         parts.loaded.close()
         if parts.remote is not None:
             await parts.remote.aclose()
@@ -267,12 +273,31 @@ def _make_library(settings: Settings, catalogue: CurrentCatalogue, blends: Cache
     return library
 
 
+def _unknown_content(_: Voice) -> None:
+    """Nobody asks for it where nothing is shared: models need not be read."""
+
+
+def _open_store(url: str) -> Store:
+    from wyoming_tts.cache.redis_store import RedisStore  # noqa: PLC0415 - on a worker, if there is one at all
+
+    return RedisStore(url)
+
+
+def _make_shared_tier(settings: Settings, workers: Workers) -> SharedTier | None:
+    if settings.cache_url is None:
+        return None
+    parts = urlsplit(settings.cache_url)
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    return SharedTier(partial(_open_store, settings.cache_url), shown, run_blocking=workers.run_blocking)
+
+
 def _make_cache(settings: Settings, workers: Workers) -> SegmentCache:
     return SegmentCache(
         memory_bytes=settings.cache_memory * MEGABYTE,
         directory=settings.cache_dir,
         disk_bytes=settings.cache_disk * MEGABYTE,
         run_blocking=workers.run_blocking,
+        shared=_make_shared_tier(settings, workers),
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache.entries import CachedSegment
-from wyoming_tts.cache.files import BrokenEntry, EntryFile, EntryFiles, file_bytes
+from wyoming_tts.cache.entry_format import BrokenEntry, entry_bytes
+from wyoming_tts.cache.files import EntryFile, EntryFiles
 from wyoming_tts.cache.lru import LruMap
 
 _LOGGER = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ class DiskTier:
 
     def write_later(self, name: str, segment: CachedSegment) -> None:
         """Queue the entry to be written; it is dropped if the queue is full."""
-        size = file_bytes(segment)
+        size = entry_bytes(segment)
         if self._writer is None or size > self._largest:
             return
         if self._is_backing_off or self._pending.size + size > _PENDING_BYTES:
@@ -209,7 +210,7 @@ class DiskTier:
 
     async def _write_oldest(self) -> None:
         name, segment = self._pending.oldest()
-        size = file_bytes(segment)
+        size = entry_bytes(segment)
         now = self._clock()
         evicted = self._index.shrink(self._bound - size)
         await self._run_blocking(partial(self._evict_and_write, evicted, name, segment, now))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from hashlib import blake2b
 
 from wyoming_tts.speech import Prosody, WordTiming, WordTimings
@@ -25,6 +25,8 @@ class CacheKey:
     text: str
     level: float
     """Target loudness in LUFS. It decides the gain, and unlike that is known before a model is loaded."""
+    content: str | None = None
+    """As `model_version`, but the same on every machine that has the same files; None while not known."""
 
     def digest(self) -> str:
         """Return 64 hexadecimal digits, the same in every process, and different for different keys."""
@@ -35,6 +37,10 @@ class CacheKey:
             *(None if value is None else float(value) for value in astuple(self.prosody)),
         )
         return blake2b(b"".join(map(_encode, fields)), digest_size=32).hexdigest()
+
+    def shared_digest(self) -> str | None:
+        """Return the digest by which other machines know the segment, too; None while there is none."""
+        return None if self.content is None else replace(self, model_version=self.content).digest()
 
 
 def _encode(value: str | float | None) -> bytes:

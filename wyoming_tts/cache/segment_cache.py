@@ -1,4 +1,4 @@
-"""The segment cache: a memory tier in front of an optional disk tier, both LRU and bounded."""
+"""The segment cache: a bounded LRU memory tier in front of optional ones on disk and on a server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache.disk import DiskTier
 from wyoming_tts.cache.entries import CachedSegment, CacheKey, SegmentRecording
 from wyoming_tts.cache.lru import LruMap
+from wyoming_tts.cache.shared import LARGEST_BYTES, SharedStatistics, SharedTier
 from wyoming_tts.speech import WordTimings
 
 _LARGEST_SHARE = 4
@@ -39,6 +40,8 @@ class CacheStatistics:
     writes_pending: int
     writes_dropped: int
     """Entries that stayed in memory only, because the disk was too slow, full or broken."""
+    shared: SharedStatistics | None = None
+    """None without a shared tier."""
 
 
 class SegmentCache:
@@ -54,6 +57,7 @@ class SegmentCache:
         directory: Path | None,
         disk_bytes: int,
         run_blocking: RunBlocking,
+        shared: SharedTier | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare the cache without touching a file.
@@ -64,6 +68,7 @@ class SegmentCache:
                 tier.
             disk_bytes: Bound of the files in the directory.
             run_blocking: Runs file access off the event loop.
+            shared: What is asked last, if a key tells the voice's content; opened and closed with the cache.
             clock: Seconds since 1970; files hold the time of their last use.
 
         Raises:
@@ -79,7 +84,9 @@ class SegmentCache:
             self._disk = DiskTier(
                 directory, disk_bytes, largest=largest, run_blocking=run_blocking, clock=clock
             )
-        self._largest = max(memory_bytes, disk_bytes if self._disk else 0) // _LARGEST_SHARE
+        self._shared_tier = shared
+        largest = max(memory_bytes, disk_bytes if self._disk else 0) // _LARGEST_SHARE
+        self._largest = max(largest, LARGEST_BYTES if shared else 0)
         self._memory_hits = 0
         self._disk_hits = 0
         self._misses = 0
@@ -90,23 +97,30 @@ class SegmentCache:
     async def __aenter__(self) -> Self:
         if self._disk is not None:
             self._disk.open()
+        if self._shared_tier is not None:
+            self._shared_tier.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._disk is not None:
-            await self._disk.close()
+        for tier in (self._disk, self._shared_tier):
+            if tier is not None:
+                await tier.close()
 
     async def get(self, key: CacheKey) -> CachedSegment | None:
         """Return the segment, at once if it is in memory; None if it is not cached, or broken."""
         name = key.digest()
-        segment = self._get_from_memory(name) or await self._get_from_disk(name)
+        segment = (
+            self._get_from_memory(name)
+            or await self._get_from_disk(name)
+            or await self._get_shared(name, key.shared_digest())
+        )
         self._misses += segment is None
         return segment
 
     def put(self, key: CacheKey, rate: int, pcm: bytes, timings: WordTimings | None = None) -> None:
-        """Cache a finished segment: in memory at once, on disk soon. One that is too large is not kept.
+        """Cache a finished segment: in memory at once, elsewhere soon. One that is too large is not kept.
 
         Raises:
             ValueError: it is no 16-bit PCM.
@@ -115,15 +129,18 @@ class SegmentCache:
         self._put_in_memory(name, segment)
         if self._disk is not None:
             self._disk.write_later(name, segment)
+        if self._shared_tier is not None and (shared_name := key.shared_digest()) is not None:
+            self._shared_tier.write_later(shared_name, segment)
 
     def record(self, key: CacheKey, rate: int) -> SegmentRecording:
         """Collect a segment while it is rendered, to be cached once it is complete."""
         return SegmentRecording(partial(self.put, key, rate), self._largest)
 
     async def flush(self) -> None:
-        """Wait until everything put so far is written to disk or dropped."""
-        if self._disk is not None:
-            await self._disk.flush()
+        """Wait until everything put so far is written or dropped."""
+        for tier in (self._disk, self._shared_tier):
+            if tier is not None:
+                await tier.flush()
 
     def statistics(self) -> CacheStatistics:
         """Return the counters and sizes."""
@@ -137,6 +154,7 @@ class SegmentCache:
             disk_bytes=self._disk.size if self._disk else 0,
             writes_pending=self._disk.writes_pending if self._disk else 0,
             writes_dropped=self._disk.writes_dropped if self._disk else 0,
+            shared=self._shared_tier.statistics() if self._shared_tier else None,
         )
 
     def _get_from_memory(self, name: str) -> CachedSegment | None:
@@ -158,6 +176,16 @@ class SegmentCache:
         if newer is None:
             self._put_in_memory(name, segment)
         return newer or segment
+
+    async def _get_shared(self, name: str, shared_name: str | None) -> CachedSegment | None:
+        if self._shared_tier is None or shared_name is None:
+            return None
+        segment = await self._shared_tier.read(shared_name)
+        if segment is not None:  # next time it is nearer
+            self._put_in_memory(name, segment)
+            if self._disk is not None:
+                self._disk.write_later(name, segment)
+        return segment
 
     def _put_in_memory(self, name: str, segment: CachedSegment) -> None:
         size = len(segment.pcm) + len(segment.words) * _WORD_BYTES + _ENTRY_BYTES

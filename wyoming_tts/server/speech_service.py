@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -181,6 +181,7 @@ def server_load(parts: Parts) -> ServerLoad:
         cache_misses=cache.misses,
         cache_memory_bytes=cache.memory_bytes,
         cache_disk_bytes=cache.disk_bytes,
+        shared_cache=cache.shared,
     )
 
 
@@ -192,7 +193,7 @@ def agent_line(parts: Parts) -> str:
     return f"ready {agent_weight(admission.committed_share(now), admission.predict_wait(now))}%"
 
 
-def _cache(parts: Parts) -> dict[str, int]:
+def _cache(parts: Parts) -> dict[str, object]:
     counted = parts.cache.statistics()
     return {
         "memory_hits": counted.memory_hits,
@@ -200,6 +201,7 @@ def _cache(parts: Parts) -> dict[str, int]:
         "misses": counted.misses,
         "memory_bytes": counted.memory_bytes,
         "disk_bytes": counted.disk_bytes,
+        "shared": asdict(counted.shared) if counted.shared else None,
     }
 
 

@@ -39,6 +39,7 @@ FIXED: Mapping[str, str] = MappingProxyType(
         "kokoro_voices": "The same.",
         "use_cuda": "No graphics card is let into the container.",
         "cuda_device": "The same.",
+        "cache_url": "An add-on is one server.",
         "shutdown_grace": "The Supervisor does not wait for long.",
         "state_dir": "Only /data stays.",
         "metrics_file": "The same.",

@@ -188,7 +188,8 @@ def _validate(given: _Layer) -> Settings:
 
 def _invalid_value_message(name: str, given: _Given) -> str:
     info = _INFO_OF_NAME[name]
-    shown = "a value" if name in SECRETS else _cut(given.value)
+    value = _without_password(given.value) if name == "cache_url" else given.value
+    shown = "a value" if name in SECRETS else _cut(value)
     return f"{name}: got {shown} from {given.origin}, expected {info.expects}"
 
 
@@ -196,6 +197,10 @@ def _reason(detail: ErrorDetails) -> str:
     """What is wrong in a value that is too long to see it, or not shown."""
     error = detail.get("ctx", {}).get("error")
     return f": {error}" if isinstance(error, InvalidTemplate | InvalidTokenKey) else ""
+
+
+def _without_password(url: object) -> object:
+    return f"...@{url.rpartition('@')[2]}" if isinstance(url, str) and "@" in url else url
 
 
 def _cut(value: object) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path, user_state_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -32,6 +32,8 @@ SECRETS = frozenset({"api_keys", "remote_key", "token_keys"})
 MIN_SECRET_BYTES = 32
 """Of a secret that signs tokens: as many as the digest has (RFC 7518, 3.2)."""
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CACHE_CERTIFICATES: Final = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"})
+"""Files that `cache_url` may name after `?`."""
 
 
 class Group(StrEnum):
@@ -114,6 +116,17 @@ def _token_keys(entries: tuple[str, ...]) -> tuple[str, ...]:
             )
         ids.add(key_id)
     return entries
+
+
+def _cache_server(url: str) -> str:
+    parts = urlsplit(url)
+    is_number = parts.path.strip("/").isdecimal() or not parts.path.strip("/")
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname or not is_number or parts.fragment:
+        raise ValueError(url)
+    options = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    if parts.port == 0 or not options.keys() <= CACHE_CERTIFICATES or (options and parts.scheme == "redis"):
+        raise ValueError(url)
+    return url
 
 
 def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -775,6 +788,13 @@ class Settings(BaseModel):
     cache_disk: Whole = _setting(
         Group.COMPUTING, 512, "Largest size of `cache_dir`.", unit="MB", ge=1, le=1_048_576
     )
+    cache_url: Annotated[str, AfterValidator(_cache_server)] | None = _setting(
+        Group.COMPUTING,
+        None,
+        "Redis or Valkey server by which servers share spoken segments; while it fails, all else goes on.",
+        shown="none",
+        expects="redis://[USER:PASSWORD@]HOST[:PORT][/NUMBER], or rediss://... for TLS",
+    )
     kept_audio: Whole = _setting(
         Group.COMPUTING,
         50,
@@ -947,4 +967,6 @@ class Settings(BaseModel):
     def secrets(self) -> tuple[str, ...]:
         """What is never shown, wherever it may come from."""
         signing = (entry.partition("=")[2] for entry in self.token_keys)
-        return (*self.api_keys, *signing, *filter(None, [self.remote_key]))
+        password = urlsplit(self.cache_url or "").password
+        given = [self.remote_key, password, password and unquote(password)]
+        return (*self.api_keys, *signing, *filter(None, given))

@@ -66,6 +66,7 @@ class SegmentRenderer:
         options: SynthesisOptions,
         lexicon: Callable[[], Lexicon],
         pronunciations: Pronunciations | None,
+        content: Callable[[Voice], str | None],
         lookahead: Lookahead,
         hops: Callable[[Utterance], int],
         clock: Clock,
@@ -82,6 +83,7 @@ class SegmentRenderer:
         self._options = options
         self._lexicon = lexicon
         self._pronunciations = pronunciations
+        self._content = content
         self._lookahead = lookahead
         self._hops = hops
         self._clock = clock
@@ -155,9 +157,10 @@ class SegmentRenderer:
             for start in range(0, len(cached.pcm), audio.PIECE_BYTES):
                 yield cached.pcm[start : start + audio.PIECE_BYTES]
             return
-        recording = self._cache.record(key, lease.spec.voice.sample_rate)
         with job.timing_load():
             loaded, gain = await lease.load_with_gain()
+        key = self._cache_key(job, lease.spec, segment)  # the voice's content may be known by now
+        recording = self._cache.record(key, lease.spec.voice.sample_rate)
         self._on_voice_used(lease.spec, loaded)
         task = RenderTask(job, lease.spec, segment, key.prosody, self._hops(job.utterance))
         rendered: aclosing[AsyncGenerator[_Piece, None]] | aclosing[AsyncGenerator[_Piece | Seam, None]]
@@ -193,7 +196,7 @@ class SegmentRenderer:
                     yield piece
 
     def _cache_key(self, job: Job, spec: VoiceSpec, segment: Segment) -> CacheKey:
-        voice = spec.voice
+        voice, content = spec.voice, self._content(spec.voice)
         return CacheKey(
             voice=voice.name,
             model_version=f"{voice.model}:{voice.fingerprint}:{self._options.renderer}",
@@ -201,6 +204,7 @@ class SegmentRenderer:
             prosody=merge_prosody(self._options.prosody, job.utterance.prosody, segment, rate=spec.rate),
             text=segment.text,
             level=self._options.loudness,
+            content=content and f"{content}:{self._options.renderer}",
         )
 
 

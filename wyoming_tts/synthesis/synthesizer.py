@@ -99,6 +99,7 @@ class Synthesizer:
         languages: NormalizerRegistry | None = None,
         lexicon: Callable[[], Lexicon] = lambda: EMPTY_LEXICON,
         pronunciations: Pronunciations | None = None,
+        content: Callable[[Voice], str | None] = lambda _: None,
         on_record: Callable[[UtteranceRecord], None] = lambda _: None,
         lookahead: Lookahead | None = None,
         hops: Callable[[Utterance], int] = lambda _: 0,
@@ -118,6 +119,8 @@ class Synthesizer:
             languages: Normalizes numbers and the like; None leaves them as written.
             lexicon: Returns the pronunciation lexicon in force.
             pronunciations: Returns the default pronunciations for a voice, on a worker; None: there are none.
+            content: Returns what identifies a voice's sound on every machine, for a shared cache; None while
+                that is not known.
             on_record: Called with the record of every utterance that is over.
             lookahead: How far ahead of its listener a remote voice is read; for local voices the scheduler
                 decides.
@@ -144,12 +147,14 @@ class Synthesizer:
         self._loudness = VoiceLoudness(
             workers, options.loudness, clocks=step_clocks, on_calibrated=costs.learn_calibration
         )
+        self._content = content
         self._renderer = SegmentRenderer(
             workers=workers,
             cache=cache,
             options=options,
             lexicon=lexicon,
             pronunciations=pronunciations,
+            content=content,
             lookahead=lookahead or Lookahead(),
             hops=hops,
             clock=clock,
@@ -211,6 +216,7 @@ class Synthesizer:
             SpeechError: as for `speak`.
         """
         spec = spec or self._library.resolve_now(VoiceRequest())
+        self._content(spec.voice)  # takes a while to become known
         await self._load_language(spec.voice)
         async with self._loaded.lease(spec.voice) as loaded:
             if isinstance(loaded, RemoteVoice):

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.cache import SharedStatistics
 from wyoming_tts.speech import UtteranceRecord
 
 BUCKETS = (0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -47,6 +48,8 @@ class ServerLoad:
     cache_misses: int = 0
     cache_memory_bytes: int = 0
     cache_disk_bytes: int = 0
+    shared_cache: SharedStatistics | None = None
+    """None if none is configured."""
 
 
 class PrometheusCounters:
@@ -198,6 +201,9 @@ class _ServerLoadCollector(Collector):
         hits = CounterMetricFamily("wyoming_tts_cache_hits", "Segments found in the cache.", labels=("tier",))
         hits.add_metric(("memory",), load.cache_memory_hits)
         hits.add_metric(("disk",), load.cache_disk_hits)
+        if load.shared_cache is not None:
+            hits.add_metric(("shared",), load.shared_cache.hits)
+            yield from _shared_cache_metrics(load.shared_cache)
         yield hits
         yield CounterMetricFamily(
             "wyoming_tts_cache_misses", "Segments not found in the cache.", value=load.cache_misses
@@ -206,3 +212,17 @@ class _ServerLoadCollector(Collector):
         held.add_metric(("memory",), load.cache_memory_bytes)
         held.add_metric(("disk",), load.cache_disk_bytes)
         yield held
+
+
+def _shared_cache_metrics(load: SharedStatistics) -> Iterator[Metric]:
+    name = "wyoming_tts_shared_cache"
+    yield GaugeMetricFamily(
+        f"{name}_usable", "1 while the shared cache is asked, 0 while it fails.", value=int(load.is_usable)
+    )
+    yield CounterMetricFamily(f"{name}_misses", "Segments that the shared cache lacked.", value=load.misses)
+    yield CounterMetricFamily(
+        f"{name}_errors", "Answers of the shared cache that were late, wrong or none.", value=load.errors
+    )
+    yield CounterMetricFamily(
+        f"{name}_writes_dropped", "Segments that it did not get.", value=load.writes_dropped
+    )

@@ -9,6 +9,7 @@ embedded voice of the language is the fallback only if the hook allows it.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -369,8 +370,17 @@ def _with_fingerprint(voice: Voice, known: KnownFiles) -> Voice | None:
     stamps = [stamp for path in voice.files if (stamp := known.stamp(path)) is not None]
     if len(stamps) < len(voice.files):
         return None
-    files = [f"{stamp.size}-{stamp.mtime_ns}" for stamp in stamps]
+    files = [_as_text(stamp.size, stamp.mtime_ns) for stamp in stamps]
     return replace(voice, fingerprint=",".join([*files, voice.version or ""]))
+
+
+def stamp_of(status: os.stat_result) -> str:
+    """A file's part of the fingerprints of its voices."""
+    return _as_text(status.st_size, status.st_mtime_ns)
+
+
+def _as_text(size: int, mtime_ns: int) -> str:
+    return f"{size}-{mtime_ns}"
 
 
 def _cannot_speak(name: str, unusable: UnusableVoice) -> VoiceUnavailable:

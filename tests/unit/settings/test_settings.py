@@ -302,6 +302,45 @@ class TestListening:
         )
 
 
+class TestSharedCache:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://cache",
+            "redis://cache:6380/3",
+            "redis://:a%40b@[::1]:6379/",
+            "rediss://me:word@cache.example:6380?ssl_ca_certs=/ca.pem&ssl_certfile=/c.pem&ssl_keyfile=/k.pem",
+        ],
+    )
+    def test_the_address_of_a_shared_cache_is_taken_as_it_is(self, url: str) -> None:
+        assert load(environ={"WYOMING_TTS_CACHE_URL": url}).settings.cache_url == url
+
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            "",
+            "cache:x",
+            "cache:0",
+            "cache/name",
+            "cache?socket_timeout=9",
+            "cache?ssl_ca_certs=/a",
+            "cache#1",
+        ],
+    )
+    @pytest.mark.parametrize("scheme", ["redis://", "http://", ""])
+    def test_another_address_is_refused_without_its_password(self, scheme: str, rest: str) -> None:
+        message = refusal(environ={"WYOMING_TTS_CACHE_URL": f"{scheme}:sesame@{rest}"})
+        assert message.startswith(
+            f"cache_url: got '...@{rest}' from environment WYOMING_TTS_CACHE_URL, expected"
+        )
+        assert "sesame" not in message
+
+    def test_its_password_is_among_the_secrets_as_it_is_and_as_it_was_written(self) -> None:
+        settings = load(environ={"WYOMING_TTS_CACHE_URL": "redis://me:a%2Fb@cache"}).settings
+        assert settings.secrets == ("a%2Fb", "a/b")
+        assert load().settings.secrets == ()
+
+
 class TestInvalidValues:
     def test_an_invalid_flag_is_reported_with_its_value_and_the_range(self) -> None:
         assert (

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.fake_synthesizer import run_in_thread
 from tests.unit.telemetry.records import failed, record
+from wyoming_tts.cache import SharedStatistics
 from wyoming_tts.speech import Outcome
 from wyoming_tts.telemetry.prometheus import BUCKETS, PrometheusCounters, ServerLoad
 
@@ -120,6 +121,21 @@ async def test_server_load_is_read_on_the_loop_at_each_scrape_and_rendered_off_i
     assert scraped[sample_key("cache_misses_total")] == 5
     assert read_threads == [threading.main_thread()] * 2
     assert threading.main_thread() not in render_threads
+
+
+async def test_a_shared_cache_is_counted_where_there_is_one(counters: PrometheusCounters) -> None:
+    counters.watch(ServerLoad)
+    assert sample_key("shared_cache_usable") not in await scrape(counters)
+    shared = SharedStatistics(
+        "redis://there", is_usable=False, hits=1, misses=2, errors=3, writes=4, writes_dropped=5
+    )
+    counters.watch(lambda: ServerLoad(shared_cache=shared))
+    scraped = await scrape(counters)
+    assert scraped[sample_key("shared_cache_usable")] == 0
+    assert scraped[sample_key("cache_hits_total", tier="shared")] == 1
+    assert scraped[sample_key("shared_cache_misses_total")] == 2
+    assert scraped[sample_key("shared_cache_errors_total")] == 3
+    assert scraped[sample_key("shared_cache_writes_dropped_total")] == 5
 
 
 async def test_model_loads_and_downloads_are_counted(counters: PrometheusCounters) -> None:
