@@ -17,10 +17,13 @@ _MODIFIERS: Final = r"[\p{M}ゃゅょっぁぃぅぇぉゎャュョッァィゥ�
 """What is pronounced with the character before it."""
 _CHARACTER: Final = rf"[[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}]--{_MODIFIERS}]"
 _EDGE: Final = r"[\p{L}\p{N}\p{M}\p{S}]"
-"""What a word begins and ends with; symbols are spoken too."""
-_BREAK: Final = r"[\s—–―…、。，；：！？\p{Han}\p{Hiragana}\p{Katakana}]"
+"""What a word ends with; symbols are spoken too."""
+_BEGINNING: Final = rf"(?:{_EDGE}|[@#](?=[\p{{L}}\p{{N}}]))"
+"""What it begins with: "@home" and "#1" say more than their letters."""
+_BREAK: Final = r"[\s—–―…、。，；：！？\p{Han}\p{Hiragana}\p{Katakana}]|\](?=[\[\p{L}\p{N}])"
+"""What ends a word; of two references side by side, the bracket between them."""
 _WORD_RE: Final = regex.compile(
-    rf"{_BLOCK}|{_CHARACTER}{_MODIFIERS}*+|(?:(?!\[\[){_EDGE}(?:(?:(?!{_BREAK}|\[\[).)*(?!{_BREAK}){_EDGE})?)",
+    rf"{_BLOCK}|{_CHARACTER}{_MODIFIERS}*+|(?:(?!\[\[){_BEGINNING}(?:(?:(?!{_BREAK}|\[\[).)*(?!{_BREAK}){_EDGE})?)",
     regex.V1 | regex.DOTALL,
 )
 

@@ -22,6 +22,7 @@ _MARKS: Final = _SENTENCE_ENDS | _CLAUSE_ENDS
 _SENTENCE_PAUSE: Final = 0.05
 """Seconds of silence behind a full stop that tell that it ends a sentence; some voices make none."""
 _SHORT_ABBREVIATION: Final = 3
+_ITEM_DIGITS: Final = 3
 _LONG_PAUSE: Final = 1.0
 """Seconds of silence that end a sentence for the eye, whatever is written."""
 _MAX_GAP: Final = 2000
@@ -40,7 +41,10 @@ _MARKUP_RE: Final = re.compile(
 )
 _PIECE_RE: Final = re.compile(r"(?P<piece>\S+)")
 _LINK_RE: Final = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_MARKS_RE: Final = re.compile(r"\*\*|__|~~|`|^[*_]|[*_]$|</?[A-Za-z][^<>]*>")
+_MARKS_RE: Final = re.compile(
+    r"\*\*|__|~~|`|^[*_]|[*_]$|</?[A-Za-z][^<>]*>"
+    r"|(?<=[^\W\d_])\*|\*(?=[^\W\d_])"  # at a letter it is not said: no operator
+)
 _MARKED: Final = frozenset("*_~`<&[")
 _CONTROLS: Final = frozenset({"Cc", "Cs"})
 """Categories of characters that no caption can hold: controls, and halves of surrogate pairs."""
@@ -78,6 +82,8 @@ class CaptionWord:
     """Between the previous word and this one: empty in scripts without spaces."""
     strength: BreakStrength = BreakStrength.SENTENCE
     """How well a caption can end after it."""
+    begins_line: bool = False
+    """Whether it is the first word of a line as it was written."""
 
 
 class CaptionText:
@@ -136,15 +142,29 @@ class CaptionText:
 
 
 def _next_word(word: SpokenWord, before: Between, *, is_first: bool) -> CaptionWord:
-    return CaptionWord(word, before.head + _shown_word(word.text), "" if is_first else before.space)
+    return CaptionWord(
+        word,
+        before.head + _shown_word(word.text),
+        "" if is_first else before.space,
+        begins_line=is_first or before.lines > 0,
+    )
 
 
 def _finished(word: CaptionWord, behind: Between, following: SpokenWord) -> CaptionWord:
-    return replace(word, text=word.text + behind.tail, strength=_strength(word.spoken, behind, following))
+    is_number = _is_number_of_item(word, behind)
+    strength = BreakStrength.WORD if is_number else _strength(word.spoken, behind, following)
+    return replace(word, text=word.text + behind.tail, strength=strength)
+
+
+def _is_number_of_item(word: CaptionWord, behind: Between) -> bool:
+    """Whether it is the `2.` before the text of an item; some voices pause there."""
+    number = word.spoken.text
+    is_number = number.isdecimal() and len(number) <= _ITEM_DIGITS and behind.tail == "."
+    return is_number and word.begins_line and not behind.lines
 
 
 def _strength(word: SpokenWord, behind: Between, following: SpokenWord) -> BreakStrength:
-    """Return how well a caption can end between two words."""
+    """Return how well a caption can end between two words, the first of which is no item's number."""
     pause = following.start_time - word.end_time
     mark = next((each for each in reversed(behind.tail) if each in _MARKS), "")
     if behind.lines > 1 or pause >= _LONG_PAUSE:

@@ -76,6 +76,7 @@ def test_punctuation_is_shown_where_it_was_written(text: str) -> None:
         ("So 😀, yes 🎉!", ("So", "yes"), "So, yes!"),
         ("A&nbsp;&amp; B", ("A", "&amp;", "B"), "A & B"),
         ("un**believ**able", ("un**believ**able",), "unbelievable"),
+        ("fan*tas*tic, *a*b, 3*4", ("fan*tas*tic", "a*b", "3*4"), "fantastic, ab, 3*4"),
         ("a [link](http://x.y) b", ("a", "[link](http://x.y)", "b"), "a link b"),
         ("x\0y z", ("x\0y", "z"), "x y z"),
         ("\ud800 is odd", ("\ud800", "is", "odd"), "\ufffd is odd"),
@@ -88,6 +89,17 @@ def test_what_is_not_spoken_is_not_shown(text: str, spoken: tuple[str, ...], exp
 def test_sentences_clauses_and_lines_are_where_a_caption_can_end() -> None:
     assert strengths("One, two three. Four!\nFive") == ["CLAUSE", "WORD", "SENTENCE", "SENTENCE", "SENTENCE"]
     assert strengths("one\ntwo\n\nthree") == ["CLAUSE", "SENTENCE", "SENTENCE"]
+
+
+def test_no_caption_ends_behind_the_number_of_an_item() -> None:
+    assert strengths("To buy:\n1. Milk\n2. Bread") == [
+        *("WORD", "CLAUSE"),
+        *("WORD", "CLAUSE"),
+        *("WORD", "SENTENCE"),
+    ]
+    assert strengths("Take 2. Then go")[1] == "SENTENCE"
+    assert strengths("2024. What a year")[0] == "SENTENCE"
+    assert strengths("1.\nMilk")[0] == "SENTENCE"
 
 
 @pytest.mark.parametrize("text", ["Dr. Smith", "e.g. Berlin", "approx. half"])

@@ -35,6 +35,9 @@ _BETWEEN = {
     "−": "minus",
 }
 """Symbols that are spoken where they stand alone, or between numbers."""
+_STARS_AT_A_WORD = r"(?<![\w*])\*(?=\p{L})|(?<=[\p{L}\p{M}])\*(?![\w*])"
+"""A star that is no operator, as of "\\*emphasis\\*" and of a footnote. Some engines say "asterisk", and none
+writes it: what stands between two operands is left."""
 _HYPHEN_RANGE = 4
 """Maximum of digits on each side of a hyphen that means "to"."""
 _CONTEXT_CHARS = 40
@@ -49,7 +52,14 @@ class PlainNumberRules:
 
     def rules(self) -> list[Rule]:
         """The rules in order of precedence."""
-        return [*self._ordinals(), *self._degrees(), *self._pairs(), *self._plain(), *self._alone()]
+        return [
+            *self._ordinals(),
+            *self._degrees(),
+            *self._pairs(),
+            *self._plain(),
+            make_rule(_STARS_AT_A_WORD, lambda _match: "", needs_digit=False),
+            *self._alone(),
+        ]
 
     def ordinal_rules(self) -> list[Rule]:
         """The rules for ordinals whose suffix is also the sign of a unit: "3-м" are no meters in Russian."""
