@@ -58,10 +58,17 @@ async def realtime_server(
     *,
     connections: ConnectionLimits | None = None,
     guard: Guard | None = None,
+    log_requests: bool = False,
     **options: Any,
 ) -> AsyncIterator[RunningRealtimeServer]:
     requests = OpenRequests()
-    layer = Middleware(RequestLifecycleMiddleware, requests=requests, send_timeout=10, request_timeout=10)
+    layer = Middleware(
+        RequestLifecycleMiddleware,
+        requests=requests,
+        send_timeout=10,
+        request_timeout=10,
+        log_requests=log_requests,
+    )
     app = FastAPI(middleware=[layer] if guard is None else [layer, Middleware(guard.wrap)])
     app.state.requests = requests
     app.include_router(realtime_router(synthesizer, RealtimeOptions(**options), run_blocking=run_in_thread))

@@ -21,6 +21,7 @@ def http_options(settings: Settings) -> HttpOptions:
         kept_audio_bytes=settings.kept_audio * MEGABYTE,
         allow_unload=settings.allow_unload,
         busy_status=int(settings.busy_status),
+        log_requests=settings.log_requests,
         encoders=_encoder_options(settings),
     )
 

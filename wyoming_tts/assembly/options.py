@@ -126,6 +126,7 @@ def wyoming_options(settings: Settings) -> WyomingOptions:
         samples_per_chunk=settings.samples_per_chunk,
         streaming=settings.streaming,
         words=settings.wyoming_words,
+        log_requests=settings.log_requests,
         send_timeout=settings.send_timeout,
         idle_timeout=settings.idle_timeout,
         connections=connection_limits(settings),

@@ -936,6 +936,12 @@ class Settings(BaseModel):
     log_style: Literal["text", "json"] = _setting(
         Group.LOGGING, "text", "Log lines as text, or as JSON objects."
     )
+    log_requests: bool = _setting(
+        Group.LOGGING,
+        False,
+        "Log a line for each request over HTTP, WebSocket and Wyoming: client, method, path without its "
+        "query, status, bytes and seconds; never texts, keys or tokens.",
+    )
     state_dir: AnyPath = _setting(
         Group.LOGGING,
         _state_directory,

@@ -84,8 +84,8 @@ def record_fields(record: UtteranceRecord) -> Fields:
 class JsonFormatter(logging.Formatter):
     """Formats every log record as a JSON object on one line.
 
-    `time` (UTC), `level`, `logger` and `message` are always there; `utterance`, `exception` and `stack` where
-    the record has one.
+    `time` (UTC), `level`, `logger` and `message` are always there; `utterance`, `request`, `exception` and
+    `stack` where the record has one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -99,6 +99,8 @@ class JsonFormatter(logging.Formatter):
         }
         if utterance := getattr(record, "utterance", None):
             values["utterance"] = utterance
+        if request := getattr(record, "request", None):
+            values["request"] = request
         if record.exc_info and record.exc_info[0]:
             values["exception"] = self.formatException(record.exc_info)
         if record.stack_info:

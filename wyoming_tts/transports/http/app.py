@@ -90,6 +90,7 @@ def create_app(
         request_timeout=options.request_timeout,
         busy_status=options.busy_status,
         on_response=on_response,
+        log_requests=options.log_requests,
     )
     app = _App(
         title="Wyoming TTS",

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
+from wyoming_tts.transports.access_log import AccessEntry, log_access
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.http.errors import error_response, framework_error_response
 
@@ -40,6 +42,43 @@ class _Exchange:
     has_started: bool = False
     is_canceled: bool = False
     """The server cancelled it."""
+    status: int | None = None
+    """Of its response; None before it starts."""
+    is_complete: bool = False
+    """Its response was sent to its end."""
+    sent_bytes: int = 0
+    began_at: float = field(default_factory=time.perf_counter)
+
+    def note_sent(self, message: Message) -> None:
+        """Note what is sent, for the access log."""
+        kind = message["type"]
+        if kind in {"http.response.start", "websocket.http.response.start"}:
+            self.status = message["status"]
+        elif kind == "websocket.accept":
+            self.status = HTTPStatus.SWITCHING_PROTOCOLS
+        elif kind == "websocket.close":
+            self.status, self.is_complete = self.status or HTTPStatus.FORBIDDEN, True
+        elif kind == "websocket.send":
+            self.sent_bytes += len(message.get("bytes") or (message.get("text") or "").encode())
+        else:
+            self.sent_bytes += len(message.get("body", b""))
+            self.is_complete = not message.get("more_body", False)
+
+    def entry(self, scope: Scope) -> AccessEntry:
+        """Return its line of the access log."""
+        is_socket = scope["type"] == "websocket"
+        client = scope.get("client")
+        return AccessEntry(
+            client=client[0] if client else "",
+            transport=scope["type"],
+            method="GET" if is_socket else scope["method"],
+            path=scope["path"],
+            status="-" if self.status is None else str(int(self.status)),
+            sent_bytes=self.sent_bytes,
+            seconds=time.perf_counter() - self.began_at,
+            id=self.id,
+            is_complete=self.is_complete,
+        )
 
 
 class OpenRequests:
@@ -98,7 +137,9 @@ class RequestLifecycleMiddleware:
         request_timeout: float,
         busy_status: int = HTTPStatus.TOO_MANY_REQUESTS,
         on_response: Callable[[int], None] = lambda _: None,
+        log_requests: bool = False,
     ) -> None:
+        self._log_requests = log_requests
         self._on_response = on_response
         self._app = app
         self._requests = requests
@@ -122,11 +163,18 @@ class RequestLifecycleMiddleware:
                 await self._websocket(exchange, scope, receive, send)
         finally:
             remove()
+            if self._log_requests:
+                log_access(exchange.entry(scope))
 
     async def _websocket(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.is_received = True
+
+        async def send_noted(message: Message) -> None:
+            exchange.note_sent(message)
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_noted if self._log_requests else send)
         except asyncio.CancelledError:
             if not exchange.is_canceled:
                 raise
@@ -171,6 +219,7 @@ class RequestLifecycleMiddleware:
                 self._on_response(message["status"])
                 MutableHeaders(scope=message)[REQUEST_ID] = exchange.id
             await send_under_backpressure(send(message), send_timeout=self._send_timeout)
+            exchange.note_sent(message)
 
         return answer
 

@@ -93,6 +93,8 @@ class HttpOptions:
     busy_status: int = 429
     """Status of a request that is refused as busy; load balancers ask another server only after 503."""
     encoders: EncoderOptions = field(default_factory=EncoderOptions)
+    log_requests: bool = False
+    """Whether each request has a line in the log."""
 
     @property
     def text_limits(self) -> TextLimits:

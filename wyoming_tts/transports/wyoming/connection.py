@@ -23,6 +23,7 @@ from wyoming_tts.speech import TextFormat, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.transports.accepting import LINGER
 from wyoming_tts.transports.access import subscriber
+from wyoming_tts.transports.access_log import AccessEntry, log_access
 from wyoming_tts.transports.audio_frames import split_into_frames
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.damped_log import DampedLog
@@ -50,6 +51,7 @@ Describe: TypeAlias = Callable[[], bytes]
 """Returns the encoded info event for the current voices. Called on the event loop, so it must not block."""
 
 TRANSPORT = "wyoming"
+_DESCRIBE, _SYNTHESIZE, _SYNTHESIZE_STREAM = "describe", "synthesize", "synthesize-start"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,6 +66,8 @@ class WyomingOptions:
     """False: only `synthesize` is understood. What `describe` reports must agree."""
     words: bool = True
     """Audio events tell when which word sounds."""
+    log_requests: bool = False
+    """Whether each request has a line in the log."""
     limits: EventLimits = field(default_factory=EventLimits)
     backlog: int = 8
     """Utterances a client may have queued before reading from it pauses."""
@@ -91,6 +95,25 @@ class _Request(PendingRequest):
         text = speak.text if speak else None
         super().__init__(replace(_make_utterance(speak, feed), peer=peer), feed, characters=len(text or ""))
         self.ending = ending
+        self.status = "-"
+        """How it was answered, once it was; for the access log."""
+        self.sent_bytes = 0
+        self._event = _SYNTHESIZE_STREAM if speak is not None and text is None else _SYNTHESIZE
+        self._began_at = _now()
+
+    def access_entry(self, client: str) -> AccessEntry:
+        """Return its line of the access log."""
+        return AccessEntry(
+            client,
+            TRANSPORT,
+            self._event,
+            "",
+            self.status,
+            self.sent_bytes,
+            _now() - self._began_at,
+            id=self.utterance.id,
+            is_complete=self.status == "ok",
+        )
 
     @classmethod
     def refused(cls, error: SpeechError, ending: ReplyEnding) -> _Request:
@@ -131,6 +154,7 @@ class WyomingConnection:
         self._synthesizer = synthesizer
         self._describe = describe
         self._options = options
+        self._address = address
         self._peer = subscriber(address)
         self._events = EventReader(options.limits)
         self._pace = pace or InputPace(LoopBudget())
@@ -269,7 +293,7 @@ class WyomingConnection:
     async def _execute(self, command: Command) -> None:
         match command:
             case SendInfo():
-                await self._stream.send(self._describe())
+                await self._send_info()
             case SendPong(text):
                 await self._send(Pong(text).event())
             case SpeakUtterance():
@@ -282,6 +306,12 @@ class WyomingConnection:
                 self._fail_text(error)
             case RefuseRequest(error, ending):
                 await self._queue.put(_Request.refused(error, ending))
+
+    async def _send_info(self) -> None:
+        began_at, info = _now(), self._describe()
+        await self._stream.send(info)
+        seconds = _now() - began_at
+        self._log_request(AccessEntry(self._address, TRANSPORT, _DESCRIBE, "", "ok", len(info), seconds))
 
     async def _begin(self, speak: SpeakUtterance) -> None:
         if self._draining:
@@ -329,10 +359,18 @@ class WyomingConnection:
         if self._final_error is not None:
             request.stop(self._final_error)
         reply = ReplyEvents(request.ending, words=self._options.words)
-        failure = await self._play(request, reply)
-        for event in reply.close(failure):
-            await self._send(event)
+        try:
+            failure = await self._play(request, reply)
+            for event in reply.close(failure):
+                await self._send_reply(request, event)
+            request.status = "ok" if failure is None else str(failure.code)
+        finally:
+            self._log_request(request.access_entry(self._address))
         return failure
+
+    def _log_request(self, entry: AccessEntry) -> None:
+        if self._options.log_requests:
+            log_access(entry)
 
     async def _play(self, request: _Request, reply: ReplyEvents) -> SpeechError | None:
         """Stream the audio of a request; return the error that ended it early, or None."""
@@ -342,7 +380,7 @@ class WyomingConnection:
                 async for chunk in stream:
                     for frame in split_into_frames(chunk, self._options.samples_per_chunk):
                         for event in reply.audio(frame):
-                            await self._send(event)
+                            await self._send_reply(request, event)
         except WyomingClientGone:
             raise
         except SpeechError as error:
@@ -360,6 +398,11 @@ class WyomingConnection:
 
     async def _send(self, event: Event) -> None:
         await self._stream.send(encode_event(event))
+
+    async def _send_reply(self, request: _Request, event: Event) -> None:
+        encoded = encode_event(event)
+        await self._stream.send(encoded)
+        request.sent_bytes += len(encoded)
 
 
 def _shutting_down() -> SpeechError:

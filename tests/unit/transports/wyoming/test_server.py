@@ -1064,3 +1064,18 @@ class TestStdio:
             process.stdout.close()
             assert process.wait(timeout=20) == 0
             assert process.stderr.read() == b"done True\n"
+
+
+async def test_each_request_is_a_line_of_the_access_log(
+    fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="wyoming_tts.transports.access_log")
+    async with connected(fake, WyomingOptions(log_requests=True)) as (_, client):
+        await client.send(Describe().event(), synthesize("secret"), START, text_chunk("more"), STOP)
+        await client.until("synthesize-stopped")
+    described, spoken, streamed = (message for message in caplog.messages if "transport=wyoming" in message)
+    assert "client=127.0.0.1 transport=wyoming method=describe path=- status=ok" in described
+    assert "method=synthesize path=- status=ok" in spoken
+    assert "method=synthesize-start path=- status=ok" in streamed
+    assert streamed.endswith("complete=yes")
+    assert "secret" not in caplog.text
