@@ -112,6 +112,16 @@ def test_replicas_accept_more_connections_than_haproxy_sends() -> None:
     assert int(replica["WYOMING_TTS_MAX_CONNECTIONS"]) > 2 * int(max_connections)
 
 
+def test_the_shared_cache_is_bounded_below_its_container_and_nothing_waits_for_it() -> None:
+    every = services(COMPOSE / "replicas.yaml")
+    command, limit = every["cache"]["command"], every["cache"]["mem_limit"]
+    assert int(command[command.index("--maxmemory") + 1].removesuffix("mb")) < int(limit.removesuffix("m"))
+    assert command[command.index("--maxmemory-policy") + 1] == "allkeys-lru"
+    assert every["replica"]["environment"]["WYOMING_TTS_CACHE_URL"] == "redis://cache"
+    assert all("cache" not in service.get("depends_on", ()) for service in every.values())
+    assert "ports" not in every["cache"], "it has no password"
+
+
 def test_haproxy_finds_as_many_replicas_as_are_scaled_to_by_their_services_name() -> None:
     text = (COMPOSE / "haproxy.cfg").read_text("utf-8")
     every = services(COMPOSE / "replicas.yaml")

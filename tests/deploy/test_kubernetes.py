@@ -28,7 +28,7 @@ from wyoming_tts.voices.names import find_catalogue_voice
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SETTINGS = MANIFESTS / "settings.yaml"
-OPTIONAL = {"keda.yaml", "secret.example.yaml", "servicemonitor.yaml"}
+OPTIONAL = {"cache.yaml", "keda.yaml", "secret.example.yaml", "servicemonitor.yaml"}
 """Optional manifests, which are applied separately."""
 CUSTOM_KINDS = {"ScaledObject", "ServiceMonitor"}
 """Kinds that operators bring, of which Kubernetes has no schema."""
@@ -45,7 +45,9 @@ def manifests(*names: str) -> Iterator[Manifest]:
 
 
 KUSTOMIZATION = next(manifests("kustomization.yaml"))
-MANIFEST_LIST = tuple(manifests(*KUSTOMIZATION["resources"], *sorted(OPTIONAL)))
+CACHE = tuple(manifests("cache.yaml"))
+"""What servers may share."""
+MANIFEST_LIST = tuple(manifests(*KUSTOMIZATION["resources"], *sorted(OPTIONAL - {"cache.yaml"})))
 
 
 def of_kind(kind: str) -> list[Manifest]:
@@ -87,7 +89,8 @@ def settings() -> Settings:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_manifest_is_valid_by_the_schema(version: str) -> None:
-    validated = [manifest for manifest in MANIFEST_LIST if manifest["kind"] not in CUSTOM_KINDS]
+    every = (*MANIFEST_LIST, *CACHE)
+    validated = [manifest for manifest in every if manifest["kind"] not in CUSTOM_KINDS]
     for manifest in validated:
         assert kubernetes_validate.validate(manifest, version, strict=True) == version
     assert len(validated) >= 10
@@ -200,6 +203,28 @@ def test_pods_run_with_least_privilege() -> None:
         assert container_context["allowPrivilegeEscalation"] is False
         assert container_context["capabilities"] == {"drop": ["ALL"]}
         assert {"requests", "limits"} == set(container(pod)["resources"])
+
+
+def test_the_shared_cache_is_bounded_and_reached_by_the_servers_alone() -> None:
+    deployment, service, inwards, outwards = CACHE
+    pod = deployment["spec"]["template"]
+    labels, only = pod["metadata"]["labels"], container(pod)
+    assert only["args"][only["args"].index("--maxmemory") :] == [
+        *("--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru")
+    ]
+    assert only["resources"]["limits"]["memory"] == "1536Mi"
+    assert only["securityContext"] == container(SERVER)["securityContext"]
+    for selector in (deployment["spec"]["selector"]["matchLabels"], service["spec"]["selector"]):
+        assert selects(selector, labels)
+        assert not selects(selector, SERVER_LABELS)
+    assert not any(selects(each["spec"]["selector"], labels) for each in of_kind("Service"))
+    (asking,) = inwards["spec"]["ingress"][0]["from"]
+    assert asking["podSelector"] == outwards["spec"]["podSelector"]
+    assert selects(asking["podSelector"]["matchLabels"], SERVER_LABELS)
+    assert outwards["spec"]["egress"][0]["to"] == [{"podSelector": inwards["spec"]["podSelector"]}]
+    (url,) = re.findall(r"^# cache_url: (\S+)", SETTINGS.read_text(), re.MULTILINE)
+    assert url == f"redis://{service['metadata']['name']}"
+    Settings.model_validate({"cache_url": url})
 
 
 def test_keda_scales_the_deployment_by_metrics_that_the_server_has() -> None:
