@@ -30,6 +30,13 @@ ALERT_TESTS = Path(__file__).with_name("alerts.test.yml")
 PROMTOOL = shutil.which("promtool")
 TIMEOUT = 45.0
 
+NO_CACHE_SERVER = "redis://127.0.0.1:9/0"
+SHOWN_NOWHERE = {
+    "wyoming_tts_characters_total",
+    "wyoming_tts_segments_total",
+    "wyoming_tts_cached_segments_total",
+}
+"""What the dashboard and the alerts leave to those who ask for it."""
 SCRAPE_LABELS = {"instance", "job", "le"}
 _SELECTED = re.compile(r"\b(up|(?:wyoming_tts|process)_\w+)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*=~?\s*"([^"]*)"')
@@ -61,7 +68,7 @@ def selected_metrics() -> list[tuple[str, Mapping[str, str]]]:
 async def scrape_metrics() -> str:
     """Metrics of a server after one successful and one failed utterance, scraped with its API key."""
     job = yaml.safe_load(PROMETHEUS.read_text())["scrape_configs"][0]
-    http = ("--http", "--http-port", "0", "--api-keys", "the-key")
+    http = ("--http", "--http-port", "0", "--api-keys", "the-key", "--cache-url", NO_CACHE_SERVER)
     async with asyncio.timeout(TIMEOUT), server_process(*SPEAKS_LETTERS, *http) as server:
         port = (await server.read_until(r"HTTP API listens on http://[\d.]+:(\d+)"))[1]
         async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
@@ -77,7 +84,7 @@ async def scrape_metrics() -> str:
     return answer.text
 
 
-async def test_a_server_exports_every_selected_metric_and_label() -> None:
+async def test_a_server_exports_every_selected_metric_and_label_and_no_other() -> None:
     text = await scrape_metrics()
     exported = {"up", *re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)}
     labels: dict[str, set[str]] = {}
@@ -87,7 +94,10 @@ async def test_a_server_exports_every_selected_metric_and_label() -> None:
             labels.setdefault(sample.name, set()).update(sample.labels)
     selected = selected_metrics()
     assert len({name for name, _ in selected}) > 15
-    assert {name for name, _ in selected} <= exported
+    used = {name for name, _ in selected}
+    assert used <= exported
+    ours = set(re.findall(r"^# TYPE (wyoming_tts_\w+) (?!histogram)", text, re.MULTILINE))
+    assert ours - used == SHOWN_NOWHERE | {name for name in ours if name.endswith("_created")}
     for name, matchers in selected:
         assert set(matchers) <= labels.get(name, {"outcome"}) | SCRAPE_LABELS, name
 
