@@ -27,6 +27,8 @@ SAMPLE_RATE_RANGE: Final = (8_000, 48_000)
 """Bounds of the sample rate that a client may request and that a voice file may declare, in Hz."""
 LEADING_SILENCE_RANGE: Final = (0.0, 10.0)
 """Bounds of the silence before an utterance, in seconds."""
+PATIENCE_RANGE: Final = (0.0, 60.0)
+"""Seconds."""
 LENGTH_SCALE_RANGE: Final = (0.25, 4.0)
 """Bounds of Piper's phoneme length, which `speed` divides: as wide as those of `speed`."""
 NOISE_SCALE_RANGE: Final = (0.0, 2.0)
@@ -56,6 +58,9 @@ class VoiceRequest:
     speaker: str | None = None
     may_download: bool = True
     """Whether the voice may be downloaded for it if it is missing."""
+    patience: float | None = None
+    """Seconds for which a voice that is being downloaded is waited for at most; None leaves it to the
+    server."""
     rate: float = 1.0
     """Factor of the pace of a voice that is found by its name, as `VoiceAlias.rate`."""
     allowed: tuple[str, ...] = ()
@@ -319,6 +324,13 @@ class Utterance:
     leading_silence: float | None = None
     """Seconds of silence before its first audio, within LEADING_SILENCE_RANGE; None takes the server's
     setting."""
+    patience: float | None = None
+    """Seconds within which the client has to hear something, within PATIENCE_RANGE; None takes the server's
+    setting, 0 waits as long as it takes. Then the embedded voice speaks if the requested one is not loaded
+    yet, and silence is sent until there is speech, if `keeps_alive`."""
+    keeps_alive: bool = False
+    """Whether silence may be sent before the speech: its audio is played while it arrives, and nothing else
+    is made of it."""
     peer: str = ""
     """Address of the client. Places among the streams are shared fairly between addresses; empty for this
     process."""

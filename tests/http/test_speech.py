@@ -396,6 +396,8 @@ async def test_busy_may_have_a_status_after_which_load_balancers_ask_another_ser
         ({"sample_rate": 1}, "sample_rate"),
         ({"leading_silence": -1}, "leading_silence"),
         ({"leading_silence": 11}, "leading_silence"),
+        ({"patience": -1}, "patience"),
+        ({"patience": 61}, "patience"),
         ({"stream_format": "xml"}, "stream_format"),
         ({"input_type": "html"}, "input_type"),
     ],

@@ -114,6 +114,7 @@ def synthesis_options(settings: Settings) -> SynthesisOptions:
         flush_idle=settings.flush_idle_ms / 1000 or None,
         leading_silence=settings.leading_silence,
         trailing_silence=settings.trailing_silence,
+        patience=settings.patience,
         start=Start(settings.start),
         loudness=settings.loudness,
         renderer=__version__,

@@ -226,7 +226,11 @@ async def assemble(
 @asynccontextmanager
 async def _closing(parts: Parts) -> AsyncIterator[None]:
     try:
-        async with parts.cache, _unloading_idle_models(parts.loaded, parts.settings.unload_after):
+        async with (
+            parts.cache,
+            parts.synthesizer.loading,
+            _unloading_idle_models(parts.loaded, parts.settings.unload_after),
+        ):
             yield
     finally:
         await parts.contents.aclose()

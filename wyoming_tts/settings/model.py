@@ -607,6 +607,16 @@ class Settings(BaseModel):
         ge=0.0,
         le=120.0,
     )
+    patience: Number = _setting(
+        Group.SPEECH,
+        0.0,
+        "Time within which a listener has to hear something, for voice agents: the embedded voice speaks an "
+        "utterance whose voice is still being loaded or downloaded by then, and over HTTP and the WebSocket "
+        "silence is sent until there is speech. 0 waits as long as it takes. A request may say otherwise.",
+        unit="seconds",
+        ge=0.0,
+        le=60.0,
+    )
     streaming: bool = _setting(
         Group.SPEECH, True, "Let clients send text in pieces and hear it while it is still arriving."
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from wyoming_tts.errors import to_speech_error
@@ -74,6 +75,7 @@ class Job:
     def __init__(self, utterance: Utterance, now: Clock, costs: CostModel) -> None:
         self.utterance = utterance
         self.clock = StreamClock(work_since=now())
+        self._started_at = self.clock.work_since
         self.characters = 0
         self.compute_seconds = 0.0
         self.cached_segments = 0
@@ -88,9 +90,12 @@ class Job:
         self._written = WrittenText()
         self._spec: VoiceSpec | None = None
         self._samples = 0
+        self._silent_samples = 0
         self._is_playing = False
         self._segments = 0
         self._first_segment_at: float | None = None
+        self._first_segment_known_at: float | None = None
+        """Other than `_first_segment_at` it is not moved by a wait for its turn."""
         self._first_audio_at: float | None = None
         self._outcome = Outcome.CANCELLED
         self._error = ""
@@ -129,8 +134,8 @@ class Job:
 
     @property
     def has_audio(self) -> bool:
-        """Whether any audio was made."""
-        return self._samples > 0
+        """Whether any audio was made, other than by `keep_alive`."""
+        return self._first_audio_at is not None
 
     def on_voice_resolved(self, spec: VoiceSpec, *, speed: float = 1.0) -> None:
         """Note which voice speaks, and how fast unless the utterance says more."""
@@ -223,6 +228,7 @@ class Job:
         is_first = self._first_segment_at is None
         self.backlog.add(len(segment.text))
         self._first_segment_at = self._first_segment_at or self._now()
+        self._first_segment_known_at = self._first_segment_known_at or self._now()
         return replace(segment, is_first=is_first)
 
     def begin_segment(self) -> None:
@@ -247,6 +253,20 @@ class Job:
         self._first_audio_at = self._first_audio_at or now
         return chunk
 
+    def keep_alive(self, pcm: bytes) -> AudioChunk:
+        """Make a chunk of silence while there is no audio; it has no part in how the stream is scheduled."""
+        chunk = AudioChunk(AudioFormat(rate=self.rate), pcm, self._samples)
+        self._samples += chunk.samples
+        self._silent_samples += chunk.samples
+        return chunk
+
+    def patience_left(self, patience: float) -> float:
+        """Return the seconds until a listener has heard nothing for as long as it waits; inf without text."""
+        if self.has_audio:
+            return patience
+        since = self._started_at if self.utterance.is_complete else self._first_segment_known_at
+        return inf if since is None else since + patience - self._now()
+
     def record(self) -> UtteranceRecord:
         """Return what is known of the utterance by now."""
         voice = self._spec.voice if self._spec else None
@@ -258,7 +278,7 @@ class Job:
             characters=self.characters,
             segments=self._segments,
             ttfa=self._ttfa(),
-            audio_seconds=self._samples / self.rate if voice else 0.0,
+            audio_seconds=(self._samples - self._silent_samples) / self.rate if voice else 0.0,
             compute_seconds=self.compute_seconds,
             outcome=self._outcome,
             error=self._error,

@@ -33,6 +33,8 @@ class SynthesisOptions:
     first audio, not before it."""
     trailing_silence: float = 0.0
     """Seconds of silence after the last word, for players that cut off the end."""
+    patience: float = 0.0
+    """As `Utterance.patience`, unless it says so itself."""
     start: Start = Start.STEADY
     """When the first audio of an utterance is handed over, unless it says so itself."""
     loudness: float = -20.0

@@ -97,18 +97,25 @@ class PlayoutBuffer:
         Raises:
             Exception: what rendering raised.
         """
+        await self.wait()
+        if self._prefetch.peek() is None:
+            self._prefetch.raise_error()
+            return None
+        return self._release(self._clock())
+
+    async def wait(self) -> None:
+        """Wait until `take` returns at once; may be cancelled, which loses nothing."""
         while True:
             piece, now = self._prefetch.peek(), self._clock()
             if piece is not None:
                 play_at = self._play_at(piece, now)
                 if play_at <= now:
-                    return self._release(now)
+                    return
                 await self._prefetch.wait(min(play_at - now, _RECHECK))
             elif not self._prefetch.is_exhausted:
                 await self._prefetch.wait()
             else:
-                self._prefetch.raise_error()
-                return None
+                return
 
     def _release(self, now: float) -> Piece:
         piece = self._prefetch.take()

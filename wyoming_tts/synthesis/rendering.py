@@ -28,7 +28,7 @@ from wyoming_tts.synthesis.job import Job
 from wyoming_tts.synthesis.options import SynthesisOptions
 from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease
+from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, VoiceLease, VoiceNotReady
 from wyoming_tts.synthesis.voice_cost import StepTiming
 from wyoming_tts.synthesis.word_timeline import SegmentTimings
 from wyoming_tts.text.lexicon.rules import Lexicon, LexiconResult
@@ -96,7 +96,8 @@ class SegmentRenderer:
     ) -> AsyncGenerator[bytes, None]:
         """Yield a segment's 16-bit mono PCM at the rate of the stream.
 
-        Where a remote voice fails before its first audio, the embedded voice speaks instead.
+        Where a remote voice fails before its first audio, or a voice is not loaded within the patience of the
+        listener, the embedded voice speaks instead.
 
         Raises:
             SpeechError: anything that is reported to the client.
@@ -108,7 +109,7 @@ class SegmentRenderer:
             async with aclosing(self._resampled(job, lease, segment, resampler)) as pieces:
                 async for pcm in pieces:
                     yield pcm
-        except RemoteVoiceFailed as error:
+        except (RemoteVoiceFailed, VoiceNotReady) as error:
             voice = voices.substitute(lease)
             _LOGGER.warning("%s %s speaks instead in utterance %s.", error, voice.name, job.utterance.id)
             lease = await voices.find(segment.voice)

@@ -32,6 +32,7 @@ from wyoming_tts.speech import (
     VoiceSpec,
 )
 from wyoming_tts.synthesis.admission_queue import AdmissionQueue
+from wyoming_tts.synthesis.background_loading import BackgroundLoading
 from wyoming_tts.synthesis.calibration import VoiceCalibration
 from wyoming_tts.synthesis.costs import CostModel, StepClocks
 from wyoming_tts.synthesis.explanation import Explanation
@@ -43,7 +44,7 @@ from wyoming_tts.synthesis.prefetch import Prefetch
 from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.rendering import Pronunciations, SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
-from wyoming_tts.synthesis.utterance_voices import UtteranceVoices
+from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, wait_for_any_voice
 from wyoming_tts.text.first_segment import NEVER_CUT
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
 from wyoming_tts.text.normalization import NormalizerRegistry, TextNormalizer, protect_nothing
@@ -59,6 +60,9 @@ Clock = Callable[[], float]
 _SAMPLE_BYTES = 2
 _KNOWN_SEGMENTS = 64
 """Segments whose text is read ahead: some minutes of speech, by which it is judged when to start."""
+
+_KEEP_ALIVE = 0.25
+"""Seconds of silence sent at a time while a listener waits, as fast as it is played."""
 
 _PIECE_CHARS = 256
 """Text given to the segmenter in one go: mostly less than a millisecond of work on the event loop."""
@@ -142,6 +146,8 @@ class Synthesizer:
         costs = costs or CostModel(slots=workers.scheduler.slots, capacity=workers.scheduler.capacity)
         self._costs = costs
         step_clocks = step_clocks or StepClocks()
+        self.loading = BackgroundLoading(partial(self.warm_up, in_background=False))
+        """Loads voices whose listeners wait for no longer than their patience."""
         self.calibration = VoiceCalibration(loaded, workers, clock=clock)
         """Learns what can be learned of voices while nobody else wants to compute, where it is run."""
         self._loudness = VoiceLoudness(
@@ -202,15 +208,27 @@ class Synthesizer:
     async def _resolve(self, utterance: Utterance) -> VoiceSpec:
         """Find the utterance's voice, and see that the others are there that it is known to name."""
         aliases = VoiceAliases(utterance.voice_aliases)
-        spec = await self._library.resolve(aliases.apply(utterance.voice))
+        patience = self._patience(utterance) or None
+        spec = await self._library.resolve(replace(aliases.apply(utterance.voice), patience=patience))
         for request in utterance.named_voices:
             own = utterance.voice
-            named = replace(aliases.apply(request), may_download=own.may_download, allowed=own.allowed)
+            named = replace(
+                aliases.apply(request),
+                may_download=own.may_download,
+                allowed=own.allowed,
+                patience=patience,
+            )
             await self._load_language((await self._library.resolve(named)).voice)
         return spec
 
-    async def warm_up(self, spec: VoiceSpec | None = None) -> VoiceSpec:
+    def _patience(self, utterance: Utterance) -> float:
+        """Seconds within which the listener has to hear something; 0 if it waits as long as it takes."""
+        return self._options.patience if utterance.patience is None else utterance.patience
+
+    async def warm_up(self, spec: VoiceSpec | None = None, *, in_background: bool = True) -> VoiceSpec:
         """Load a voice (None: the default voice) and measure its loudness; return which voice it is.
+
+        Unless `in_background`, somebody waits for it.
 
         Raises:
             SpeechError: as for `speak`.
@@ -222,7 +240,7 @@ class Synthesizer:
             if isinstance(loaded, RemoteVoice):
                 return spec  # its own server warms it up
             stream = StreamClock(
-                work_since=self._clock(), in_background=True, shares_cores=loaded.shares_cores
+                work_since=self._clock(), in_background=in_background, shares_cores=loaded.shares_cores
             )
             with self._loaded.quarantining(spec.voice):
                 await self._loudness.gain(spec, loaded, stream)
@@ -239,15 +257,22 @@ class Synthesizer:
             async for _ in stream:
                 pass
 
-    def _voices(self, utterance: Utterance, spec: VoiceSpec, stream: StreamClock) -> UtteranceVoices:
+    def _voices(self, job: Job) -> UtteranceVoices:
+        utterance, patience = job.utterance, self._patience(job.utterance)
+
+        async def wait(spec: VoiceSpec) -> bool:
+            return await self.loading.wait(spec, job.patience_left(patience))
+
         return UtteranceVoices(
             self._library,
             self._loaded,
             self._loudness,
-            spec,
-            stream,
+            job.spec,
+            job.clock,
             may_download=utterance.voice.may_download,
             allowed=utterance.voice.allowed,
+            patience=patience or None,
+            wait=wait if patience else wait_for_any_voice,
             aliases=VoiceAliases(utterance.voice_aliases),
         )
 
@@ -258,12 +283,12 @@ class Synthesizer:
             SpeechError: as for `speak`.
         """
         spec = await self._resolve(utterance)
-        clock = StreamClock(work_since=self._clock())
         trace, hits, texts, phonemes = TextTrace(), list[LexiconHit](), list[str](), list[str]()
         job = Job(utterance, self._clock, self._costs)
+        clock = job.clock
         job.on_voice_resolved(spec)
         async with (
-            self._voices(utterance, spec, clock) as voices,
+            self._voices(job) as voices,
             aclosing(self._segments(job, trace)) as segments,
         ):
             async for segment in segments:
@@ -291,6 +316,9 @@ class Synthesizer:
         with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
             policy = self._playout_policy(job, place)
             async with PlayoutBuffer(self._pieces(job, place), job.clock, policy, self._clock) as playout:
+                async with aclosing(self._keep_alive(job, playout)) as silence:
+                    async for chunk in silence:
+                        yield chunk
                 while (piece := await playout.take()) is not None:
                     job.held_seconds = playout.held_seconds
                     if not job.has_audio:
@@ -305,6 +333,25 @@ class Synthesizer:
                     yield chunk
                     job.on_chunk_requested()
             job.on_done()
+
+    async def _keep_alive(self, job: Job, playout: PlayoutBuffer) -> AsyncGenerator[AudioChunk, None]:
+        """Yield silence as long as it lasts, from the end of the listener's patience to the first audio."""
+        patience = self._patience(job.utterance)
+        if not patience or not job.utterance.keeps_alive:
+            return
+        ready = asyncio.ensure_future(playout.wait())
+        try:
+            while True:
+                seconds = min(max(job.patience_left(patience), _KEEP_ALIVE), patience)
+                if (await asyncio.wait([ready], timeout=seconds))[0]:
+                    return
+                if job.patience_left(patience) <= 0:
+                    for pcm in audio.silence(_KEEP_ALIVE, job.rate):
+                        yield job.keep_alive(pcm)
+                        job.on_chunk_requested()
+        finally:
+            ready.cancel()
+            await asyncio.wait([ready])
 
     def _leading_silence(self, utterance: Utterance) -> float:
         own = utterance.leading_silence
@@ -325,7 +372,7 @@ class Synthesizer:
         segments = Prefetch(
             self._known_segments(job), room_in=lambda: 0.0 if len(segments) < _KNOWN_SEGMENTS else inf
         )
-        async with self._voices(job.utterance, job.spec, job.clock) as voices, segments:
+        async with self._voices(job) as voices, segments:
             number, samples = 0, 0
             while (segment := await job.next_segment(segments, voices.release)) is not None:
                 await self._hold(place, job)

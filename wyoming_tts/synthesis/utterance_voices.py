@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import replace
 from typing import Self
 
 from wyoming_tts.engines.base import ReadyVoice, RemoteVoice
 from wyoming_tts.engines.model_cache import ModelCache
-from wyoming_tts.errors import SpeechError
+from wyoming_tts.errors import SpeechError, VoiceUnavailable
 from wyoming_tts.scheduler import StreamClock
 from wyoming_tts.speech import Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.synthesis.loudness import SpeakerKey, VoiceLoudness, speaker_key
@@ -19,6 +20,22 @@ from wyoming_tts.voices.names import VoiceAliases
 _LOGGER = logging.getLogger(__name__)
 
 
+class VoiceNotReady(Exception):
+    """A voice is still being loaded, and its listener does not wait for it any longer."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__(f"The voice {voice.name} is still being loaded:")
+
+
+WaitForVoice = Callable[[VoiceSpec], Awaitable[bool]]
+"""Loads a voice; False if its listener does not wait for it any longer."""
+
+
+async def wait_for_any_voice(_: VoiceSpec) -> bool:
+    """Wait for as long as it takes."""
+    return True
+
+
 class VoiceLease:
     """A voice leased when it is first needed: segments that come from the cache need no model in memory.
 
@@ -26,13 +43,20 @@ class VoiceLease:
     """
 
     def __init__(
-        self, loaded: ModelCache, loudness: VoiceLoudness, spec: VoiceSpec, stream: StreamClock
+        self,
+        loaded: ModelCache,
+        loudness: VoiceLoudness,
+        spec: VoiceSpec,
+        stream: StreamClock,
+        *,
+        wait: WaitForVoice = wait_for_any_voice,
     ) -> None:
         self.spec = spec
         """The voice and the speaker of it."""
         self._loaded = loaded
         self._loudness = loudness
         self._stream = stream
+        self._wait = wait
         self._lease = AsyncExitStack()
         self._voice: ReadyVoice | None = None
 
@@ -63,8 +87,11 @@ class VoiceLease:
         """Return the loaded voice and its gain; 1.0 for a remote voice, whose own server sets its loudness.
 
         Raises:
+            VoiceNotReady: the listener does not wait for it any longer.
             SpeechError: as for `load`.
         """
+        if self._voice is None and not await self._wait(self.spec):
+            raise VoiceNotReady(self.spec.voice)
         voice = await self.load()
         if isinstance(voice, RemoteVoice):
             return voice, 1.0
@@ -89,17 +116,21 @@ class UtteranceVoices:
         *,
         may_download: bool = True,
         allowed: tuple[str, ...] = (),
+        patience: float | None = None,
+        wait: WaitForVoice = wait_for_any_voice,
         aliases: VoiceAliases | None = None,
     ) -> None:
-        """Lease `spec` when it is needed; `may_download` and `allowed` are those of its `VoiceRequest`."""
+        """Lease `spec` when it is needed; the options are those of the utterance's `VoiceRequest`."""
         self._library = library
         self._aliases = aliases or VoiceAliases({})
         self._may_download = may_download
         self._allowed = allowed
+        self._patience = patience
         self._loaded = loaded
         self._loudness = loudness
         self._stream = stream
-        self._main = VoiceLease(loaded, loudness, spec, stream)
+        self._wait = wait
+        self._main = self._lease(spec)
         self._other: VoiceLease | None = None
         self._warned: set[VoiceRequest] = set()
         self._substitutes: dict[SpeakerKey, VoiceSpec] = {}
@@ -119,7 +150,7 @@ class UtteranceVoices:
             return self._main
         if self._other is None or self._other.spec != spec:
             await self._release_other()
-            self._other = VoiceLease(self._loaded, self._loudness, spec, self._stream)
+            self._other = self._lease(spec)
         return self._other
 
     def substitute(self, lease: VoiceLease) -> Voice:
@@ -131,6 +162,16 @@ class UtteranceVoices:
         voice = self._library.fallback_voice(lease.spec.voice.language)
         self._substitutes[speaker_key(lease.spec)] = VoiceSpec(voice)
         return voice
+
+    def _lease(self, spec: VoiceSpec) -> VoiceLease:
+        wait = self._wait if self._has_substitute(spec.voice) else wait_for_any_voice
+        return VoiceLease(self._loaded, self._loudness, spec, self._stream, wait=wait)
+
+    def _has_substitute(self, voice: Voice) -> bool:
+        try:
+            return self._library.fallback_voice(voice.language) != voice
+        except VoiceUnavailable:
+            return False
 
     async def release(self) -> None:
         """End the leases until voices are needed again: an idle utterance keeps no model in memory."""
@@ -145,7 +186,9 @@ class UtteranceVoices:
     async def _resolve(self, request: VoiceRequest) -> VoiceSpec | None:
         try:
             named = self._aliases.apply(request)
-            bound = replace(named, may_download=self._may_download, allowed=self._allowed)
+            bound = replace(
+                named, may_download=self._may_download, allowed=self._allowed, patience=self._patience
+            )
             return await self._library.resolve(bound)
         except SpeechError as error:
             # In the middle of a text a missing voice is no reason to fall silent.

@@ -32,7 +32,7 @@ _MAX_SPEAKER_DIGITS = 9
 class MissingVoiceHook(Protocol):
     """What is awaited for a voice of the catalogue that is requested but not installed."""
 
-    def __call__(self, name: str, /, *, may_download: bool) -> Awaitable[None]:
+    def __call__(self, name: str, /, *, may_download: bool, patience: float | None) -> Awaitable[None]:
         """Return when the wait for the voice is over, installed or not, and a fallback is allowed.
 
         Raises:
@@ -184,7 +184,9 @@ class VoiceLibrary:
         missing = self._find_missing(request)
         if missing is None or self.why_unusable(missing.name):
             return self.resolve_now(request)
-        await self._missing_voice_hook(missing.name, may_download=request.may_download)
+        await self._missing_voice_hook(
+            missing.name, may_download=request.may_download, patience=request.patience
+        )
         if self.is_installed(missing.name):
             return self.resolve_now(request)
         return self._fallback_spec(missing)
@@ -250,7 +252,13 @@ class VoiceLibrary:
             hint="Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
         )
 
-    async def _refuse_missing(self, name: str, *, may_download: bool) -> None:  # noqa: ARG002 - the hook's
+    async def _refuse_missing(
+        self,
+        name: str,
+        *,
+        may_download: bool,  # noqa: ARG002 - the hook's
+        patience: float | None,  # noqa: ARG002 - the hook's
+    ) -> None:
         if not self._is_default(name):
             raise self._unavailable(name)
 

@@ -176,7 +176,7 @@ async def test_a_voice_in_markup_is_downloaded_only_if_its_utterance_may(
 ) -> None:
     hooked: list[bool] = []
 
-    async def hook(_: str, *, may_download: bool) -> None:
+    async def hook(_: str, *, may_download: bool, patience: float | None) -> None:
         hooked.append(may_download)
 
     parts.library.set_missing_voice_hook(hook)

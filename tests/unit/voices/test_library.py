@@ -172,7 +172,7 @@ async def test_the_configured_speaker_does_not_apply_to_the_fallback_voice() -> 
 
 
 async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
-    async def arrive(_: str, *, may_download: bool) -> None:
+    async def arrive(_: str, *, may_download: bool, patience: float | None) -> None:
         library.replace([*EMBEDDED, *NEURAL])
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
@@ -182,7 +182,7 @@ async def test_requests_wait_for_a_default_voice_that_is_downloading() -> None:
 
 
 async def test_requests_do_not_wait_for_an_installed_default_voice() -> None:
-    async def arrive(_: str, *, may_download: bool) -> None:
+    async def arrive(_: str, *, may_download: bool, patience: float | None) -> None:
         pytest.fail("waited")
 
     library = VoiceLibrary(default=DefaultVoice(LESSAC))
@@ -395,7 +395,7 @@ async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by
 ) -> None:
     library, requested_names = make_library_with_voices(), list[str]()
 
-    async def hook(name: str, *, may_download: bool) -> None:
+    async def hook(name: str, *, may_download: bool, patience: float | None) -> None:
         assert may_download
         requested_names.append(name)
 
@@ -431,7 +431,7 @@ blends = {"jf_alpha+jf_own": make_voice("jf_alpha+jf_own", "ja_JP", "kokoro")}
 async def test_a_voice_that_cannot_speak_is_refused_with_the_reason_and_what_to_do(name: str) -> None:
     library = make_library_with_an_unusable_voice()
 
-    async def hook(name: str, *, may_download: bool) -> None:
+    async def hook(name: str, *, may_download: bool, patience: float | None) -> None:
         raise AssertionError(f"{name} is asked for, {may_download}")
 
     library.set_missing_voice_hook(hook)

@@ -22,6 +22,7 @@ from wyoming_tts.speech import (
     LEADING_SILENCE_RANGE,
     LENGTH_SCALE_RANGE,
     NOISE_SCALE_RANGE,
+    PATIENCE_RANGE,
     PITCH_RANGE,
     SAMPLE_RATE_RANGE,
     SPEED_RANGE,
@@ -56,6 +57,8 @@ NoiseScale: TypeAlias = Annotated[
 LeadingSilence: TypeAlias = Annotated[
     float, Field(ge=LEADING_SILENCE_RANGE[0], le=LEADING_SILENCE_RANGE[1], allow_inf_nan=False)
 ]
+
+Patience: TypeAlias = Annotated[float, Field(ge=PATIENCE_RANGE[0], le=PATIENCE_RANGE[1], allow_inf_nan=False)]
 
 
 def _check_format(value: object) -> object:
@@ -142,6 +145,12 @@ class SpeechFields(BaseModel):
     voice_aliases: dict[Name, Name | RatedVoice] | None = Field(
         None,
         description='Names of its own for voices, as `{"narrator": {"voice": "af_bella", "rate": 0.9}}`.',
+    )
+    patience: Patience | None = Field(
+        None,
+        description="Seconds within which something has to be heard: then the embedded voice speaks for one "
+        "that is not loaded, and silence is sent until there is speech. 0 waits as long as it takes; the "
+        "server's setting where it is left out.",
     )
     volume: Volume | None = Field(None, description="Linear gain, relative to the server's setting.")
     volume_multiplier: Volume | None = Field(None, description="Kokoro-FastAPI's word for `volume`.")
@@ -314,6 +323,8 @@ def make_speech_request(
             voice_aliases=_make_aliases(body),
             named_voices=named_voices(body.input) if is_tagged else (),
             leading_silence=body.leading_silence,
+            patience=body.patience,
+            keeps_alive=body.stream is not False and body.captions() is None and not keeps,
         ),
         text=body.input,
         encoding=encoding,

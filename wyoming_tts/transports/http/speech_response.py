@@ -44,6 +44,9 @@ _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
 """Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
 _TOKENS_PER_SECOND = 20
 """Tokens per second of audio, as OpenAI counts them."""
+_NOTHING_SPOKEN = 0.1
+"""Seconds of silence in place of a text of which nothing is spoken, such as emoji: agents (LiveKit, Pipecat)
+take a response without audio for a failure, try it again and then give up the voice."""
 _QUICKLY_CHECKED_CHARS = 1000
 """SSML checked on the event loop: about a millisecond, as much as the way to a worker takes on a busy one."""
 _WRITE_BYTES = 64 * 1024
@@ -231,7 +234,7 @@ class StreamEncoder:
     ) -> AsyncGenerator[EncodedChunk, None]:
         """Encode silence, the first chunk and the following ones."""
         if first is None:
-            yield EncodedChunk(await self._encode(silence))
+            yield EncodedChunk(await self._encode(silence or bytes(2 * round(_NOTHING_SPOKEN * self.rate))))
         else:
             yield EncodedChunk(await self._encode(silence + first.pcm), first.words)
         async for chunk in chunks:

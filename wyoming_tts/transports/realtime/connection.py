@@ -556,6 +556,8 @@ def _make_utterance(
         sample_rate=session.sample_rate,
         start=session.start,
         leading_silence=session.leading_silence,
+        patience=session.patience,
+        keeps_alive=True,
     )
     if text is None:
         return replace(utterance, flush_idle=options.flush_idle)

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.encoders.libopus import OPUS_RATES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
-from wyoming_tts.speech import LEADING_SILENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
+from wyoming_tts.speech import LEADING_SILENCE_RANGE, PATIENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
 from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
@@ -98,6 +98,8 @@ class RealtimeSession:
     """When the first audio is sent; None takes the server's setting."""
     leading_silence: float | None = None
     """Seconds of silence before each response; None takes the server's setting."""
+    patience: float | None = None
+    """Seconds within which something has to be heard; None takes the server's setting."""
     sample_rate: int = DEFAULT_RATE
     binary: bool = False
     """Audio goes out as binary messages instead of base64 in events."""
@@ -115,6 +117,7 @@ class RealtimeSession:
             "speed": self.speed,
             "start": self.start,
             "leading_silence": self.leading_silence,
+            "patience": self.patience,
             "words": self.words,
             "audio": self.audio,
         }
@@ -387,6 +390,8 @@ def _with_overrides(session: RealtimeSession, fields: Mapping[str, Any]) -> Real
     if "leading_silence" in fields:
         silence = _parse_number(fields, "leading_silence", LEADING_SILENCE_RANGE)
         session = replace(session, leading_silence=silence)
+    if "patience" in fields:
+        session = replace(session, patience=_parse_number(fields, "patience", PATIENCE_RANGE))
     return session
 
 

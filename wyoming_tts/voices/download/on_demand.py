@@ -119,10 +119,11 @@ class OnDemandDownloads:
         if group is not None:
             await group.__aexit__(None, None, None)
 
-    async def answer(self, name: str, *, may_download: bool = True) -> None:
+    async def answer(self, name: str, *, may_download: bool = True, patience: float | None = None) -> None:
         """Trigger the download, and wait for it if that is the policy; return when the wait is over.
 
-        Without `may_download` only one that is running already is waited for.
+        Without `may_download` only one that is running already is waited for. `patience` in seconds may be
+        shorter than that of the options.
 
         Raises:
             VoiceUnavailable: the policy allows no fallback voice.
@@ -131,7 +132,7 @@ class OnDemandDownloads:
         if self._options.policy is MissingVoicePolicy.ERROR:
             raise self._error(name, pending)
         if self._options.policy is MissingVoicePolicy.WAIT and pending is not None:
-            await pending.wait()
+            await pending.wait(patience)
 
     async def fetch(self, name: str) -> bool:
         """Download the voice and return once it is installed; False, after a warning, if it cannot be."""

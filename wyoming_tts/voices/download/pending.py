@@ -105,9 +105,12 @@ class PendingVoice:
             chance=self._chance,
         )
 
-    async def wait(self) -> None:
-        """Wait until the voice is installed, its download fails or stalls, or patience runs out."""
-        give_up_at = self._clock() + self._patience
+    async def wait(self, patience: float | None = None) -> None:
+        """Wait until the voice is installed, its download fails or stalls, or patience runs out.
+
+        `patience` is that of the request, if it has less.
+        """
+        give_up_at = self._clock() + min(self._patience, math.inf if patience is None else patience)
         while (download := self._download) is not None and not self._installed.is_set():
             now = self._clock()
             remaining = min(give_up_at, self._last_progress(download) + STALLED_AFTER) - now

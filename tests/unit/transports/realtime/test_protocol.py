@@ -147,6 +147,17 @@ def test_opus_is_refused_at_other_rates_and_without_its_library(
     assert protocol.session.opus is None
 
 
+def test_the_patience_is_that_of_the_session_unless_a_response_has_its_own() -> None:
+    protocol = RealtimeProtocol(SESSION, LIMITS)
+    received({"type": "session.update", "session": {"patience": 2.5}}, protocol)
+    for own, expected in (({}, 2.5), ({"patience": 0}, 0.0), ({"patience": None}, None)):
+        (speak,) = received({"type": "response.create", "input": "a", **own}, protocol)
+        assert isinstance(speak, SpeakText)
+        assert speak.session.patience == expected
+    with pytest.raises(RefusedMessage):
+        received({"type": "response.create", "input": "a", "patience": 61}, protocol)
+
+
 def test_a_refused_update_changes_nothing() -> None:
     protocol = RealtimeProtocol(SESSION, LIMITS)
     with pytest.raises(RefusedMessage):

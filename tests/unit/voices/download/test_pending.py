@@ -118,6 +118,18 @@ async def test_the_wait_for_a_download_in_progress_times_out() -> None:
     scene.running.cancel()
 
 
+async def test_a_request_with_less_patience_waits_for_less_and_one_with_more_for_no_longer() -> None:
+    scene = await make_scene(patience=0.0)
+    scene.download.last_byte_at += FOREVER
+    await scene.pending.wait(FOREVER)
+    scene.running.cancel()
+    other = await make_scene(patience=FOREVER)
+    other.download.last_byte_at += FOREVER
+    await other.pending.wait(0.0)
+    assert not other.running.done()
+    other.running.cancel()
+
+
 async def test_a_failed_attempt_ends_the_wait_even_if_the_retry_has_begun(scene: Scene) -> None:
     scene.download.last_byte_at += FOREVER
     waiting = asyncio.create_task(scene.pending.wait())
