@@ -1,7 +1,8 @@
 """Write generated parts of the documents anew: settings tables and the diagram of import floors.
 
 The reference of settings is in docs/settings.md, those used most are in the README, the floors are in
-docs/architecture.md. The Helm chart's values.schema.json has the settings too; the rest of it is kept.
+docs/architecture.md, files for voice agents in docs/voice-agents.md. The Helm chart's values.schema.json
+has the settings too; the rest of it is kept.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ MOST_USED = (
 )
 """Settings that the README shows."""
 
+_SHOWN = (Path("deploy/pipecat/wyoming_openai_tts.py"), Path("deploy/livekit/wyoming_livekit_tts.py"))
+"""Files that the page of voice agents shows, each between marks with its directory's name."""
+
 _MARKED = r"(?<=<!-- {mark} -->\n).*?(?=<!-- /{mark} -->)"
 
 
@@ -46,7 +50,16 @@ def written() -> Mapping[Path, str]:
         ROOT / "docs" / "architecture.md": ("floors", _floors()),
     }
     pages = {path: _with_part(path.read_text("utf-8"), *part) for path, part in parts.items()}
-    return {**pages, CHART_SCHEMA: _with_settings(CHART_SCHEMA.read_text("utf-8"))}
+    schema = _with_settings(CHART_SCHEMA.read_text("utf-8"))
+    return {**pages, ROOT / "docs" / "voice-agents.md": _voice_agents(), CHART_SCHEMA: schema}
+
+
+def _voice_agents() -> str:
+    """The page of voice agents, with the files that it shows."""
+    text = (ROOT / "docs" / "voice-agents.md").read_text("utf-8")
+    for file in _SHOWN:
+        text = _with_part(text, file.parent.name, f"```python\n{(ROOT / file).read_text('utf-8')}```")
+    return text
 
 
 def _with_part(text: str, mark: str, part: str) -> str:

@@ -1,27 +1,26 @@
-"""Demonstration of the service for Pipecat, in its environment: run by script/show-pipecat.
+"""Demonstration of the services for Pipecat, in its environment: run by script/show-pipecat.
 
-A pipeline speaks three turns through a server that it starts, as a voice agent would: a writer in place of a
-language model, the service, an output that plays in real time, and the context of the conversation. Each
-check that passes prints a line; the first failure ends the run.
+Pipelines speak through a server that the script starts, as a voice agent would: a writer in place of a
+language model, a service, an output that plays in real time, and the context of the conversation. First by
+the WebSocket, whose words come as they sound, then by OpenAI's API. Each check that passes prints a line; the
+first failure ends the run.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import re
-import sys
 import time
-from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from typing import Any
 
+from agent_server import LATE_SECONDS, LATE_VOICE, AgentServer, arguments, hold, running_server
 from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    EndFrame,
+    ErrorFrame,
     Frame,
     InterruptionFrame,
     LLMFullResponseEndFrame,
@@ -29,6 +28,8 @@ from pipecat.frames.frames import (
     LLMTextFrame,
     OutputAudioRawFrame,
     StartFrame,
+    TTSAudioRawFrame,
+    TTSStoppedFrame,
     TTSTextFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
@@ -36,9 +37,11 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.tts_service import TTSService
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
+from wyoming_openai_tts import WyomingOpenAITTSService
 from wyoming_tts_service import WyomingTTSService
 
 RATE = 24_000
@@ -47,6 +50,11 @@ WORDS = [
     *("It", "is", "25 °C", "in", "Dr.", "Moore's", "garden", "and", "3", "birds", "sing"),
     *("Shall", "I", "open", "the", "window", "for", "you"),
 ]
+LONG = "The river runs through the valley, and the valley lies in the evening light. " * 30
+TURN_SECONDS = (4, 9)
+"""What the turn takes, by any voice."""
+IN_TIME = 3
+"""Seconds after which Pipecat ends a turn without audio."""
 INTERRUPTED_AFTER = 2.6
 """Seconds of playing."""
 LATEST = 0.15
@@ -103,21 +111,63 @@ class WordLog(FrameProcessor):  # type: ignore[misc]
         await self.push_frame(frame, direction)
 
 
+class SpeechLog(FrameProcessor):  # type: ignore[misc]
+    """Notes what leaves the service, before it is played, and what it reports."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the turn before."""
+        self.seconds = 0.0
+        self.first_audio: float | None = None
+        self.stopped = asyncio.Event()
+        self._start = time.monotonic()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Note what passes, and pass it on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSAudioRawFrame):
+            self.first_audio = self.first_audio or time.monotonic() - self._start
+            self.seconds += len(frame.audio) / 2 / frame.sample_rate
+        elif isinstance(frame, TTSStoppedFrame):
+            self.stopped.set()
+        await self.push_frame(frame, direction)
+
+
+class ErrorLog(FrameProcessor):  # type: ignore[misc]
+    """Notes what is reported to the beginning of the pipeline."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.errors: asyncio.Queue[str] = asyncio.Queue()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Note errors, and pass everything on."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, ErrorFrame):
+            self.errors.put_nowait(frame.error)
+        await self.push_frame(frame, direction)
+
+
 class Conversation:
     """A running pipeline."""
 
-    def __init__(self, url: str, voice: str) -> None:
-        self.log = WordLog()
+    def __init__(self, service: TTSService, rate: int = RATE) -> None:
+        self.log, self.speech, self.reports = WordLog(), SpeechLog(), ErrorLog()
         self._context = LLMContext()
         parts = [
-            WyomingTTSService(url=url, voice=voice),
+            self.reports,
+            service,
+            self.speech,
             RealTimeOutput(),
             self.log,
             LLMContextAggregatorPair(self._context).assistant(),
         ]
         self.worker = PipelineWorker(
             Pipeline(parts),
-            params=PipelineParams(audio_out_sample_rate=RATE),
+            params=PipelineParams(audio_out_sample_rate=rate),
             cancel_on_idle_timeout=False,
             enable_rtvi=False,
         )
@@ -125,6 +175,7 @@ class Conversation:
     async def write(self, text: str) -> None:
         """Write a turn, word by word, as a language model does."""
         self.log.clear()
+        self.speech.clear()
         await self.worker.queue_frame(LLMFullResponseStartFrame())
         for token in re.findall(r"\s*\S+", text):
             await self.worker.queue_frame(LLMTextFrame(token))
@@ -139,24 +190,33 @@ class Conversation:
 
 async def main() -> None:
     """Run the demonstration."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--server", required=True, help="the program wyoming-tts")
-    parser.add_argument("--voice", default="espeak-en-us")
-    parser.add_argument("--data-dir", default=None, help="directory of the voice")
-    asked = parser.parse_args()
+    asked = arguments(__doc__)
     logger.remove()
-    logger.add(sys.stderr, level="WARNING")
-    async with _running_server(asked) as url:
-        conversation = Conversation(url, asked.voice)
-        runner = WorkerRunner()
-        await runner.add_workers(conversation.worker)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(runner.run())
-            async with asyncio.timeout(120):
-                await _show_words(conversation)
-                await _show_interruption(conversation)
-                await _show_words(conversation)
-                await conversation.worker.queue_frame(EndFrame())
+    async with running_server(asked) as server, asyncio.timeout(240):
+        async with conversation(WyomingTTSService(url=server.socket, voice=asked.voice)) as speaking:
+            await _show_words(speaking)
+            await _show_interruption(speaking)
+            await _show_words(speaking)
+        for rate in (RATE, 16_000):
+            service = WyomingOpenAITTSService(base_url=server.api, voice=asked.voice)
+            async with conversation(service, rate) as speaking:
+                await _show_turn(speaking, rate)
+                await _show_interrupted_request(speaking, server)
+        await _show_error(server)
+        await _show_late_voice(server)
+
+
+@contextlib.asynccontextmanager
+async def conversation(service: TTSService, rate: int = RATE) -> AsyncIterator[Conversation]:
+    """Run a pipeline with a service."""
+    speaking = Conversation(service, rate)
+    runner = WorkerRunner()
+    await runner.add_workers(speaking.worker)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(runner.run())
+        yield speaking
+        # In Pipecat 1.14 an EndFrame never leaves a service whose last turn had no audio.
+        await speaking.worker.cancel()
 
 
 async def _show_words(conversation: Conversation) -> None:
@@ -165,11 +225,11 @@ async def _show_words(conversation: Conversation) -> None:
     await conversation.log.stopped.wait()
     words = [word for _, word in conversation.log.words]
     times = [at for at, _ in conversation.log.words]
-    _hold(words == WORDS, "each word is told once, as it was written", words)
-    _hold(
+    hold(words == WORDS, "each word is told once, as it was written", words)
+    hold(
         times == sorted(times) and times[-1] > INTERRUPTED_AFTER, "when it sounds, not when it arrives", times
     )
-    _hold(await conversation.remembered() == TURN, "the context has the turn as it was written")
+    hold(await conversation.remembered() == TURN, "the context has the turn as it was written")
 
 
 async def _show_interruption(conversation: Conversation) -> None:
@@ -180,64 +240,61 @@ async def _show_interruption(conversation: Conversation) -> None:
     await conversation.worker.queue_frame(InterruptionFrame())
     remembered = await conversation.remembered()
     last = conversation.log.words[-1]
-    _hold(last[0] < INTERRUPTED_AFTER + LATEST, "no word is told after that", last)
-    _hold(
+    hold(last[0] < INTERRUPTED_AFTER + LATEST, "no word is told after that", last)
+    hold(
         TURN.startswith(remembered) and remembered.rstrip(".,*").endswith(last[1]),
         f"the context ends with the word that sounded: {remembered!r}",
         last,
     )
     told = [word for _, word in conversation.log.words]
-    _hold(told == WORDS[: len(told)] and len(told) < len(WORDS), "and has no word that did not", told)
+    hold(told == WORDS[: len(told)] and len(told) < len(WORDS), "and has no word that did not", told)
 
 
-@contextlib.asynccontextmanager
-async def _running_server(asked: argparse.Namespace) -> AsyncIterator[str]:
-    """Run a server on a free loopback port; gives the address of its WebSocket."""
-    voices = ("--data-dir", asked.data_dir) if asked.data_dir else ()
-    server = await asyncio.create_subprocess_exec(
-        *(
-            asked.server,
-            "serve",
-            "--uri",
-            "tcp://127.0.0.1:0",
-            "--http-host",
-            "127.0.0.1",
-            "--http-port",
-            "0",
-        ),
-        *("--no-zeroconf", "--no-ui", "--no-metrics", "--offline", "--voice", asked.voice, *voices),
-        stdin=DEVNULL,
-        stderr=PIPE,
+async def _show_turn(speaking: Conversation, rate: int) -> None:
+    print(f"By OpenAI's API, at {rate} Hz: a turn to its end:", flush=True)
+    await speaking.write(TURN)
+    await speaking.log.stopped.wait()
+    shortest, longest = TURN_SECONDS
+    hold(
+        shortest < speaking.speech.seconds < longest, f"all of it is spoken: {speaking.speech.seconds:.2f} s"
     )
-    try:
-        async with asyncio.timeout(60):
-            port = await _http_port(server)
-        yield f"ws://127.0.0.1:{port}/v1/audio/speech/stream/ws"
-    finally:
-        server.terminate()
-        await server.communicate()
+    hold(await speaking.remembered() == TURN, "the context has the turn as it was written")
 
 
-async def _http_port(server: asyncio.subprocess.Process) -> int:
-    assert server.stderr is not None
-    port, is_ready = 0, False
-    while line := (await server.stderr.readline()).decode():
-        if found := re.search(r"HTTP API listens on http://\S+:(\d+)", line):
-            port = int(found[1])
-        is_ready = is_ready or ": Ready: " in line
-        if port and is_ready:
-            return port
-    raise CheckFailed("The server ended before it listened.")
+async def _show_interrupted_request(speaking: Conversation, server: AgentServer) -> None:
+    print("A long turn that is interrupted:", flush=True)
+    await speaking.write(LONG)
+    await speaking.log.started.wait()
+    await speaking.worker.queue_frame(InterruptionFrame())
+    hold(await server.is_idle(within=3), "no utterance is left on the server")
 
 
-class CheckFailed(Exception):
-    """A check failed."""
+async def _show_error(server: AgentServer) -> None:
+    print("A voice that is not there:", flush=True)
+    service = WyomingOpenAITTSService(base_url=server.api, voice="nobody")
+    async with conversation(service) as speaking:
+        await speaking.write("Hello.")
+        error = await speaking.reports.errors.get()
+        hold("nobody" in error, f"is reported: {error}")
 
 
-def _hold(holds: bool, what: str, got: object = None) -> None:  # noqa: FBT001 -- the condition itself
-    if not holds:
-        raise CheckFailed(f"{what}: it does not hold" + (f": {got}" if got is not None else "."))
-    print(f"ok     {what}", flush=True)
+async def _show_late_voice(server: AgentServer) -> None:
+    print(f"A voice whose audio comes after {LATE_SECONDS:g} s, while Pipecat waits for 3:", flush=True)
+    async with conversation(WyomingOpenAITTSService(base_url=server.api, voice=LATE_VOICE)) as speaking:
+        await speaking.write("Hello.")
+        await speaking.speech.stopped.wait()
+        first, seconds = speaking.speech.first_audio, speaking.speech.seconds
+        hold(first is not None and first < IN_TIME, f"it gets silence after {first or 0:.2f} s", first)
+        hold(
+            seconds > LATE_SECONDS - 2, f"until the speech is there, in the same turn: {seconds:.2f} s in all"
+        )
+        hold(speaking.reports.errors.empty(), "and reports no error")
+    impatient = WyomingOpenAITTSService(base_url=server.api, voice=LATE_VOICE, patience=0)
+    async with conversation(impatient) as speaking:
+        await speaking.write("Good morning.")  # which is not cached
+        error = await speaking.reports.errors.get()
+        hold(not speaking.speech.seconds, f"without patience it gives up: {error}")
+        hold(await server.is_idle(within=LATE_SECONDS + 5), "no utterance is left on the server")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,12 @@ def test_the_settings_tables_are_generated_from_the_settings_model(page: Path) -
     assert page.read_text("utf-8") == runpy.run_path(str(ROOT / "script" / "readme.py"))["written"]()[page]
 
 
+def test_the_page_of_voice_agents_shows_the_files_that_the_demonstrations_run() -> None:
+    """`script/format` writes them into it."""
+    page = ROOT / "docs" / "voice-agents.md"
+    assert page.read_text("utf-8") == runpy.run_path(str(ROOT / "script" / "readme.py"))["written"]()[page]
+
+
 def test_the_settings_reference_has_every_setting() -> None:
     text = REFERENCE.read_text("utf-8")
     assert settings_table() in text
