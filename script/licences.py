@@ -39,6 +39,7 @@ READ_FROM_FILES: Mapping[str, str] = {
     "markdown-it-py": "MIT",
     "mdurl": "MIT",
     "misaki": "Apache-2.0",
+    "obstore": "MIT",
     "onnxruntime": "MIT",
     "ordered-set": "MIT",
     "pathvalidate": "MIT",
@@ -48,6 +49,7 @@ READ_FROM_FILES: Mapping[str, str] = {
     "protobuf": "BSD-3-Clause",
     "pydub": "MIT",
     "pypinyin": "MIT",
+    "python-dateutil": "Apache-2.0 AND BSD-3-Clause",
     "pytz": "MIT",
     "pyyaml": "MIT",
     "rich": "MIT",
@@ -57,6 +59,7 @@ READ_FROM_FILES: Mapping[str, str] = {
     "sentence-stream": "Apache-2.0",
     "shellingham": "ISC",
     "shtab": "MPL-2.0",
+    "six": "MIT",
     "soundfile": "BSD-3-Clause AND LGPL-2.1-or-later",  # with libsndfile itself
     "tomlkit": "MIT",
     "tqdm": "MPL-2.0 AND MIT",

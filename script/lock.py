@@ -24,6 +24,8 @@ MISAKI = LOCKS / "misaki.txt"
 BUILD = LOCKS / "build.txt"
 PAGE_ALONE = frozenset(["gradio"])
 """Requirements that only the page imports; without them, their own requirements are left out too."""
+IMAGE_EXTRAS = ("bucket",)
+"""Extras that are in every image, because its replicas use them."""
 
 _IMAGE = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
 _PYTHONS = (
@@ -48,9 +50,10 @@ def main() -> int:
 
 
 def requirements(*, page: bool) -> list[str]:
-    """Return the product's requirements, without those of the page if it is left out."""
+    """Return what the image requires, without what the page does if that is left out."""
     dependencies: list[str] = _pyproject()["project"]["dependencies"]  # type: ignore[index]
-    return [each for each in dependencies if page or package_name(each) not in PAGE_ALONE]
+    chosen = [each for each in dependencies if page or package_name(each) not in PAGE_ALONE]
+    return [*chosen, *(each for extra in IMAGE_EXTRAS for each in _extra(extra))]
 
 
 def misaki_requirements() -> list[str]:
@@ -58,8 +61,7 @@ def misaki_requirements() -> list[str]:
 
     misaki declares itself unfit for Python 3.13, because of what it needs for English, which is not used.
     """
-    extras: dict[str, list[str]] = _pyproject()["project"]["optional-dependencies"]  # type: ignore[index]
-    return [each.partition(";")[0] for each in extras["misaki"]]
+    return [each.partition(";")[0] for each in _extra("misaki")]
 
 
 def build_requirements() -> list[str]:
@@ -76,6 +78,11 @@ def package_name(requirement: str) -> str:
 def locked_names(path: Path) -> list[str]:
     """Return the normalized names of the packages in a lock file, in its order."""
     return [package_name(row) for row in re.findall(r"^\w[^ ;]*==", path.read_text("utf-8"), re.MULTILINE)]
+
+
+def _extra(name: str) -> list[str]:
+    extras: dict[str, list[str]] = _pyproject()["project"]["optional-dependencies"]  # type: ignore[index]
+    return extras[name]
 
 
 def _pyproject() -> dict[str, object]:

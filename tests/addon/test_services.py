@@ -24,6 +24,9 @@ SCRIPTS = [
 FIXED_WITHOUT_FLAG = {
     "agent_port",
     "cuda_device",
+    "voices_push",
+    "voices_sync_interval",
+    "voices_url",
     "port",
     "host",
     "zeroconf_name",

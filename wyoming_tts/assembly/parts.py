@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wyoming_tts.admission import Admission
+from wyoming_tts.assembly.bucket import make_bucket_sync
 from wyoming_tts.assembly.options import (
     MEGABYTE,
     admission_options,
@@ -43,6 +44,7 @@ from wyoming_tts.text.pronunciation import DefaultPronunciations, load_pronuncia
 from wyoming_tts.voices.blends.store import BlendStore
 from wyoming_tts.voices.blends.voices import BlendedVoice, BlendResolver, CachedBlends
 from wyoming_tts.voices.blends.yaml_format import load_presets
+from wyoming_tts.voices.bucket.sync import BucketSync
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, CurrentCatalogue, data_directory
 from wyoming_tts.voices.content import VoiceContents
 from wyoming_tts.voices.download.service import DownloadService
@@ -85,6 +87,8 @@ class Parts:
     contents: VoiceContents
     synthesizer: Synthesizer
     known: KnownFiles
+    bucket: BucketSync | None = None
+    """The sync with a bucket; None if none is configured."""
     readiness: Readiness = field(default_factory=Readiness)
     refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
     downloads: DownloadService = field(default_factory=DownloadService)
@@ -158,6 +162,7 @@ async def assemble(
         SettingsError: the chosen engine is not installed.
     """
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
+    bucket = make_bucket_sync(settings, workers.run_blocking)
     catalogue = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
     await catalogue.read()
     known = KnownFiles()
@@ -217,6 +222,7 @@ async def assemble(
         contents=contents,
         synthesizer=synthesizer,
         known=known,
+        bucket=bucket,
     )
     await parts.refresh_voices()
     async with _closing(parts):

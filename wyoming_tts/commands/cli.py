@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from wyoming_tts import __version__
 from wyoming_tts.bench.command import add_bench_flags, run_bench_command
@@ -144,6 +144,12 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
     )
 
 
+_BUCKET_COMMANDS: Final = {
+    "sync": "bring voices, blends and the lexicon from a bucket",
+    "push": "write blends and the lexicon into a bucket",
+}
+
+
 def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     _add_list_flags(voices)
     commands = voices.add_subparsers(dest="voices_command", metavar="COMMAND")
@@ -186,6 +192,14 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
         "directory", metavar="DIR", help="what --data-dir of wyoming-piper named; --config FILE is changed"
     )
     _add_json_flag(taken)
+
+    for name, text in _BUCKET_COMMANDS.items():
+        synced = _add_command(commands, name, text)
+        add_flags(synced)
+        synced.add_argument(
+            "url", nargs="?", metavar="URL", help="s3://…, gs:// or file:///…; voices_url if left out"
+        )
+        _add_json_flag(synced)
 
 
 def _add_list_flags(voices: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from wyoming_tts.voices.bucket.sync import SyncReport
 from wyoming_tts.voices.catalogue import CatalogueFile, CatalogueVoice
 from wyoming_tts.voices.download.transfer import format_size
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_blend
@@ -143,3 +144,12 @@ def piper_import_lines(taken: PiperImport) -> Iterable[str]:
         yield f"Start the server with {' '.join(f'--data-dir {each}' for each in taken.data_dir)}."
     else:
         yield "The directory is in --data-dir already: nothing to do."
+
+
+def sync_lines(report: SyncReport) -> list[str]:
+    """What a sync did, a line each."""
+    lines = [f"Brought {name}." for name in report.brought]
+    lines += [f"Deleted {name}." for name in report.deleted]
+    lines += [f"Pushed {name}." for name in report.pushed]
+    lines += [f"Kept {name}: it is your own, and the bucket has another." for name in report.kept]
+    return lines or ["Nothing has changed."]

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pydantic import ValidationError
+
+from wyoming_tts.assembly.bucket import make_bucket_sync
 from wyoming_tts.assembly.parts import assemble, make_engines, open_workers
 from wyoming_tts.commands.console import CommandFailed, confirm, print_json, print_note, print_table
 from wyoming_tts.commands.voice_reports import (
@@ -23,6 +26,7 @@ from wyoming_tts.commands.voice_reports import (
     piper_import_as_dict,
     piper_import_lines,
     summary_fields,
+    sync_lines,
     table_row,
 )
 from wyoming_tts.engines.base import EngineOptions
@@ -33,6 +37,8 @@ from wyoming_tts.languages import LanguageTag
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.settings.descriptions import CONFIG_VARIABLE
 from wyoming_tts.speech import Voice
+from wyoming_tts.voices.bucket.object_store import BucketError
+from wyoming_tts.voices.bucket.sync import SyncOptions, SyncReport
 from wyoming_tts.voices.catalogue import (
     DEFAULT_KOKORO_MODEL,
     INDEX_NAME,
@@ -353,6 +359,49 @@ def _scan_piper_directory(directory: Path) -> tuple[Sequence[Voice], Sequence[tu
     return engine.installed(), getattr(engine, "broken", ())
 
 
+# -- sync and push ------------------------------------------------------------------------------
+
+
+def _sync(arguments: argparse.Namespace, settings: Settings) -> int:
+    return _run_sync(arguments, settings, SyncOptions(may_push=settings.voices_push))
+
+
+def _push(arguments: argparse.Namespace, settings: Settings) -> int:
+    return _run_sync(arguments, settings, SyncOptions(may_pull=False, may_push=True))
+
+
+def _run_sync(arguments: argparse.Namespace, settings: Settings, options: SyncOptions) -> int:
+    settings = _with_bucket(settings, arguments.url)
+    try:
+        report = asyncio.run(_sync_once(settings, options))
+    except (BucketError, OSError) as error:
+        raise CommandFailed(f"{settings.voices_url}: {error}") from error
+    if arguments.json:
+        print_json(asdict(report))
+    else:
+        print("\n".join(sync_lines(report)))
+    for problem in report.problems:
+        print_note(f"wyoming-tts: {problem}")
+    return int(bool(report.problems))
+
+
+def _with_bucket(settings: Settings, url: str | None) -> Settings:
+    url = url or settings.voices_url
+    if url is None:
+        raise CommandFailed("Name a bucket, such as s3://BUCKET/PREFIX, or set voices_url.")
+    try:
+        return Settings(**settings.model_dump(exclude_unset=True) | {"voices_url": url})
+    except ValidationError:
+        raise CommandFailed("Expected s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or file:///DIRECTORY.") from None
+
+
+async def _sync_once(settings: Settings, options: SyncOptions) -> SyncReport:
+    async with open_workers(settings) as workers:
+        bucket = make_bucket_sync(settings, workers.run_blocking, options)
+        assert bucket is not None, "it has a URL"
+        return await bucket.run_once()
+
+
 # -- inventory ----------------------------------------------------------------------------------
 
 
@@ -382,5 +431,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Settings], int]] = Mapping
         "verify": _verify,
         "info": _info,
         "import-piper": _import_piper,
+        "sync": _sync,
+        "push": _push,
     }
 )

@@ -25,7 +25,7 @@ from wyoming_tts.server.forced_exit import ForcedExit
 from wyoming_tts.server.http_side import HttpSide
 from wyoming_tts.server.reload import CurrentSettings, reload_on_sighup
 from wyoming_tts.server.speech_service import ServerSpeechService, agent_line, server_load
-from wyoming_tts.server.voice_upkeep import DescribeResponse, maintain_voices
+from wyoming_tts.server.voice_upkeep import DescribeResponse, follow_bucket, maintain_voices
 from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.speech import UtteranceRecord
 from wyoming_tts.telemetry import open_telemetry
@@ -131,6 +131,7 @@ async def serve(
                 _announce(settings, server, parts.workers, stop, announced),
                 http.serve(),
                 _tell_load_balancer(parts, settings, access, stop),
+                follow_bucket(parts),
                 maintain_voices(parts, reporter.count_download),
                 parts.synthesizer.calibration.run(),
                 _follow_remote_servers(parts),

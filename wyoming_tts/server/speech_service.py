@@ -26,6 +26,7 @@ from wyoming_tts.transports.agent_check import MIN_WEIGHT, agent_weight
 from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
+from wyoming_tts.voices.bucket.sync import BucketSync
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class ServerSpeechService:
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},
+            "bucket": None if parts.bucket is None else _sync_status(parts.bucket),
             "models": _file_names(parts.loaded.models),
             "load": {
                 "streams": parts.admission.count_active(time.monotonic()),
@@ -191,6 +193,17 @@ def agent_line(parts: Parts) -> str:
     if not parts.readiness.is_ready:
         return f"ready {MIN_WEIGHT}%"
     return f"ready {agent_weight(admission.committed_share(now), admission.predict_wait(now))}%"
+
+
+def _sync_status(bucket: BucketSync) -> dict[str, object]:
+    status = bucket.status
+    return {
+        "url": bucket.store.url,
+        "state": status.state,
+        "error": status.error,
+        "synced_at": status.synced_at.isoformat(timespec="seconds") if status.synced_at else None,
+        "last_round": asdict(status.report),
+    }
 
 
 def _cache(parts: Parts) -> dict[str, object]:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
 
 from wyoming_tts import __version__
 from wyoming_tts.assembly.default_voice import preload_voices, warm_up, warm_up_until_ready
@@ -48,6 +50,30 @@ class DescribeResponse:
         return self._encoded
 
 
+_FIRST_SYNC_SECONDS: Final = 30.0
+"""How long the start waits for voices of the bucket: after that, the server is as ready as it is without."""
+
+
+async def follow_bucket(parts: Parts) -> None:
+    """Keep the voices in sync with the bucket, if there is one; runs until cancelled."""
+    if parts.bucket is None:
+        return
+
+    async def on_change() -> None:
+        await parts.refresh_voices()
+        await parts.workers.run_blocking(parts.lexicon.refresh)
+
+    await parts.bucket.run(on_change, parts.settings.voices_sync_interval)
+
+
+async def _wait_for_bucket(parts: Parts) -> None:
+    """Let the first sync bring the default voice, before another one speaks for it or it is downloaded."""
+    if parts.bucket is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_SYNC_SECONDS):
+                await parts.bucket.first_round_over.wait()
+
+
 async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lambda _: None) -> None:
     """Make the default voice ready and download voices on demand; runs until cancelled.
 
@@ -75,6 +101,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
             parts.downloads.attach(downloads)
             if settings.update_voices:
                 await _update_catalogue(parts, downloads)
+            await _wait_for_bucket(parts)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_download_default(parts, missing))

@@ -129,6 +129,19 @@ def _cache_server(url: str) -> str:
     return url
 
 
+def _bucket_url(url: str) -> str:
+    parts = urlsplit(url)
+    is_directory = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
+    is_bucket = parts.scheme in {"s3", "gs"} and bool(parts.hostname)
+    if not (is_directory or is_bucket) or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError(_without_credentials(url))
+    return url.rstrip("/")
+
+
+def _without_credentials(url: str) -> str:
+    return url.rpartition("@")[2]
+
+
 def _hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         parts = urlsplit(f"tcp://{host}")
@@ -475,6 +488,28 @@ class Settings(BaseModel):
         Group.VOICES, None, "Kokoro's voice pack (.bin).", shown="searched for in the data directories"
     )
 
+    voices_url: Annotated[str, AfterValidator(_bucket_url)] | None = _setting(
+        Group.VOICES,
+        None,
+        "Bucket that voices, imported styles, blends and the lexicon are brought from, into the first data "
+        "directory, also with `offline`; credentials come from the environment or the machine's role.",
+        shown="none",
+        expects="s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or file:///DIRECTORY, without a user or a key",
+    )
+    voices_sync_interval: Number = _setting(
+        Group.VOICES,
+        300.0,
+        "Time between two looks into the bucket; 0 looks at the start alone.",
+        unit="seconds",
+        ge=0.0,
+        le=604_800.0,
+    )
+    voices_push: bool = _setting(
+        Group.VOICES,
+        False,
+        "Write blends and the lexicon into the bucket when they are changed here; the newest version wins, "
+        "and the bucket keeps the others.",
+    )
     voice_map: Phrases = _setting(
         Group.VOICES,
         (),

@@ -68,7 +68,7 @@ def _state_of(
     path: Path, expected: CatalogueFile | None, checks: Mapping[str, CheckForm]
 ) -> tuple[FileState, str]:
     try:
-        _check_form(path, checks)
+        check_form(path, checks)
         difference = _difference(path, expected) if expected else ""
     except (OSError, ValueError, zipfile.BadZipFile, SpeechError) as error:
         return FileState.BROKEN, str(error)
@@ -78,7 +78,12 @@ def _state_of(
     return FileState.CHANGED if is_edited else FileState.BROKEN, difference
 
 
-def _check_form(path: Path, checks: Mapping[str, CheckForm]) -> None:
+def check_form(path: Path, checks: Mapping[str, CheckForm]) -> None:
+    """Check that a voice file is complete, by what its ending says it is. Blocks.
+
+    Raises:
+        ValueError, OSError, zipfile.BadZipFile, SpeechError: it is not.
+    """
     if check := checks.get(path.suffix):
         check(path)
     elif path.suffix == ".npy":

@@ -34,8 +34,8 @@ MAX_BLENDS = 1000
 _LOCK_PATIENCE = 30.0
 """Seconds; a write takes milliseconds, so a process that holds the lock longer is suspended."""
 _LOCK_PAUSE = 0.005
-# Some network file systems have no locks; the comparison before writing remains.
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""Errors of network file systems without locks; the comparison before writing remains."""
 
 _Edit = Callable[[dict[str, Blend]], Blend | None]
 
@@ -214,7 +214,7 @@ class BlendStore:
         self._require_directory()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self._path.with_suffix(".yaml.lock")):
+            with hold_lock(self._path.with_suffix(".yaml.lock")):
                 own, content, is_broken = self._read()
                 changed = edit(own)
                 if len(own) > MAX_BLENDS:
@@ -346,7 +346,7 @@ def _content(path: Path) -> bytes:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold an flock, released if the process dies. Every call opens the file: threads exclude each other."""
     with path.open("ab") as file:
         give_up_at = time.monotonic() + _LOCK_PATIENCE
@@ -363,7 +363,7 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             raise
     return True
 

@@ -279,7 +279,7 @@ def test_waiting_for_a_lock_that_is_never_released_times_out(
     store.add(make_blend("one"))
     monkeypatch.setattr(blend_store, "_LOCK_PATIENCE", 0.02)
     lock = store._path.with_suffix(".yaml.lock")
-    with blend_store._locked(lock), pytest.raises(Busy, match="Another program holds"):
+    with blend_store.hold_lock(lock), pytest.raises(Busy, match="Another program holds"):
         store.add(make_blend("two"))
     store.add(make_blend("two"))
 
