@@ -4,9 +4,9 @@ Each patch states its reason and the version of Gradio in which that was seen; i
 `tests/page/test_gradio_patches.py` fails when Gradio no longer has what is patched. Read this file before an
 update of Gradio: a patch whose reason is gone is to be removed.
 
-`ui` applies the first two before Gradio is imported; the others are applied when the page is made. What takes
-the place of larger parts of Gradio has files of its own: `event_driven_queue`, `lean_session_state` and
-`failure_log`.
+`ui` applies the first two before Gradio is imported; the others are applied when the page is made. The page
+has no event of Gradio's: its scripts call the routes of `wyoming_tts.page`, so that it outlives a restart of
+the server, and what a click starts is heard at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     import gradio as gr
 
 STUB_WRITER = "gradio.component_meta"
-MAX_REMEMBERED_EVENTS = 200
-"""Gradio forgets the oldest event beyond this; one that still runs must not be among them."""
 _OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
 
 
@@ -36,12 +33,11 @@ _OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
 
 @contextmanager
 def quiet_environment() -> Iterator[None]:
-    """Import Gradio within this block: no version check, no analytics, a short event history.
+    """Import Gradio within this block: no version check, no analytics.
 
     These are settings that 6.31.0 reads only from the environment. It reads HF_HUB_OFFLINE once, during its
     import; as the server, too, reads that variable to decide about downloads, it is unset again.
     """
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", str(MAX_REMEMBERED_EVENTS))
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     is_ours = _OFFLINE_VARIABLE not in os.environ
@@ -108,56 +104,19 @@ def use_plain_locks() -> None:
     utils.safe_get_stop_event = asyncio.Event
 
 
-def use_event_driven_queue() -> None:
-    """Have Gradio make queues that do not poll; has to precede the making of blocks.
+def start_no_queue() -> None:
+    """Have Gradio process no events and look at no sessions: the page has none.
 
-    6.31.0 (`queueing.Queue.start_processing`, `start_progress_updates`) polls every 1 and 10 ms for good.
+    6.31.0 polls for both every 1 and 10 ms and every second, from the first visit on
+    (`queueing.Queue.start`, `route_utils._delete_state`).
     """
-    from gradio import queueing  # noqa: PLC0415
-
-    from ui.event_driven_queue import EventDrivenQueue  # noqa: PLC0415
-
-    vars(queueing)["Queue"] = EventDrivenQueue
-
-
-def use_lean_sessions() -> None:
-    """Have Gradio keep only what differs from the page in a session, and not look at sessions periodically.
-
-    6.31.0 (`state_holder.SessionState`) describes every component of the page anew for each session, and
-    looks at all sessions every second (`route_utils._delete_state`); `EventGate` drops them in time.
-    """
-    from gradio import route_utils, state_holder  # noqa: PLC0415
-
-    from ui.lean_session_state import LeanSessionState  # noqa: PLC0415
+    from gradio import queueing, route_utils  # noqa: PLC0415 - this module is read before Gradio is imported
 
     async def wait_for_the_end(_app: Any) -> None:
         await asyncio.Event().wait()
 
-    for module in (route_utils, state_holder):
-        vars(module)["SessionState"] = LeanSessionState
     vars(route_utils)["_delete_state"] = wait_for_the_end
-
-
-def log_no_values() -> None:
-    """Keep what users write out of the log when an event fails.
-
-    6.31.0 prints tracebacks (`queueing`) whose messages have the inputs in them, and so have its warnings.
-    """
-    from gradio import queueing  # noqa: PLC0415
-
-    from ui import failure_log  # noqa: PLC0415
-
-    vars(queueing)["traceback"] = failure_log
-    warnings.filterwarnings("ignore", module=r"gradio\b")
-
-
-def keep_no_statistics(blocks: gr.Blocks) -> None:
-    """Keep Gradio from computing statistics over all events after each event.
-
-    6.31.0 passes its whole history to pandas (`Queue.compute_analytics_summary`) for a statistics page that
-    is not served here, and has no switch for that.
-    """
-    vars(blocks._queue)["compute_analytics_summary"] = lambda _events: None  # noqa: SLF001
+    queueing.Queue.start = lambda _queue: None  # type: ignore[method-assign]
 
 
 def refuse_foreign_files(blocks: gr.Blocks) -> None:

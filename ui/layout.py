@@ -8,18 +8,13 @@ import gradio as gr
 
 from ui import audition, blending, player_bar, status, stream_test, voices
 from ui.words import Words
-from wyoming_tts.page import PageServices
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
 """System fonts only: a web font would be requested from another server."""
-MAX_QUEUED_EVENTS = 32
-"""More are rejected with a message."""
-MAX_CONCURRENT_HANDLERS = 4
-"""Per kind of event."""
 
 
-def build(services: PageServices, words: Words | None = None) -> gr.Blocks:
+def build(words: Words | None = None) -> gr.Blocks:
     """Build the page. Reads files and takes about 200 ms: blocks."""
     words = words or Words()
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
@@ -30,13 +25,12 @@ def build(services: PageServices, words: Words | None = None) -> gr.Blocks:
             with _tab("blend", words):
                 blending.tab(words)
             with _tab("stream_test", words):
-                stream_test.tab(services.stream_test, words)
+                stream_test.tab(words)
             with _tab("voices", words):
                 voices.tab(words)
             with _tab("status", words):
                 status.tab(words)
         player_bar.bar(words)
-    blocks.queue(max_size=MAX_QUEUED_EVENTS, default_concurrency_limit=MAX_CONCURRENT_HANDLERS)
     return blocks
 
 

@@ -34,7 +34,6 @@ _WORD_PAUSE = 1 / 12
 _FORMATS = ("mp3", "opus", "flac", "wav")
 _RATE = 24_000
 _TEXTS_PER_CLIENT = 1_000_000
-_VISIT_SECONDS = 3.0
 _RELOAD_EVERY = 0.5
 _VISITED = ("/page/voices", "/page/status.json", "/config")
 
@@ -179,22 +178,11 @@ async def upload_and_delete(client: SoakClient) -> Recording:
 
 
 async def visit_page(client: SoakClient) -> None:
-    """The page, what it asks for, and its open heartbeat."""
+    """The page, and what it asks for."""
     await _check(await client.http.get(f"{client.url}/", headers={"Accept": "text/html"}))
     await _wait_until_built(client)
     for path in _VISITED:
         await _check(await client.http.get(f"{client.url}{path}"))
-    session = f"soak{client.number}x{client.random.randrange(10**9)}"
-    try:
-        async with (
-            asyncio.timeout(_VISIT_SECONDS),
-            client.http.stream("GET", f"{client.url}/gradio_api/heartbeat/{session}") as heartbeat,
-        ):
-            await _check(heartbeat)
-            async for _ in heartbeat.aiter_bytes():
-                pass
-    except TimeoutError:
-        return
 
 
 async def _wait_until_built(client: SoakClient) -> None:

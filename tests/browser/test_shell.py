@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -63,6 +64,25 @@ def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(page: Pag
         page.goto("about:blank")
     assert "Loading the page" in headings[0]
     assert len(headings) > 1
+
+
+def test_the_page_goes_on_after_a_restart_of_the_server(
+    page: Page, problems: PageProblems, tmp_path: Path
+) -> None:
+    with site_in_a_thread(tmp_path) as before:
+        visit(page, before.url)
+        page.locator("#audition-text").fill("Before the restart.")
+        port = urlsplit(before.url).port
+    with site_in_a_thread(tmp_path, http_port=port) as after:
+        assert after.url == before.url
+        page.locator("#audition-text").press("Control+Enter")
+        page.wait_for_function("ttsPlayer.state === 'done'")
+        expect(page.locator("#audition-text")).to_have_value("Before the restart.")
+        open_tab(page, "stream_test")
+        page.locator("#stream_test-start").click()
+        expect(page.locator("#stream_test-board[data-over=true]")).to_be_attached()
+        page.goto("about:blank")
+    problems.found.clear()  # requests while the server was away
 
 
 @pytest.mark.usefixtures("shared_page")
@@ -163,6 +183,7 @@ def test_a_missing_text_is_a_key_error() -> None:
 _LAZY = """
 import asyncio, sys, tempfile, urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 from tests.support.page_site import product
 
 async def main():

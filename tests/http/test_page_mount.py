@@ -215,9 +215,10 @@ async def test_a_wrong_method_on_an_api_path_gets_the_apis_405() -> None:
         ("GET", "/gradio_api/queue/../file=/etc/passwd"),
         ("GET", "/static/../../../../etc/passwd"),
         ("GET", "/gradio_api/startup-events"),
-        ("HEAD", "/gradio_api/queue/data"),
-        ("HEAD", "/gradio_api/heartbeat/abc"),
-        ("GET", f"/gradio_api/heartbeat/{'x' * 65}"),
+        ("POST", "/gradio_api/queue/join"),
+        ("GET", "/gradio_api/queue/data"),
+        ("GET", "/gradio_api/heartbeat/abc"),
+        ("GET", "/gradio_api/app_id"),
         ("GET", f"/assets/{'a' * 201}"),
         ("GET", "/assets/ü.js"),
         ("GET", "/pwa_icon/99999"),
@@ -240,8 +241,6 @@ def test_gradio_routes_that_the_page_does_not_need_are_blocked(method: str, path
         ("GET", "/assets/index-Dx1_ab-2.js"),
         ("GET", "/static/fonts/system-ui/system-ui-Regular.woff2"),
         ("GET", "/static/js/0123456789abcdef/common.js"),
-        ("POST", "/gradio_api/queue/join"),
-        ("GET", "/gradio_api/queue/data"),
     ],
 )
 def test_gradio_routes_that_the_page_needs_are_allowed(method: str, path: str) -> None:

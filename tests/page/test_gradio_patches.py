@@ -17,17 +17,14 @@ from typing import Any
 import gradio as gr
 import pytest
 from fastapi import FastAPI
-from gradio import component_meta, processing_utils, queueing, route_utils, state_holder, utils
-from gradio.queueing import Queue as PatchedQueue
+from gradio import component_meta, processing_utils, queueing, route_utils, utils
+from gradio.queueing import Queue
 
-from ui import failure_log, gradio_patches
+from ui import gradio_patches
 from ui.application import make_application, patch
-from ui.event_driven_queue import EventDrivenQueue
-from ui.lean_session_state import LeanSessionState
+from ui.layout import build
 from ui.words import Words
 
-Queue: Any = EventDrivenQueue.__mro__[1] if PatchedQueue is EventDrivenQueue else PatchedQueue
-"""Gradio's own, whatever was patched before this module was imported."""
 FRESH = """
 import json, os, sys
 import ui
@@ -88,11 +85,6 @@ def test_the_servers_own_environment_is_not_set_offline(fresh_import: dict[str, 
     assert not fresh_import["server offline"]
 
 
-def test_gradio_keeps_a_bounded_number_of_analytics_events(blocks: gr.Blocks) -> None:
-    assert blocks._queue.ANALYTICS_MAX_EVENTS == gradio_patches.MAX_REMEMBERED_EVENTS
-    assert source_contains(Queue, "while len(self.event_analytics) > self.ANALYTICS_MAX_EVENTS")
-
-
 # -- without_stub_writing ---------------------------------------------------------------------------
 
 
@@ -125,68 +117,26 @@ def test_gradios_locks_are_plain_asyncio_locks(monkeypatch: pytest.MonkeyPatch) 
     assert utils.safe_get_stop_event is asyncio.Event
 
 
-# -- use_event_driven_queue -------------------------------------------------------------------------
+# -- start_no_queue ---------------------------------------------------------------------------------
 
 
-def test_gradio_still_makes_its_queue_by_the_patched_name_and_polls_in_it() -> None:
-    assert source_contains(gr.Blocks.queue, "queueing.Queue(")
-    assert source_contains(Queue.start_processing, "asyncio.sleep(self.sleep_when_free)", "self.get_events()")
+def test_gradio_still_polls_for_events_and_sessions_by_the_patched_names() -> None:
+    assert source_contains(Queue.start_processing, "asyncio.sleep(self.sleep_when_free)")
     assert source_contains(Queue.start_progress_updates, "asyncio.sleep(")
-    assert source_contains(Queue.start, "self.start_processing", "self.start_progress_updates")
-
-
-def test_the_page_has_an_event_driven_queue(blocks: gr.Blocks) -> None:
-    assert isinstance(blocks._queue, EventDrivenQueue)
-    assert blocks._queue.live_updates, "Otherwise it would notify browsers every few seconds."
-
-
-# -- use_lean_sessions ------------------------------------------------------------------------------
-
-
-def test_gradio_still_describes_each_component_for_each_session() -> None:
-    own: Any = LeanSessionState.__mro__[1]
-    assert source_contains(
-        own.__init__, "for k, v in self.blocks_config.blocks.items()", "if k in blocks.blocks"
-    )
-    assert source_contains(state_holder.StateHolder.__getitem__, "SessionState(self.blocks)")
-
-
-def test_a_session_describes_no_component_and_has_all_of_them(blocks: gr.Blocks) -> None:
-    assert vars(route_utils)["SessionState"] is vars(state_holder)["SessionState"] is LeanSessionState
-    session = LeanSessionState(blocks)
-    assert session.config_values == {}
-    assert session.blocks_config.blocks == blocks.default_config.blocks
-    number = next(number for number, block in blocks.blocks.items() if isinstance(block, gr.Textbox))
-    session._update_value_in_config(number, "new")
-    assert session.config_values[number]["props"]["value"] == "new"
-
-
-async def test_sessions_are_not_polled(blocks: gr.Blocks) -> None:
     assert source_contains(route_utils._delete_state_handler, "_delete_state(app)")
+    assert source_contains(gr.Blocks.run_startup_events, "_queue.start()")
+
+
+async def test_a_page_that_is_served_polls_for_nothing(blocks: gr.Blocks) -> None:
+    blocks._queue.start()  # type: ignore[no-untyped-call]
     waiting = asyncio.create_task(route_utils._delete_state(blocks.app))
     await asyncio.sleep(0)
     assert not [handle for handle in asyncio.get_running_loop()._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]
     waiting.cancel()
 
 
-# -- log_no_values ----------------------------------------------------------------------------------
-
-
-def test_gradio_still_prints_tracebacks_by_the_patched_name(blocks: gr.Blocks) -> None:
-    assert source_contains(Queue.process_events, "traceback.print_exc()")
-    assert vars(queueing)["traceback"] is failure_log
-    assert not source_contains(Queue.process_events, "traceback.format", "logging")
-
-
-# -- keep_no_statistics -----------------------------------------------------------------------------
-
-
-def test_gradio_still_computes_an_analytics_summary_after_each_event() -> None:
-    assert source_contains(Queue.process_events, "self.compute_analytics_summary")
-
-
-def test_no_analytics_summary_is_computed(blocks: gr.Blocks) -> None:
-    assert vars(blocks._queue)["compute_analytics_summary"]([{"status": "success"}]) is None
+def test_the_page_has_no_event_of_gradios() -> None:
+    assert build(Words()).fns == {}
 
 
 # -- refuse_foreign_files ---------------------------------------------------------------------------

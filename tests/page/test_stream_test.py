@@ -38,8 +38,9 @@ from wyoming_tts.page.stream_test.request import (
     check_request,
     parse_address,
 )
+from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
-from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
+from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.stream_test.targets import StreamTestTargets
 from wyoming_tts.speech import AudioFormat, SpokenWord
 from wyoming_tts.transports.wyoming.protocol import info_event
@@ -577,3 +578,18 @@ async def test_a_runs_report_and_its_audio_with_ranges_are_served_over_http() ->
     assert part.headers["content-range"] == f"bytes 4-7/{len(wav)}"
     assert (tail.content, out_of_range.status_code) == (wav[-4:], 416)
     assert missing == [404, 404, 404]
+
+
+async def test_a_run_is_streamed_as_events_and_ends_with_its_request() -> None:
+    async with speaking_service() as (service, _):
+        app = FastAPI()
+        app.include_router(stream_test_routes(service))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/page/stream-test/") as client:
+            answer = await client.post("run", json={"session": "me", "text": "Hello.", "clients": 2})
+            refused = await client.post("run", json={"session": "me/you", "text": "Hello."})
+    frames = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+    assert answer.headers["content-type"] == "text/event-stream"
+    assert frames[-1]["over"]
+    assert [lane["state"] for lane in frames[-1]["lanes"]] == ["spoken", "spoken"]
+    assert refused.status_code == 422

@@ -85,7 +85,20 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = { all: 0, info: 20, warning: 30, error: 40 };
 /** @type {Record<string, number>} */
 const RANKS = { DEBUG: 10, INFO: 20, WARNING: 30, ERROR: 40, CRITICAL: 50 };
-const UTTERANCE = ["time", "transport", "voice", "ttfa", "held", "audio", "wall", "rtf", "xrt", "kbps", "gaps", "outcome"];
+const UTTERANCE = [
+  "time",
+  "transport",
+  "voice",
+  "ttfa",
+  "held",
+  "audio",
+  "wall",
+  "rtf",
+  "xrt",
+  "kbps",
+  "gaps",
+  "outcome",
+];
 const SETTING = ["setting", "value", "source"];
 
 // ---- Numbers

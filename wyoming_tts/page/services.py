@@ -14,7 +14,8 @@ from wyoming_tts.page.audition import AuditionService, audition_routes
 from wyoming_tts.page.blending import BlendService, blend_routes
 from wyoming_tts.page.lexicon import LexiconService, lexicon_routes
 from wyoming_tts.page.status import ListeningAddresses, StatusService, StatusSource, status_routes
-from wyoming_tts.page.stream_test.service import StreamTestService, stream_test_routes
+from wyoming_tts.page.stream_test.routes import stream_test_routes
+from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.voices import VoiceService, voice_routes
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail

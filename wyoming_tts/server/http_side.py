@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -162,7 +161,7 @@ class HttpSide:
             on_response=self._on_response,
         )
         if page_services is not None:
-            self._page = PageMount(partial(_make_page, page_services), run_blocking=self._run_blocking)
+            self._page = PageMount(_make_page, run_blocking=self._run_blocking)
             app.router.routes.append(self._page)
         return HttpServer(
             app,
@@ -205,11 +204,11 @@ def _page_routers(services: PageServices | None) -> list[APIRouter]:
     return page_routers(services)
 
 
-def _make_page(services: PageServices) -> FastAPI:
+def _make_page() -> FastAPI:
     """Make the page's application. Imports Gradio, which takes seconds and much memory."""
     from ui.application import make_page  # noqa: PLC0415
 
-    return make_page(services)
+    return make_page()
 
 
 def _addresses(server: HttpServer) -> str:

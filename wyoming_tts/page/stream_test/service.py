@@ -1,4 +1,4 @@
-"""The Stream tab's service and HTTP routes: admits runs, one per session, and keeps the last ones."""
+"""The Stream tab's service: admits runs, one per session, and keeps the last ones."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
-from starlette.exceptions import HTTPException
-
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.client import DiscoveredServer, discover_servers
 from wyoming_tts.errors import Busy
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
 from wyoming_tts.page.stream_test.targets import StreamTestTargets
-from wyoming_tts.transports.http.byte_ranges import requested_range
 
 _SEARCH_SECONDS = 2.0
 _MAX_SEARCH_SECONDS = 5.0
@@ -25,7 +21,6 @@ _FRAME_SECONDS_PER_CLIENT = 0.01
 """More clients take longer to draw."""
 _MAX_SESSIONS = 64
 """Whose previous summary is remembered."""
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class StreamTestService:
@@ -124,41 +119,3 @@ class StreamTestService:
 def _drop_oldest(kept: OrderedDict[str, Any], limit: int) -> None:
     while len(kept) > limit:
         kept.popitem(last=False)
-
-
-def stream_test_routes(service: StreamTestService) -> APIRouter:
-    """Return the routes for a kept run's report and audio; its unguessable ID is the permission.
-
-    Both are too large for Gradio events.
-    """
-    router = APIRouter(prefix="/page/stream-test", include_in_schema=False)
-
-    @router.get("/{run}/run.json")
-    async def report(run: str) -> Response:
-        content = await service.report(run)
-        if content is None:
-            raise _gone()
-        headers = _HEADERS | {"Content-Disposition": 'attachment; filename="stream-test.json"'}
-        return Response(content, media_type="application/json", headers=headers)
-
-    @router.get("/{run}/{client:int}.wav")
-    async def audio(run: str, client: int, request: Request) -> Response:
-        wav = service.wav(run, client)
-        if wav is None:
-            raise _gone()
-        return _range_response(wav, request.headers.get("range", ""))
-
-    return router
-
-
-def _gone() -> HTTPException:
-    return HTTPException(404, "That run is no longer kept.")
-
-
-def _range_response(wav: bytes, requested: str) -> Response:
-    """Answer with the file or the requested byte range of it; Safari plays audio only with ranges."""
-    part = requested_range(requested, len(wav))
-    headers = _HEADERS | part.headers
-    if part.is_empty:
-        return Response(status_code=part.status, headers=headers)
-    return Response(wav[part.first : part.last + 1], part.status, headers, media_type="audio/wav")

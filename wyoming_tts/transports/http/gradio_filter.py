@@ -27,17 +27,11 @@ POLICY = "; ".join(  # noqa: FLY002 - each line has its reason
         "frame-ancestors 'self'",  # Home Assistant embeds the page in a frame of its own origin
     )
 )
-_ALLOWED = {
-    "GET": re.compile(
-        r"/|/config|/theme\.css|/manifest\.json|/favicon\.ico|/robots\.txt|/pwa_icon(/\d{1,4})?"
-        r"|/(assets|static)/(?!.*\.\.)[\w.@/-]{1,200}"
-        r"|/gradio_api/(queue/data|heartbeat/\w{1,64}|theme\.css|app_id)",
-        re.ASCII,
-    ),
-    "POST": re.compile(r"/gradio_api/(queue/join|cancel|reset)/?"),
-}
-_STREAMS = re.compile(r"/gradio_api/(queue/data|heartbeat/.*)")
-"""Responses without an end; the first one is asked for by its query, which no other path needs."""
+_ALLOWED = re.compile(
+    r"/|/config|/theme\.css|/manifest\.json|/favicon\.ico|/robots\.txt|/pwa_icon(/\d{1,4})?"
+    r"|/(assets|static)/(?!.*\.\.)[\w.@/-]{1,200}",
+    re.ASCII,
+)
 _PATHS = re.compile(
     r"/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|pwa_icon.*)?|/(assets|static|gradio_api)/.*"
 )
@@ -58,10 +52,7 @@ def is_page_path(path: str) -> bool:
 
 def is_allowed(method: str, path: str) -> bool:
     """Whether the page's own scripts make such requests."""
-    if method == "HEAD" and _STREAMS.fullmatch(path):
-        return False
-    pattern = _ALLOWED.get("GET" if method == "HEAD" else method)
-    return pattern is not None and pattern.fullmatch(path) is not None
+    return method in {"GET", "HEAD"} and _ALLOWED.fullmatch(path) is not None
 
 
 class GradioFilter:
@@ -75,8 +66,7 @@ class GradioFilter:
         if scope["type"] == "http":
             path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
             headers = [header for header in scope["headers"] if header[0] not in _DROPPED_HEADERS]
-            query = scope["query_string"] if _STREAMS.fullmatch(path) else b""
-            scope = {**scope, "headers": headers, "query_string": query}
+            scope = {**scope, "headers": headers, "query_string": b""}
             send = _IndexRewriter(send) if path == "/" else _with_headers(send, path)
         await self._app(scope, receive, send)
 

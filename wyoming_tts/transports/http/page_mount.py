@@ -33,9 +33,6 @@ SWITCH_INTERVAL = 0.0005
 """Interpreter switch interval in seconds while importing; Python's default of 5 ms delays the event loop."""
 _SHUTDOWN_TIMEOUT = 2.0
 """Seconds that the page may take to shut down."""
-_STREAMING_PATHS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")
-"""Prefixes of the paths whose responses last as long as the browser stays connected."""
-
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -105,7 +102,7 @@ class PageMount(BaseRoute):
         if not is_allowed(scope["method"], path):
             await _refuse(404, "There is nothing at this path.", "not_found")(scope, receive, send)
         elif self._app is not None:
-            await _serve_until_stopped(self._app, path, scope, receive, send)
+            await self._app(scope, receive, send)
         elif path == "/":
             await self._send_plain_page(scope, send)
         else:
@@ -131,23 +128,6 @@ def _path(scope: Scope) -> str:
 
 def _refuse(status: int, message: str, code: str) -> ASGIApp:
     return error_response(ApiError(status, message, code=code), "")
-
-
-async def _serve_until_stopped(app: ASGIApp, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve a request; a streaming response ends when the server stops."""
-    stopping: asyncio.Event | None = scope["state"].get("stopping")
-    if stopping is None or not path.startswith(_STREAMING_PATHS):
-        await app(scope, receive, send)
-        return
-    async with asyncio.TaskGroup() as tasks:
-        ends = [tasks.create_task(work) for work in (_serve(app, scope, receive, send), stopping.wait())]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for end in ends:
-            end.cancel()
-
-
-async def _serve(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    await app(scope, receive, send)
 
 
 @contextlib.contextmanager
