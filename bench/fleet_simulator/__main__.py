@@ -55,12 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", default="pcm", help="of the costs (default: %(default)s)")
     add("--voices", type=int, default=1, help="that are asked for, by Zipf's law (default: 1)")
     add("--models", type=int, default=3, help="that a replica keeps in memory (default: 3)")
-    add("--policy", choices=POLICIES, default="least connections")
+    add(
+        "--policy",
+        choices=POLICIES,
+        default="eight choices",
+        help="default: that of deploy/compose/haproxy.cfg",
+    )
     add("--no-agents", action="store_true", help="have replicas not tell their load")
     add("--repeated", type=float, default=0.0, help="share of texts that are among a thousand known ones")
     add("--cache", type=float, default=0.0, help="seconds of speech that each keeps in memory")
     add("--shared-cache", action="store_true", help="have all share a cache behind that")
-    add("--burst", type=int, default=0, help="listeners who get an announcement, every 20 s")
+    add("--burst", type=int, default=0, help="listeners who get an announcement, every 10 s")
     add("--day", action="store_true", help="let the traffic change as in a day, in the time simulated")
     add("--paced", action="store_true", help="let listeners read at playing speed")
     add("--retry-refused", action="store_true", help="send whoever is refused to another (busy_status: 503)")

@@ -153,10 +153,11 @@ class RoundRobin(_Ordered):
 
 
 class LeastConnections(_Ordered):
-    """The fewest connections for its weight."""
+    """The fewest connections for its weight; without one all are alike, whatever they weigh, as in HAProxy."""
 
     def _key(self, number: int) -> float:
-        return self.servers[number].load
+        server = self.servers[number]
+        return server.load if server.connections else 0.0
 
     def set_weight(self, number: int, weight: int) -> None:
         """As `Balancer.set_weight`."""
@@ -177,12 +178,13 @@ class LeastConnections(_Ordered):
             self._changed(number)
 
 
-class TwoChoices(Balancer):
-    """Two by chance, by their weights, and of them the one with fewer connections (`balance random`)."""
+class RandomChoices(Balancer):
+    """Some by chance, by their weights, and of them the one with fewest connections (`balance random(8)`)."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, draws: int) -> None:
         super().__init__()
         self._random = random
+        self._draws = draws
         self._numbers: list[int] = []
 
     def add(self, number: int) -> None:
@@ -199,7 +201,8 @@ class TwoChoices(Balancer):
     def choose(self, voice: str, without: Collection[int] = NOBODY) -> int | None:
         """As `Balancer.choose`."""
         del voice
-        drawn = [each for each in (self._draw(without), self._draw(without)) if each is not None]
+        draws = (self._draw(without) for _ in range(self._draws))
+        drawn = [each for each in draws if each is not None]
         return min(drawn, key=lambda number: self.servers[number].load, default=None)
 
     def _draw(self, without: Collection[int]) -> int | None:
@@ -284,7 +287,8 @@ def _place(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-POLICIES: Final = ("round robin", "least connections", "two choices", "voice hash")
+POLICIES: Final = ("round robin", "least connections", "two choices", "eight choices", "voice hash")
+_DRAWS = {"two choices": 2, "eight choices": 8}
 
 
 def make_balancer(policy: str, seed: int) -> Balancer:
@@ -294,8 +298,8 @@ def make_balancer(policy: str, seed: int) -> Balancer:
             return RoundRobin()
         case "least connections":
             return LeastConnections()
-        case "two choices":
-            return TwoChoices(Random(f"balancer {seed}"))  # noqa: S311 - a simulation
+        case "two choices" | "eight choices":
+            return RandomChoices(Random(f"balancer {seed}"), _DRAWS[policy])  # noqa: S311 - a simulation
         case "voice hash":
             return VoiceHash()
         case _:

@@ -37,7 +37,7 @@ class CaseMaker:
     audio_format: str = "pcm"
     voices: int = 1
     models: int = 3
-    policy: str = "least connections"
+    policy: str = "eight choices"
     agent_poll: float | None = 1.0
     seconds: float = 30.0
     sample: int = 8
@@ -45,7 +45,9 @@ class CaseMaker:
     cache_seconds: float = 0.0
     has_shared_cache: bool = False
     retries_refused: bool = False
+    per_machine: int = 1
     burst_listeners: int = 0
+    is_same_burst: bool = False
     is_paced: bool = False
     shape: Shape = Shape.STEADY
     rule: ScalingRule | None = None
@@ -63,16 +65,18 @@ class CaseMaker:
             agent_poll=self.agent_poll,
             sample=self.sample,
             shared_cache=self.costs.shared_cache_seconds if self.has_shared_cache else None,
+            per_machine=self.per_machine,
             retries_refused=self.retries_refused,
             rule=self.rule,
         )
         traffic = Traffic(
-            self.per_core * self.replicas * self.cores,
+            self.per_core * self.replicas * self.cores / self.per_machine,
             self.seconds,
             voices,
             shape=self.shape,
             repeated=self.repeated,
             burst_listeners=self.burst_listeners,
+            is_same_burst=self.is_same_burst,
             is_paced=self.is_paced,
         )
         return Case(name, options, traffic, self.events)
@@ -81,9 +85,8 @@ class CaseMaker:
 def _law(costs: Costs) -> Iterator[Case]:
     """How many listeners a core carries, by the cores of a process."""
     for cores in (1, 2, 4, 8):
-        for per_core in (4.0, 5.0, 6.0, 7.0, 8.0):
-            replicas = max(1, 8 // cores)
-            made = CaseMaker(costs=costs, replicas=replicas, cores=cores, per_core=per_core)
+        for per_core in (5.0, 7.0, 8.0, 9.0):
+            made = CaseMaker(costs=costs, replicas=8 // cores, cores=cores, per_core=per_core, seconds=45.0)
             yield made.make(f"{per_core:g} listeners a core came")
 
 
@@ -96,15 +99,17 @@ def _fleets(costs: Costs) -> Iterator[Case]:
 
 
 def _policies(costs: Costs) -> Iterator[Case]:
-    """Forty voices, of which a replica keeps six in memory, under each policy."""
+    """24 voices, of which a replica keeps eight in memory, under each policy."""
     for policy in POLICIES:
         for agent_poll in (None, 1.0):
             made = CaseMaker(
                 costs=costs,
-                replicas=16,
-                per_core=5.0,
-                voices=40,
-                models=6,
+                replicas=8,
+                per_core=4.0,
+                voices=24,
+                models=8,
+                seconds=90.0,
+                sample=3,
                 policy=policy,
                 agent_poll=agent_poll,
             )
@@ -136,21 +141,35 @@ def _troubles(costs: Costs) -> Iterator[Case]:
     usual = CaseMaker
     yield usual(costs=costs, replicas=8, events=[Event(15.0, Happening.KILLED, 0)]).make("one of 8 killed")
     yield usual(costs=costs, replicas=8, events=[Event(15.0, Happening.DRAINED, 0)]).make("one of 8 drained")
-    for name, kept in (("200 get an announcement", 0.0), ("the same, cached", 1_500.0)):
-        yield usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=200, cache_seconds=kept).make(name)
-    yield usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=200, retries_refused=True).make(
-        "the same, another is asked"
+    for listeners in (200, 1_000):
+        made = usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=listeners)
+        yield made.make(f"{listeners:,} get an announcement")
+    made = usual(costs=costs, replicas=8, per_core=4.0, burst_listeners=1_000, retries_refused=True)
+    yield made.make("the same, another is asked")
+    made = usual(
+        costs=costs, replicas=8, per_core=4.0, burst_listeners=200, is_same_burst=True, cache_seconds=1_500.0
     )
+    yield made.make("200 get one that was heard before")
     rule = ScalingRule(least=2, most=8, start_seconds=costs.start_seconds)
     yield usual(costs=costs, replicas=2, per_core=6.5, shape=Shape.DAY, seconds=600.0, rule=rule).make(
         "a day in ten minutes, autoscaled"
     )
 
 
+def _one_machine(costs: Costs) -> Iterator[Case]:
+    """Four cores, as one server or divided among several that know nothing of each other."""
+    for per_core in (5.0, 8.0):
+        for replicas in (1, 2, 4):
+            made = CaseMaker(
+                costs=costs, replicas=replicas, per_machine=replicas, per_core=per_core, seconds=60.0
+            )
+            yield made.make(f"{replicas} server{'s' * (replicas > 1)} on one machine")
+
+
 def _kokoro(costs: Costs) -> Iterator[Case]:
     """Kokoro on processors."""
     for cores in (4, 8):
-        for per_core in (0.4, 0.6, 0.8, 1.0):
+        for per_core in (0.4, 0.6, 0.7, 0.8):
             made = CaseMaker(
                 costs=costs,
                 replicas=32 // cores,
@@ -174,6 +193,7 @@ TABLES: Final[dict[str, Callable[[Costs], Iterator[Case]]]] = {
     "policies": _policies,
     "caches": _caches,
     "troubles": _troubles,
+    "one-machine": _one_machine,
     "kokoro": _kokoro,
     "formats": _opus,
 }

@@ -56,7 +56,7 @@ def figures_of(options: FleetOptions, traffic: Traffic, run: Run) -> FleetFigure
     audio = sum(piece.samples for heard in begun for piece in heard.listening.deliveries) / RATE
     replicas = _mean_size(run, since=settled, until=traffic.seconds)
     share = len(run.sample) / max(1, len(run.sample) + run.estimated)
-    cores = share * replicas * options.replica.cores
+    cores = share * replicas * options.replica.cores / options.per_machine
     return FleetFigures(
         listeners=len(counted),
         refused=sum(heard.outcome is Outcome.REFUSED for heard in counted),

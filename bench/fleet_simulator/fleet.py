@@ -22,6 +22,7 @@ from bench.fleet_simulator.replicas import Ending, EstimatedReplica, Replica, Re
 from bench.fleet_simulator.segment_caches import SharedSegments
 from bench.fleet_simulator.traffic import Arrival
 from bench.scheduling_simulator.listening import Listening
+from bench.scheduling_simulator.machine import Machine
 from bench.scheduling_simulator.virtual_time import run_in_virtual_time
 
 _TRIES = 4
@@ -61,11 +62,13 @@ class FleetOptions:
 
     replicas: int
     replica: ReplicaOptions
-    policy: str = "least connections"
+    policy: str = "eight choices"
     agent_poll: float | None = 1.0
     """Seconds between two questions to each agent; None asks none, and all weigh the same."""
     sample: int = 16
     """Replicas that are the product's own code; the others are estimated."""
+    per_machine: int = 1
+    """Replicas that share the cores of a machine, where each plans as if they were its own."""
     shared_cache: float | None = None
     """Seconds that an answer of the shared cache takes; None: there is none."""
     retries_refused: bool = False
@@ -142,6 +145,7 @@ class _Fleet:
         self._shared = None if options.shared_cache is None else SharedSegments(options.shared_cache)
         self._balancer = make_balancer(options.policy, seed)
         self._replicas: dict[int, Replica] = {}
+        self._machines: dict[int, Machine] = {}
         self._dead: set[int] = set()
         """Killed, which the balancer has not noticed."""
         self._draining: set[int] = set()
@@ -164,7 +168,7 @@ class _Fleet:
             await self._start_replica()
         self._began_at = self._loop.time()
         self._run.sizes = [(0.0, len(self._replicas))]
-        self._computed_before = sum(each.machine.core_seconds for each in self._run.sample)
+        self._computed_before = self._core_seconds()
 
     def _make_replica(self) -> Replica:
         number, options = self._next_number, self._options
@@ -174,8 +178,14 @@ class _Fleet:
             self._run.estimated += 1
             return EstimatedReplica(number, options.replica, self._shared)
         random = Random(self._seed + 7_919 * number)  # noqa: S311 - a simulation
+        place = number // options.per_machine
         replica = ServerReplica(
-            number, options.replica, random=random, shared=self._shared, tasks=self._tasks
+            number,
+            options.replica,
+            machine=self._machines.setdefault(place, Machine(options.replica.cores)),
+            random=random,
+            shared=self._shared,
+            tasks=self._tasks,
         )
         self._run.sample.append(replica)
         return replica
@@ -321,6 +331,9 @@ class _Fleet:
                     starting.create_task(self._add_replica(rule.start_seconds))
                 self._draining.update(each.number for each in here[len(here) + min(0, change) :])
 
+    def _core_seconds(self) -> float:
+        return sum(machine.core_seconds for machine in self._machines.values())
+
     def _step_seconds(self) -> float:
         return self._computed_by_gone + sum(each.step_seconds() for each in self._replicas.values())
 
@@ -333,8 +346,7 @@ class _Fleet:
 
     def end(self) -> Run:
         """Return what happened."""
-        computed = sum(each.machine.core_seconds for each in self._run.sample)
-        self._run.core_seconds = computed - self._computed_before
+        self._run.core_seconds = self._core_seconds() - self._computed_before
         self._run.step_seconds = self._step_seconds()
         return self._run
 

@@ -102,12 +102,13 @@ class ServerReplica(Replica):
         number: int,
         options: ReplicaOptions,
         *,
+        machine: Machine,
         random: Random,
         shared: SharedSegments | None,
         tasks: asyncio.TaskGroup,
     ) -> None:
         super().__init__(number, options)
-        self.machine = Machine(options.cores)
+        self.machine = machine
         self.server = SimulatedServer(
             self.machine,
             options.voices,
@@ -150,7 +151,7 @@ class ServerReplica(Replica):
         return agent_weight(admission.committed_share(now), admission.predict_wait(now))
 
     def step_seconds(self) -> float:
-        """As `Replica.step_seconds`."""
+        """As `Replica.step_seconds`; of all that share its machine."""
         return self.machine.step_seconds
 
     @property

@@ -68,7 +68,9 @@ class Traffic:
     known_texts: int = 1_000
     burst_listeners: int = 0
     """Who get each announcement."""
-    burst_every: float = 20.0
+    burst_every: float = 10.0
+    is_same_burst: bool = False
+    """Whether each announcement is the same text."""
     is_paced: bool = False
     """Whether listeners read at playing speed, and not everything at once."""
     _voice_shares: Sequence[float] = field(init=False)
@@ -84,7 +86,7 @@ class Traffic:
         numbers = count(self.known_texts)
         for at, is_announcement in self._times(random):
             if is_announcement:
-                yield from self._announcement(at, next(numbers), seed, random)
+                yield from self._announcement(at, -1 if self.is_same_burst else next(numbers), seed, random)
             elif random.random() < self.repeated:
                 text = bisect(shares, random.random())
                 yield self._arrival(at, known[text], text, seed, self._voice(random))
