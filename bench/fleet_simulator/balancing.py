@@ -153,7 +153,7 @@ class RoundRobin(_Ordered):
 
 
 class LeastConnections(_Ordered):
-    """The fewest connections for its weight; without one all are alike, whatever they weigh, as in HAProxy."""
+    """The fewest connections for its weight; as in HAProxy, all are alike who have none."""
 
     def _key(self, number: int) -> float:
         server = self.servers[number]

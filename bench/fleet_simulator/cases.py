@@ -169,7 +169,7 @@ def _one_machine(costs: Costs) -> Iterator[Case]:
 def _kokoro(costs: Costs) -> Iterator[Case]:
     """Kokoro on processors."""
     for cores in (4, 8):
-        for per_core in (0.4, 0.6, 0.7, 0.8):
+        for per_core in (0.1, 0.2, 0.4, 0.6):
             made = CaseMaker(
                 costs=costs,
                 replicas=32 // cores,

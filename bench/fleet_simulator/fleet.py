@@ -113,6 +113,8 @@ class Run:
     """Replicas beside the sample."""
     core_seconds: float = 0.0
     """That the sample computed, without getting ready."""
+    stream_seconds: float = 0.0
+    """The time that connections were open, of all listeners."""
     step_seconds: float = 0.0
     """The sum of all counters of seconds computed."""
 
@@ -237,6 +239,7 @@ class _Fleet:
         listening: Listening | None,
     ) -> None:
         self._balancer.closed(number)
+        self._run.stream_seconds += self._loop.time() - arrived
         if ending is Ending.NOT_BEGUN or (ending is Ending.REFUSED and self._may_retry(tried)):
             self._send(arrival, arrived, tried)
             return
