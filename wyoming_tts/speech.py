@@ -163,6 +163,31 @@ class UnusableVoice:
     """What to do about it."""
 
 
+class VoiceReason(StrEnum):
+    """Why a voice speaks an utterance."""
+
+    REQUESTED = "requested"
+    """It was asked for by its own name."""
+    ALIAS = "alias"
+    """It was asked for by another name: a mapped one, one of OpenAI's, a beginning."""
+    LANGUAGE = "language"
+    """It speaks the language that was asked for."""
+    DEFAULT = "default"
+    """Nothing was asked for."""
+    FALLBACK = "fallback"
+    """The voice that was asked for cannot speak now."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakingVoice:
+    """The voice that speaks an utterance, and why."""
+
+    name: str
+    reason: VoiceReason = VoiceReason.REQUESTED
+    requested: str = ""
+    """The name, else the language, that was asked for; empty if neither was."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceSpec:
     """A request resolved to one installed voice and one speaker of it."""
@@ -171,6 +196,7 @@ class VoiceSpec:
     speaker: int | None = None
     rate: float = 1.0
     """Factor of its pace, of the alias that it was requested by."""
+    reason: VoiceReason = field(default=VoiceReason.REQUESTED, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,6 +438,10 @@ class UtteranceRecord:
     """Seconds from the request to the end of the utterance, as its client saw it."""
     audio_bytes: int = 0
     """Size of its audio as PCM, before any encoding."""
+    requested_voice: str = ""
+    """As `SpeakingVoice.requested`."""
+    voice_reason: str = ""
+    """Why `voice` speaks; empty where none was found."""
 
     @property
     def rtf(self) -> float | None:

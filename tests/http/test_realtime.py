@@ -28,7 +28,7 @@ from tests.support.realtime_server import (
 )
 from tests.support.tones import LETTERS
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Utterance
+from wyoming_tts.speech import SpeakingVoice, Utterance, VoiceReason
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
 from wyoming_tts.transports.input_pace import LoopBudget
@@ -855,6 +855,23 @@ class TestLimits:
             await client.send("input.commit")
             await client.until("response.completed", response="b")
             assert client.audio["b"] == speech_pcm("one tw") + speech_pcm("o")
+
+    async def test_another_voice_than_the_one_asked_for_is_told_before_it_speaks(
+        self, synthesizer: FakeSynthesizer
+    ) -> None:
+        async with (
+            realtime_server(synthesizer) as server,
+            realtime_client(server.url, audio=NATIVE) as client,
+        ):
+            await client.send("response.create", response_id="a", input="one")
+            assert (await client.until("response.completed", response="a"))["voice"] == "tone"
+            assert "response.voice" not in client.kinds()
+            synthesizer.voice = SpeakingVoice("espeak-de", VoiceReason.FALLBACK, "de_DE-far")
+            await client.send("response.create", response_id="b", input="one", voice="de_DE-far")
+            told = await client.until("response.voice", response="b")
+            assert (told["voice"], told["reason"]) == ("espeak-de", "fallback")
+            assert told["requested"] == "de_DE-far"
+            assert (await client.next())["type"] == "response.output_audio.delta"
 
     async def test_silence_is_sent_before_the_first_audio_and_words_come_later_by_as_much(
         self, synthesizer: FakeSynthesizer

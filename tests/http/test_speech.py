@@ -14,7 +14,15 @@ import pytest
 from tests.http.conftest import Served, serving
 from tests.support.fake_synthesizer import RATE, speech_pcm
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
-from wyoming_tts.speech import Prosody, TextFormat, Utterance, VoiceAlias, VoiceRequest
+from wyoming_tts.speech import (
+    Prosody,
+    SpeakingVoice,
+    TextFormat,
+    Utterance,
+    VoiceAlias,
+    VoiceReason,
+    VoiceRequest,
+)
 from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.speech_response import EncodedChunk, StreamEncoder
 
@@ -37,6 +45,15 @@ async def test_wav_is_streamed_at_the_voices_sample_rate(served: Served) -> None
     assert "server" not in answer.headers
     assert struct.unpack("<I", answer.content[24:28]) == (RATE,)
     assert answer.content[44:] == speech_pcm("hello")
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"stream": False}, {"stream_format": "sse"}, {"response_format": "srt"}], ids=str
+)
+async def test_a_header_names_the_voice_that_speaks_and_why(served: Served, more: dict[str, Any]) -> None:
+    served.service.voice = SpeakingVoice("Zoë 1", VoiceReason.FALLBACK, "alloy")
+    answer = await served.client.post(SPEECH, json=body(**more))
+    assert (answer.headers["x-voice"], answer.headers["x-voice-reason"]) == ("Zo%C3%AB 1", "fallback")
 
 
 async def test_pcm_is_24_khz_unless_a_sample_rate_is_requested(served: Served) -> None:

@@ -26,9 +26,11 @@ from wyoming_tts.speech import (
     Attribution,
     AudioChunk,
     AudioFormat,
+    SpeakingVoice,
     SpokenWord,
     TextFormat,
     Voice,
+    VoiceReason,
     VoiceRequest,
 )
 from wyoming_tts.transports.wyoming.protocol import (
@@ -270,6 +272,19 @@ class TestReplyEvents:
                     "estimated": False,
                 }
             ],
+        }
+
+    def test_the_start_tells_the_voice_in_a_field_of_our_own(self) -> None:
+        reply = ReplyEvents(ReplyEnding.AUDIO)
+        reply.set_format(FORMAT)
+        reply.set_voice(SpeakingVoice("espeak-de", VoiceReason.FALLBACK, "de_DE-far"))
+
+        assert next(reply.audio(audio(100))).data == {
+            "rate": 1_000,
+            "width": 2,
+            "channels": 1,
+            "timestamp": 0,
+            "wyoming_tts_voice": {"name": "espeak-de", "reason": "fallback"},
         }
 
     def test_without_words_an_event_is_as_it_always_was(self) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from wyoming_tts.audio import Resampler
-from wyoming_tts.speech import AudioChunk, AudioFormat, SpokenWord, Utterance
+from wyoming_tts.speech import AudioChunk, AudioFormat, SpeakingVoice, SpokenWord, Utterance
 from wyoming_tts.spoken_words import words_of
 
 RATE = 16_000
@@ -71,6 +71,7 @@ class FakeSynthesizer:
         self.format = AudioFormat(RATE)
         """Used when the utterance requests no sample rate."""
         self.tells_words = False
+        self.voice = SpeakingVoice("tone")
         self.on_enter: Callable[[Utterance], Awaitable[None]] = _do_nothing
         """Awaited on entering, where a real synthesizer resolves the voice."""
         self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _do_nothing
@@ -110,6 +111,7 @@ class FakeStream:
 
     def __init__(self, synthesizer: FakeSynthesizer, utterance: Utterance) -> None:
         self.format = _format(synthesizer, utterance)
+        self.voice = synthesizer.voice
         self._synthesizer = synthesizer
         self._utterance = utterance
 

@@ -17,8 +17,11 @@ from wyoming_tts.speech import (
     AudioFormat,
     Outcome,
     Segment,
+    SpeakingVoice,
     Utterance,
     UtteranceRecord,
+    Voice,
+    VoiceReason,
     VoiceSpec,
 )
 from wyoming_tts.synthesis.backlog import StreamBacklog
@@ -89,6 +92,7 @@ class Job:
         self._words: WordTimeline | None = None
         self._written = WrittenText()
         self._spec: VoiceSpec | None = None
+        self._substitute: Voice | None = None
         self._samples = 0
         self._silent_samples = 0
         self._is_playing = False
@@ -144,6 +148,19 @@ class Job:
         self._backlog = StreamBacklog(self._costs, self._costs.voice(spec), speed=speed, clock=self._now)
         self.clock.backlog = self._backlog
         self._words = WordTimeline(self.rate, self._written)
+
+    def on_voice_substituted(self, voice: Voice) -> None:
+        """Note that another voice speaks from now on, as the utterance's own failed."""
+        self._substitute = voice
+
+    @property
+    def speaking(self) -> SpeakingVoice:
+        """The voice that speaks now, and why."""
+        request = self.utterance.voice
+        requested = request.name or request.language or ""
+        if self._substitute is not None:
+            return SpeakingVoice(self._substitute.name, VoiceReason.FALLBACK, requested)
+        return SpeakingVoice(self.spec.voice.name, self.spec.reason, requested)
 
     def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
@@ -269,7 +286,8 @@ class Job:
 
     def record(self) -> UtteranceRecord:
         """Return what is known of the utterance by now."""
-        voice = self._spec.voice if self._spec else None
+        voice = self._substitute or (self._spec.voice if self._spec else None)
+        request = self.utterance.voice
         return UtteranceRecord(
             id=self.utterance.id,
             transport=self.utterance.transport,
@@ -291,6 +309,8 @@ class Job:
             predicted_start=self.predicted_start,
             wall_seconds=self._now() - self._began_at,
             audio_bytes=self._samples * AudioFormat(rate=self.rate).frame_bytes if voice else 0,
+            requested_voice=request.name or request.language or "",
+            voice_reason=str(self.speaking.reason) if voice else "",
         )
 
     def _count_underrun(self, now: float) -> None:

@@ -111,6 +111,8 @@ class SegmentRenderer:
                     yield pcm
         except (RemoteVoiceFailed, VoiceNotReady) as error:
             voice = voices.substitute(lease)
+            if lease.spec == job.spec:
+                job.on_voice_substituted(voice)
             _LOGGER.warning("%s %s speaks instead in utterance %s.", error, voice.name, job.utterance.id)
             lease = await voices.find(segment.voice)
             async with aclosing(self._resampled(job, lease, segment, resampler)) as pieces:

@@ -24,10 +24,12 @@ from wyoming_tts.speech import (
     AudioChunk,
     AudioFormat,
     Segment,
+    SpeakingVoice,
     Start,
     Utterance,
     UtteranceRecord,
     Voice,
+    VoiceReason,
     VoiceRequest,
     VoiceSpec,
 )
@@ -75,10 +77,16 @@ def _piece(pcm: bytes, rate: int, segment: int) -> Piece:
 class SpeechStream:
     """The audio of an utterance on its way to a listener; iterate it for the chunks."""
 
-    def __init__(self, rate: int, chunks: AsyncGenerator[AudioChunk, None]) -> None:
-        self.format = AudioFormat(rate=rate)
+    def __init__(self, job: Job, chunks: AsyncGenerator[AudioChunk, None]) -> None:
+        self.format = AudioFormat(rate=job.rate)
         """The format of every chunk, known before the first one."""
+        self._job = job
         self._chunks = chunks
+
+    @property
+    def voice(self) -> SpeakingVoice:
+        """The voice that speaks, and why; another one from where a remote voice failed."""
+        return self._job.speaking
 
     def __aiter__(self) -> SpeechStream:
         return self
@@ -201,7 +209,7 @@ class Synthesizer:
                 spec = await self._resolve(utterance)
                 job.on_voice_resolved(spec, speed=self._options.prosody.speed)
             async with aclosing(self._chunks(job)) as chunks:
-                yield SpeechStream(job.rate, chunks)
+                yield SpeechStream(job, chunks)
         finally:
             self._on_record(job.record())
 
@@ -209,7 +217,10 @@ class Synthesizer:
         """Find the utterance's voice, and see that the others are there that it is known to name."""
         aliases = VoiceAliases(utterance.voice_aliases)
         patience = self._patience(utterance) or None
-        spec = await self._library.resolve(replace(aliases.apply(utterance.voice), patience=patience))
+        request = aliases.apply(utterance.voice)
+        spec = await self._library.resolve(replace(request, patience=patience))
+        if request != utterance.voice and spec.reason is VoiceReason.REQUESTED:
+            spec = replace(spec, reason=VoiceReason.ALIAS)
         for request in utterance.named_voices:
             own = utterance.voice
             named = replace(

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
+from wyoming_tts.speech import AudioChunk, AudioFormat, SpeakingVoice, Utterance
 
 
 class AudioStream(Protocol):
@@ -19,6 +19,11 @@ class AudioStream(Protocol):
     @property
     def format(self) -> AudioFormat:
         """The format of every chunk, at the sample rate that the utterance asks for."""
+        ...
+
+    @property
+    def voice(self) -> SpeakingVoice:
+        """The voice that speaks, and why; it may change before a chunk, where the first one fails."""
         ...
 
     def __aiter__(self) -> AsyncIterator[AudioChunk]: ...

@@ -18,10 +18,18 @@ from typing import Protocol
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
-from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest, VoiceSpec
+from wyoming_tts.speech import SPEAKER_MARK, UnusableVoice, Voice, VoiceReason, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.allowed import check_is_allowed
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.names import NameIndex, NameResolver, NameRules, ResolvedName, fold_case, shorten_name
+from wyoming_tts.voices.names import (
+    NameIndex,
+    NameResolver,
+    NameRules,
+    ResolvedName,
+    fold_case,
+    fold_name,
+    shorten_name,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -201,14 +209,16 @@ class VoiceLibrary:
         """
         if request.name is None and request.language is not None:
             voice = self._by_language(request.language)
-            return _with_speaker(voice, request.speaker or self._default_speaker(voice))
+            spec = _with_speaker(voice, request.speaker or self._default_speaker(voice))
+            return replace(spec, reason=VoiceReason.LANGUAGE)
         found = self._resolve_name(request)
         if found.voice is not None:
             self._refuse_unusable(found.voice)
             speaker = found.speaker or request.speaker or self._default_speaker(found.voice)
-            return replace(_with_speaker(found.voice, speaker), rate=request.rate * found.rate)
+            spec = _with_speaker(found.voice, speaker)
+            return replace(spec, rate=request.rate * found.rate, reason=_reason(request, found.voice))
         if self._is_default(found.name):
-            return VoiceSpec(self.fallback_voice())
+            return VoiceSpec(self.fallback_voice(), reason=VoiceReason.FALLBACK)
         raise self._unavailable(found.name)
 
     def speaks(self, language: str) -> bool:
@@ -297,7 +307,7 @@ class VoiceLibrary:
                 missing.name,
                 voice.name,
             )
-        return VoiceSpec(voice)
+        return VoiceSpec(voice, reason=VoiceReason.FALLBACK)
 
     def _resolve_name(self, request: VoiceRequest) -> ResolvedName:
         if request.name is None or fold_case(request.name) == fold_case(self._default.name):
@@ -341,6 +351,15 @@ class VoiceLibrary:
 
         speaking = [voice for voice in voices if LanguageTag.parse(voice.language).is_same_language(wanted)]
         return min(speaking, key=distance, default=None)
+
+
+def _reason(request: VoiceRequest, voice: Voice) -> VoiceReason:
+    """Why a request gets a voice that is installed."""
+    if request.name is None:
+        return VoiceReason.DEFAULT
+    names = (request.name, request.name.partition(SPEAKER_MARK)[0])
+    is_its_own = fold_name(voice.name) in map(fold_name, names)
+    return VoiceReason.REQUESTED if is_its_own else VoiceReason.ALIAS
 
 
 def list_installed_voices(

@@ -431,3 +431,15 @@ async def test_a_server_of_this_product_works_as_a_remote_server() -> None:
             anna = await setup.speak("Ja.", voice=VoiceRequest(TONES.name, speaker="anna"))
             assert len(join_chunks(bert))
             assert not np.array_equal(join_chunks(bert), join_chunks(anna))
+
+
+async def test_the_record_names_the_voice_that_spoke_in_place_of_a_remote_one() -> None:
+    async with remote_setup(UNREACHABLE, fallback=True) as setup:
+        utterance = Utterance.of("One two.", voice=VoiceRequest(REMOTE_VOICE.name))
+        async with setup.synthesizer.speak(utterance) as stream:
+            async for _ in stream:
+                told = stream.voice
+        [record] = setup.records
+    assert (told.name, told.reason, told.requested) == ("espeak-en-us", "fallback", REMOTE_VOICE.name)
+    assert (record.voice, record.engine) == ("espeak-en-us", "espeak")
+    assert (record.requested_voice, record.voice_reason) == (REMOTE_VOICE.name, "fallback")

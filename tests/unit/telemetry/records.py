@@ -24,6 +24,8 @@ _SPOKEN = UtteranceRecord(
     cached_segments=1,
     wall_seconds=0.5,
     audio_bytes=96_000,
+    requested_voice="lessac",
+    voice_reason="alias",
 )
 
 

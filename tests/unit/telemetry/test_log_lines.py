@@ -41,7 +41,8 @@ def parse_lines(output: io.StringIO) -> list[dict[str, Any]]:
 
 def test_a_line_reports_the_outcome_and_figures_of_an_utterance() -> None:
     assert format_line(record(held_seconds=0.04, predicted_start=0.3)) == (
-        "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium outcome=done chars=42 segments=2 "
+        "utterance=ab12cd34 transport=wyoming voice=en_US-lessac-medium requested=lessac reason=alias "
+        "outcome=done chars=42 segments=2 "
         "cached=1 wait_ms=250 ttfa_ms=55 held_ms=40 expected_ms=300 audio_s=2.00 wall_s=0.50 "
         "rtf=0.050 xrt=4.00 kbps=1536 underruns=1"
     )
@@ -92,6 +93,8 @@ def test_json_output_contains_the_fields_of_an_utterance(output: io.StringIO) ->
         "transport": "wyoming",
         "voice": "en_US-lessac-medium",
         "engine": "piper",
+        "requested_voice": "lessac",
+        "voice_reason": "alias",
         "outcome": "done",
         "error": "",
         "characters": 42,

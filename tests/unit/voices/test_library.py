@@ -70,6 +70,22 @@ async def test_a_request_gets_only_a_voice_that_is_allowed() -> None:
             await library.resolve(request)
 
 
+async def test_a_resolved_voice_tells_why_it_is_the_one() -> None:
+    library = make_library(*NEURAL)
+    for request, reason in (
+        (VoiceRequest(LESSAC), "requested"),
+        (VoiceRequest("EN-us-lessac_medium"), "requested"),
+        (VoiceRequest("en_GB-vctk-medium#p225"), "requested"),
+        (VoiceRequest("en_US-less"), "alias"),
+        (VoiceRequest("nova"), "alias"),
+        (VoiceRequest(language="de"), "language"),
+        (VoiceRequest(), "default"),
+    ):
+        assert (await library.resolve(request)).reason == reason, request
+    assert (await make_library().resolve(VoiceRequest())).reason == "fallback"
+    assert (await make_library().resolve(VoiceRequest(LESSAC))).reason == "fallback"
+
+
 async def test_a_request_without_a_voice_uses_the_default_voice() -> None:
     assert await resolved_name(make_library(*NEURAL), VoiceRequest()) == LESSAC
 

@@ -25,7 +25,6 @@ from wyoming_tts.transports.http.speech_response import (
     SpeechContext,
     SpeechResponse,
     collect,
-    enter_stream,
     send_body,
     send_start,
     send_whole,
@@ -43,7 +42,7 @@ class CaptionsResponse(SpeechResponse):
 
     async def _answer(self, send: Send) -> None:
         async with AsyncExitStack() as stack:
-            stream = await enter_stream(stack, self._context.service, self._request.utterance)
+            stream = await self._enter(stack)
             headers = self._headers_at(stream.format.rate)
             pieces = await stack.enter_async_context(aclosing(self._write_captions(stream)))
             if self._request.as_a_whole:

@@ -61,7 +61,9 @@ from wyoming_tts.transports.tokens import (
 
 __all__ = ["AllowedNetworks", "Guard", "GuardOptions", "Message", "Receive", "Scope", "Send"]
 
-_EXPOSED = b"X-Request-ID, X-Sample-Rate, X-Download-Path, X-Timing-Path, Retry-After"
+_EXPOSED = (
+    b"X-Request-ID, X-Sample-Rate, X-Voice, X-Voice-Reason, X-Download-Path, X-Timing-Path, Retry-After"
+)
 _PREFLIGHT_SECONDS = b"600"
 MAX_JSON_VALUES = 10_000
 """Values in a body of JSON. Speech requests have twenty; the page's framework sends a few hundred."""

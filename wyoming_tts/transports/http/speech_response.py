@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,6 +36,8 @@ from wyoming_tts.transports.tokens import TokenGrant
 EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"
 SAMPLE_RATE = "X-Sample-Rate"
+VOICE = "X-Voice"
+VOICE_REASON = "X-Voice-Reason"
 DOWNLOAD_PATH = "X-Download-Path"
 DOWNLOAD_STATUS = "X-Download-Status"
 TIMES_PATH = "X-Timing-Path"
@@ -42,6 +45,8 @@ TIMES_PATH = "X-Timing-Path"
 _UNBUFFERED = {"X-Accel-Buffering": "no", "Cache-Control": "no-store", "Accept-Ranges": "none"}
 _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
 """Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
+_HEADER_CHARACTERS = "!#$&'()*+,/:;=?@[]^`{|}~ "
+"""Characters of a voice's name that a header carries as they are; all others are percent-encoded UTF-8."""
 _TOKENS_PER_SECOND = 20
 """Tokens per second of audio, as OpenAI counts them."""
 _NOTHING_SPOKEN = 0.1
@@ -72,6 +77,7 @@ class SpeechResponse(Response):
         self._request = request
         self._kept: KeptFile | None = None
         """Where its audio is kept for a download."""
+        self._stream: AudioStream | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response; returns early when the client disconnects.
@@ -120,7 +126,7 @@ class SpeechResponse(Response):
         """Yield the encoder once the first audio is there, and its output in pieces, some of them empty."""
         context, request = self._context, self._request
         async with AsyncExitStack() as stack:
-            stream = await enter_stream(stack, context.service, request.utterance)
+            stream = await self._enter(stack)
             encoder = stack.enter_context(
                 closing(await _open_encoder(request.encoding, stream.format.rate, context))
             )
@@ -130,6 +136,11 @@ class SpeechResponse(Response):
             silence = bytes(self._silence_bytes())
             pieces = audio.encode(silence, first, chunks)
             yield audio, await stack.enter_async_context(aclosing(pieces))
+
+    async def _enter(self, stack: AsyncExitStack) -> AudioStream:
+        """Open the stream of the utterance, whose voice the headers name."""
+        self._stream = await enter_stream(stack, self._context.service, self._request.utterance)
+        return self._stream
 
     async def _keep_audio(self, stack: AsyncExitStack, stream: AudioStream) -> AsyncIterator[AudioChunk]:
         """Have the chunks of the stream kept, if the request asks for it."""
@@ -188,7 +199,13 @@ class SpeechResponse(Response):
         headers = {"Content-Type": str(self.media_type), SAMPLE_RATE: str(rate), **_UNBUFFERED}
         if self._request.ignored:
             headers[IGNORED] = ", ".join(self._request.ignored)
-        return headers | self._kept_headers()
+        return headers | self._voice_headers() | self._kept_headers()
+
+    def _voice_headers(self) -> dict[str, str]:
+        if self._stream is None:
+            return {}
+        voice = self._stream.voice
+        return {VOICE: quote(voice.name, safe=_HEADER_CHARACTERS), VOICE_REASON: voice.reason}
 
     def _kept_headers(self) -> dict[str, str]:
         if self._kept is None:

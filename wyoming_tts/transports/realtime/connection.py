@@ -22,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
-from wyoming_tts.speech import AudioChunk, Prosody, SpokenWord, Utterance, VoiceRequest
+from wyoming_tts.speech import AudioChunk, Prosody, SpeakingVoice, SpokenWord, Utterance, VoiceRequest
 from wyoming_tts.text.feed import TextFeed
 from wyoming_tts.text.text_limits import TextMeter
 from wyoming_tts.transports.access import subscriber
@@ -412,6 +412,7 @@ class RealtimeConnection:
         try:
             async with response.until_stopped(), self._synthesizer.speak(response.utterance) as stream:
                 async for chunk in stream:
+                    await self._tell_voice(response, stream.voice)
                     await self._send_chunk(response, chunk)
                 await self._send_audio(response, response.audio.rest())
             response.transcript.complete()
@@ -428,6 +429,11 @@ class RealtimeConnection:
         finally:
             response.feed.close()
             response.audio.close()
+
+    async def _tell_voice(self, response: RealtimeResponse, voice: SpeakingVoice) -> None:
+        if voice != response.voice:
+            response.voice = voice
+            await self._send_all(response.messages.voice(voice))
 
     async def _send_chunk(self, response: RealtimeResponse, chunk: AudioChunk) -> None:
         words = [response.timed(word) for word in chunk.words]
@@ -506,6 +512,8 @@ class RealtimeResponse(PendingRequest):
         self.meter = TextMeter(options.limits.text)
         """Measures the text that is appended."""
         self.transcript = Transcript(text or "", rate=messages.session.sample_rate)
+        self.voice: SpeakingVoice | None = None
+        """The voice that speaks, once it is known."""
         self.primer = _primer(messages.session, options)
         """Silence before its first audio."""
         self._played_ms: float | None = None
@@ -535,7 +543,7 @@ class RealtimeResponse(PendingRequest):
             return self.messages.failed(self.error)
         if self.is_stopped:
             return self.messages.canceled(self.transcript.heard(self._played_ms))
-        return self.messages.completed(self.transcript.samples)
+        return self.messages.completed(self.transcript.samples, self.voice)
 
 
 def _primer(session: RealtimeSession, options: RealtimeOptions) -> AudioPiece | None:

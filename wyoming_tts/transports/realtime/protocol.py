@@ -18,7 +18,15 @@ from typing import Any, Final, TypeAlias, TypeVar
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.encoders.libopus import OPUS_RATES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
-from wyoming_tts.speech import LEADING_SILENCE_RANGE, PATIENCE_RANGE, SAMPLE_RATE_RANGE, SPEED_RANGE, Start
+from wyoming_tts.speech import (
+    LEADING_SILENCE_RANGE,
+    PATIENCE_RANGE,
+    SAMPLE_RATE_RANGE,
+    SPEED_RANGE,
+    SpeakingVoice,
+    Start,
+    VoiceReason,
+)
 from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
@@ -561,20 +569,27 @@ class ResponseMessages:
         delta = base64.b64encode(data).decode("ascii")
         return _event("response.output_audio.delta", response=self.id, delta=delta)
 
+    def voice(self, voice: SpeakingVoice) -> list[Frame]:
+        """Tell that another voice speaks than the one that was asked for by name."""
+        if self.short or voice.reason in {VoiceReason.REQUESTED, VoiceReason.DEFAULT}:
+            return []
+        told = {"voice": voice.name, "reason": str(voice.reason), "requested": voice.requested or None}
+        return [_event("response.voice", response=self.id, **told)]
+
     def words(self, words: Sequence[TimedWord]) -> list[Frame]:
         """Tell words, before the audio in which they begin; nothing if the client does not want them."""
         if self.short or not self.session.words or not words:
             return []
         return [_event(_WORDS_EVENT, response=self.id, words=[word._asdict() for word in words])]
 
-    def completed(self, samples: int) -> list[Frame]:
+    def completed(self, samples: int, voice: SpeakingVoice | None = None) -> list[Frame]:
         """End the response after all its audio, `samples` of it: what more Opus decodes to is padding."""
         length = samples if self.session.opus else None
         if self.short:
             return [_event("end", segment_id=self.id, samples=length)]
         return [
             _event("response.output_audio.done", response=self.id, samples=length),
-            _event("response.completed", response=self.id),
+            _event("response.completed", response=self.id, voice=None if voice is None else voice.name),
         ]
 
     def canceled(self, heard: HeardText) -> list[Frame]:

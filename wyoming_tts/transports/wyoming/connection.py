@@ -378,6 +378,7 @@ class WyomingConnection:
             async with request.until_stopped(), self._synthesizer.speak(request.utterance) as stream:
                 reply.set_format(stream.format)
                 async for chunk in stream:
+                    reply.set_voice(stream.voice)
                     for frame in split_into_frames(chunk, self._options.samples_per_chunk):
                         for event in reply.audio(frame):
                             await self._send_reply(request, event)

@@ -23,6 +23,7 @@ from wyoming_tts.speech import (
     Attribution,
     AudioChunk,
     AudioFormat,
+    SpeakingVoice,
     TextFormat,
     Voice,
     VoiceRequest,
@@ -265,6 +266,10 @@ def _get_string(data: dict[str, Any], key: str) -> str | None:
     return value.encode(errors="ignore").decode()
 
 
+_VOICE = "wyoming_tts_voice"
+"""Field of audio-start that tells which voice speaks, and why; clients ignore what they do not know."""
+
+
 class ReplyEvents:
     """Builds the events of one reply, in the one order that every client accepts.
 
@@ -277,12 +282,17 @@ class ReplyEvents:
         self._ending = ending
         self._words = words
         self._format = UNKNOWN_FORMAT
+        self._voice: SpeakingVoice | None = None
         self._started = False
         self._samples = 0
 
     def set_format(self, audio_format: AudioFormat) -> None:
         """Set the format of the stream, before its first audio."""
         self._format = audio_format
+
+    def set_voice(self, voice: SpeakingVoice) -> None:
+        """Set the voice that audio-start names, in a field of our own, before the first audio."""
+        self._voice = voice
 
     def audio(self, chunk: AudioChunk) -> Iterator[Event]:
         """Build the events of one frame of audio.
@@ -317,7 +327,10 @@ class ReplyEvents:
             return
         self._started = True
         form = self._format
-        yield wyoming_audio.AudioStart(form.rate, form.width, form.channels, timestamp=0).event()
+        event = wyoming_audio.AudioStart(form.rate, form.width, form.channels, timestamp=0).event()
+        if self._voice is not None:
+            event.data[_VOICE] = {"name": self._voice.name, "reason": str(self._voice.reason)}
+        yield event
 
     def _audio_event(self, chunk: AudioChunk) -> Event:
         form, timestamp = self._format, self._milliseconds

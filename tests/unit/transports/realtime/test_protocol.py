@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.realtime_examples import JSON_EXAMPLES, PYTHON_EXAMPLES
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice
+from wyoming_tts.speech import SpeakingVoice, VoiceReason
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
     BargeIn,
@@ -294,6 +295,7 @@ def test_all_error_codes_map_to_the_documented_ones() -> None:
 
 
 GOOD = TimedWord("Good", 35, 290, 0, 4, 0, 4, estimated=False)
+SPEAKING = SpeakingVoice("espeak-de", VoiceReason.FALLBACK, "de_DE-thorsten-high")
 HEARD = HeardText(640, "Good", (GOOD,))
 
 
@@ -334,7 +336,8 @@ def _server_messages() -> list[dict[str, Any]]:
     for answer in answers:
         frames += [
             *answer.started(),
-            *answer.completed(9),
+            *answer.voice(SPEAKING),
+            *answer.completed(9, SPEAKING),
             *answer.words([GOOD]),
             *answer.canceled(HEARD),
             *answer.failed(UnknownVoice("u")),
