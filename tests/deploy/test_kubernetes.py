@@ -28,7 +28,7 @@ from wyoming_tts.voices.names import find_catalogue_voice
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SETTINGS = MANIFESTS / "settings.yaml"
-OPTIONAL = {"cache.yaml", "keda.yaml", "secret.example.yaml", "servicemonitor.yaml"}
+OPTIONAL = {"bucket.yaml", "cache.yaml", "keda.yaml", "secret.example.yaml", "servicemonitor.yaml"}
 """Optional manifests, which are applied separately."""
 CUSTOM_KINDS = {"ScaledObject", "ServiceMonitor"}
 """Kinds that operators bring, of which Kubernetes has no schema."""
@@ -47,7 +47,9 @@ def manifests(*names: str) -> Iterator[Manifest]:
 KUSTOMIZATION = next(manifests("kustomization.yaml"))
 CACHE = tuple(manifests("cache.yaml"))
 """What servers may share."""
-MANIFEST_LIST = tuple(manifests(*KUSTOMIZATION["resources"], *sorted(OPTIONAL - {"cache.yaml"})))
+MANIFEST_LIST = tuple(
+    manifests(*KUSTOMIZATION["resources"], *sorted(OPTIONAL - {"bucket.yaml", "cache.yaml"}))
+)
 
 
 def of_kind(kind: str) -> list[Manifest]:
@@ -116,6 +118,29 @@ def test_kustomize_builds_valid_manifests() -> None:
     volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
     assert volumes["settings"]["configMap"]["name"] == named["ConfigMap"] != "wyoming-tts"
     assert {manifest["metadata"].get("namespace") for manifest in built} == {None, "wyoming-tts"}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_with_a_bucket_no_volume_is_shared(tmp_path: Path) -> None:
+    files = tmp_path / "kubernetes"
+    shutil.copytree(MANIFESTS, files)
+    resources = [
+        name for name in KUSTOMIZATION["resources"] if name not in {"voices.yaml", "voices-job.yaml"}
+    ]
+    changed = {**KUSTOMIZATION, "resources": resources, "patches": [{"path": "bucket.yaml"}]}
+    (files / "kustomization.yaml").write_text(yaml.safe_dump(changed))
+    kustomized = subprocess.run(["kubectl", "kustomize", files], capture_output=True, text=True, check=True)
+    built = list(yaml.safe_load_all(kustomized.stdout))
+    for manifest in built:
+        kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
+    deployment = next(manifest for manifest in built if manifest["kind"] == "Deployment")
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["data"].keys() == {"name", "emptyDir"}
+    assert "PersistentVolumeClaim" not in kustomized.stdout
+    variables = {each["name"] for each in container(deployment["spec"]["template"])["env"]}
+    assert {"WYOMING_TTS_VOICES_URL", "WYOMING_TTS_API_KEYS"} <= variables
+    policy = next(each for each in built if each["kind"] == "NetworkPolicy" and each["spec"]["ingress"])
+    assert {"port": 443, "protocol": "TCP"} in policy["spec"]["egress"][0]["ports"]
 
 
 # -- consistency ---------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ async def follow_bucket(parts: Parts) -> None:
 
 
 async def _wait_for_bucket(parts: Parts) -> None:
-    """Let the first sync bring the default voice, before another one speaks for it or it is downloaded."""
+    """Let the first sync bring a voice, before another one speaks for it or it is downloaded."""
     if parts.bucket is not None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_SYNC_SECONDS):
@@ -101,7 +101,8 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
             parts.downloads.attach(downloads)
             if settings.update_voices:
                 await _update_catalogue(parts, downloads)
-            await _wait_for_bucket(parts)
+            if not parts.library.default_is_installed:
+                await _wait_for_bucket(parts)
             async with _missing_voices(parts, downloads) as missing, asyncio.TaskGroup() as tasks:
                 if not parts.library.default_is_installed:
                     tasks.create_task(_download_default(parts, missing))
@@ -111,6 +112,7 @@ async def maintain_voices(parts: Parts, on_download: Callable[[str], None] = lam
 
 async def _make_voices_ready(parts: Parts) -> None:
     await warm_up_until_ready(parts)  # the default voice, or its stand-in
+    await _wait_for_bucket(parts)
     await preload_voices(parts)
 
 
