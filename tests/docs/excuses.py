@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, str] = {
     "script/run": "the same",
     'wyoming-tts say "The front door is open." --out': "searches the network; one with --uri is run",
     "wyoming-tts voices download": "downloads voices",
+    "wyoming-tts voices sync": "needs the reader's bucket",
+    "wyoming-tts voices push": "the same",
     "wyoming-tts voices remove": "needs downloaded voices",
     "wyoming-tts voices import-piper /srv/piper": "needs the reader's directory",
     "wyoming-tts bench tcp://localhost:10200 --text sentence": "takes seconds; a shorter one is run",
