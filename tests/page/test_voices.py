@@ -15,14 +15,16 @@ from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
 from tests.support.fake_hub import Behaviour, FakeHub
-from tests.support.parts import running_parts
+from tests.support.parts import running_parts, running_parts_of, settings_for_tests
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.voice_files import CONFIG, MODEL
+from wyoming_tts.assembly.chosen_default import read_chosen_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voices import VoiceRow, VoiceService, voice_routes
 from wyoming_tts.server.voice_upkeep import maintain_voices
+from wyoming_tts.settings import Settings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.transports.http.errors import install_error_handlers
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
@@ -256,6 +258,40 @@ async def test_make_default_takes_effect_at_once(service: VoiceService, parts: P
     assert parts.library.resolve_now(VoiceRequest()).voice.name == LOW.name
     rows = (await service.view()).voices
     assert [voice.name for voice in rows if voice.is_default] == [LOW.name]
+
+
+async def test_a_chosen_default_lasts_over_a_restart_unless_the_settings_name_a_voice(data_dir: Path) -> None:
+    given: dict[str, Any] = {"data_dir": [data_dir], "download_dir": data_dir}
+    named, unnamed = settings_for_tests(**given), settings_for_tests(**given)
+    unnamed.model_fields_set.discard("voice")
+
+    async def start(settings: Settings) -> tuple[str, bool]:
+        async with running_parts_of(settings) as parts:
+            before = parts.library.resolve_now(VoiceRequest()).voice.name
+            return before, (await VoiceService(parts).make_default(LOW.name)).lasts
+
+    assert await start(named) == (LETTERS.name, False)
+    assert await start(named) == (LETTERS.name, False)
+    assert await start(unnamed) == (LOW.name, True)
+
+
+async def test_the_configured_voice_speaks_again_when_the_chosen_default_is_gone(
+    service: VoiceService, parts: Parts, data_dir: Path
+) -> None:
+    await service.make_default(LOW.name)
+    planned = await service.plan_removal(LOW.name)
+    await service.remove(LOW.name, planned.files)
+    assert parts.library.resolve_now(VoiceRequest()).voice.name == LETTERS.name
+    assert parts.library.default.name == LETTERS.name
+    assert not (data_dir / "default_voice.yaml").exists()
+
+
+def test_a_file_that_names_no_voice_chooses_none(data_dir: Path) -> None:
+    settings = settings_for_tests(data_dir=[data_dir])
+    settings.model_fields_set.discard("voice")
+    for content in (b"", b"voice: 3", b"- a", b"voice: [", b"\xff", b"voice: ''"):
+        (data_dir / "default_voice.yaml").write_bytes(content)
+        assert read_chosen_default(settings) is None
 
 
 async def test_make_default_refuses_an_unavailable_voice(

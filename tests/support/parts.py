@@ -35,7 +35,13 @@ def settings_for_tests(**changes: Any) -> Settings:
 @asynccontextmanager
 async def running_parts(**changes: Any) -> AsyncIterator[Parts]:
     """The parts of a server without its transports; their threads end with the block."""
-    settings = settings_for_tests(**changes)
+    async with running_parts_of(settings_for_tests(**changes)) as parts:
+        yield parts
+
+
+@asynccontextmanager
+async def running_parts_of(settings: Settings) -> AsyncIterator[Parts]:
+    """The same, of settings that are made."""
     workers = make_workers(settings)
     async with assemble(settings, workers) as parts:
         yield parts

@@ -125,7 +125,7 @@ export class VoiceDirectory extends EventTarget {
   /**
    * Make a voice the default.
    * @param {string} name
-   * @returns {Promise<{ name: string, line: string }>}
+   * @returns {Promise<{ name: string, line: string, lasts: boolean }>} `lasts` is false if the settings name another voice
    */
   async makeDefault(name) {
     const changed = await requestJson(`${PATH}/default`, { json: { name } });

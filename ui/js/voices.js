@@ -1,57 +1,18 @@
 /**
  * The Voices tab's list: installed and downloadable voices, filtered in the browser.
  *
- * It polls the server only while it is visible. Everything from the server is inserted as text: names and descriptions
+ * Everything from the server is inserted as text: names and descriptions
  * of voices come from files that anybody may have written.
  */
 
-import { button, createElement, errorMessage, isVisible, localize, requestJson } from "./common.js";
+import { button, createElement, errorMessage, localize, requestJson } from "./common.js";
 import { player } from "./player.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { familyOf, languageNames, sizeText, VoiceSearch } from "./voice_facts.js";
 
-/**
- * @typedef {object} Voice
- * @property {string} name
- * @property {string} language
- * @property {string} engine
- * @property {string} quality
- * @property {string} gender
- * @property {string} description
- * @property {string} problem why it cannot speak although its files are here; empty for any other voice
- * @property {string} licence
- * @property {string} sample
- * @property {number} speakers
- * @property {number | null} size bytes
- * @property {number} shared_with
- * @property {boolean} is_installed
- * @property {boolean} is_default
- * @property {boolean} is_removable
- * @property {boolean} in_catalogue
- */
-
-/** @typedef {{ name: string, path: string, reason: string, size: number }} BrokenFile */
-
-/**
- * @typedef {object} VoicesView
- * @property {number} revision changes whenever anything else does
- * @property {Voice[]} voices
- * @property {BrokenFile[]} broken
- * @property {number} used bytes
- * @property {number} free bytes
- * @property {string} directory
- * @property {number} piece_bytes the largest piece of an upload
- */
-
-/**
- * @typedef {object} Download
- * @property {string} voice
- * @property {string} state
- * @property {number} received bytes
- * @property {number | null} total bytes
- * @property {number} bytes_per_second
- * @property {string} error
- */
-
-/** @typedef {{ revision: number, downloads: Download[] }} VoicesUpdate */
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+/** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
+/** @typedef {import("./voice_directory.js").Download} Download */
 
 /**
  * @typedef {object} Removal
@@ -66,20 +27,12 @@ import { player } from "./player.js";
 
 /** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} MountContext */
 
-const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
-const IDLE_INTERVAL = 2000;
 const SIZES = [50e6, 100e6, 200e6];
 const QUALITIES = ["x_low", "low", "medium", "high", "fp32", "fp16", "int8"];
-/** @type {VoicesView} */
-const EMPTY = { revision: -1, voices: [], broken: [], used: 0, free: 0, directory: "", piece_bytes: 0 };
 
 class VoiceList {
-  #view = EMPTY;
-  /** @type {VoicesUpdate} */
-  #latest = { revision: -1, downloads: [] };
   /** The voice whose sample was played last. */
   #sampled = "";
-  #pendingPolls = 0;
   /** Made once for each view: filters only show and hide them. @type {Map<string, HTMLElement>} */
   #rows = new Map();
 
@@ -91,7 +44,8 @@ class VoiceList {
     this.translate = translate;
     this.locale = locale;
     this.number = number;
-    this.languageNames = new Intl.DisplayNames([locale], { type: "language" });
+    this.languageName = languageNames(locale);
+    this.search = new VoiceSearch(locale, translate);
     this.filters = this.#makeFilters();
     this.message = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
     this.count = createElement("p", { class: "voices-count", "aria-live": "polite" });
@@ -112,8 +66,10 @@ class VoiceList {
     this.sending = button(translate("upload"), () => this.#upload(), { class: "voices-primary" });
     element.replaceChildren(this.#layout());
     player.addEventListener("change", () => this.#showSampled());
-    this.#keepPolling();
-    new IntersectionObserver((seen) => this.#onVisible(seen)).observe(element);
+    voiceDirectory.addEventListener("change", () => this.#show());
+    voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
+    voiceDirectory.start();
+    if (voiceDirectory.isLoaded) this.#show();
   }
 
   #makeFilters() {
@@ -202,17 +158,7 @@ class VoiceList {
 
   /** @param {number} count */
   #size(count) {
-    if (count < 1e6) return `${this.number(count / 1e3)} kB`;
-    return count < 1e9 ? `${this.number(count / 1e6)} MB` : `${this.number(count / 1e9, 1)} GB`;
-  }
-
-  /** @param {string} tag */
-  #languageName(tag) {
-    try {
-      return this.languageNames.of(tag.replaceAll("_", "-")) ?? tag;
-    } catch {
-      return tag;
-    }
+    return sizeText(count, this.number);
   }
 
   /** @param {string} text */
@@ -247,42 +193,10 @@ class VoiceList {
     }
   }
 
-  async #load() {
-    this.#view = await this.#request("");
-    this.#show();
-  }
-
-  #onVisible(/** @type {IntersectionObserverEntry[]} */ seen) {
-    const isSeen = seen.some((each) => each.isIntersecting);
-    if (isSeen && this.#view.revision < 0 && !this.#pendingPolls) this.#poll();
-  }
-
-  async #keepPolling() {
-    if (!this.element.isConnected) return;
-    if (isVisible(this.element) && !document.hidden) await this.#poll();
-    setTimeout(() => this.#keepPolling(), downloadingIn(this.#latest).size ? BUSY_INTERVAL : IDLE_INTERVAL);
-  }
-
-  async #poll() {
-    this.#pendingPolls += 1;
-    await this.#fetchUpdate().finally(() => {
-      this.#pendingPolls -= 1;
-    });
-  }
-
-  async #fetchUpdate() {
-    /** @type {VoicesUpdate | null} */
-    const update = await this.#request("news").catch(() => null);
-    if (!update) return;
-    const hasChanged = update.revision !== this.#view.revision;
-    this.#showDownloads(update);
-    if (hasChanged) await this.#load().catch(() => null);
-  }
-
   // ---- The list
 
   #show() {
-    const { voices, used, free, directory } = this.#view;
+    const { voices, used, free, directory } = voiceDirectory.view;
     const focused = this.list.contains(document.activeElement) ? labelOf(document.activeElement) : null;
     const ordered = [...voices].sort((one, other) => Number(other.is_installed) - Number(one.is_installed));
     this.#rows = new Map(ordered.map((voice) => [voice.name, this.#row(voice)]));
@@ -316,7 +230,7 @@ class VoiceList {
   /** @param {Voice} voice */
   #factsOf(voice) {
     const size = voice.size ? this.#size(voice.size) : "";
-    const facts = [this.#languageName(voice.language), voice.engine, voice.quality, size];
+    const facts = [this.languageName(voice.language), voice.engine, voice.quality, size];
     if (voice.problem) facts.push(voice.problem);
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
@@ -329,7 +243,7 @@ class VoiceList {
     const { name } = voice;
     if (voice.problem) return []; // its files are here
     if (!voice.is_installed) {
-      const disabled = downloadingIn(this.#latest).has(name);
+      const disabled = voiceDirectory.downloading.has(name);
       return [
         this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
       ];
@@ -343,10 +257,10 @@ class VoiceList {
   }
 
   #fillFilters() {
-    const { voices } = this.#view;
+    const { voices } = voiceDirectory.view;
     const { language, quality, engine } = this.filters;
     const languages = [...new Set(voices.map((voice) => familyOf(voice.language)))];
-    const named = languages.map((tag) => [tag, this.#languageName(tag)]);
+    const named = languages.map((tag) => [tag, this.languageName(tag)]);
     this.#setOptions(
       language,
       named.sort((one, other) => one[1].localeCompare(other[1], this.locale)),
@@ -364,7 +278,7 @@ class VoiceList {
   }
 
   #filter() {
-    const { voices } = this.#view;
+    const { voices } = voiceDirectory.view;
     let count = 0;
     for (const voice of voices) {
       const row = this.#rows.get(voice.name);
@@ -380,11 +294,8 @@ class VoiceList {
   /** @param {Voice} voice */
   #matches(voice) {
     const { search, language, quality, size, engine, state } = this.filters;
-    const { name, description, gender } = voice;
-    const all =
-      `${name} ${this.#languageName(voice.language)} ${voice.language} ${description} ${gender}`.toLowerCase();
     return (
-      wordsIn(search.value).every((word) => all.includes(word)) &&
+      this.search.matches(voice, search.value) &&
       (!language.value || familyOf(voice.language) === language.value) &&
       (!quality.value || voice.quality === quality.value) &&
       (!engine.value || voice.engine === engine.value) &&
@@ -394,7 +305,7 @@ class VoiceList {
   }
 
   #showBroken() {
-    const lines = this.#view.broken.map((file) => this.#brokenLine(file));
+    const lines = voiceDirectory.view.broken.map((file) => this.#brokenLine(file));
     const shown = [
       createElement("h2", {}, this.translate("broken")),
       createElement("ul", { class: "voices-list" }, ...lines),
@@ -441,24 +352,20 @@ class VoiceList {
   // ---- Actions
 
   /**
-   * @param {string} what
+   * @param {"download" | "cancel"} what
    * @param {string} name
    */
   async #act(what, name) {
-    /** @type {VoicesUpdate | null} */
-    const update = await this.#attempt(() => this.#request(what, { name }));
-    if (update) this.#showDownloads(update);
-    this.#poll();
+    await this.#attempt(() => voiceDirectory.change(what, name));
   }
 
   /** @param {string} name */
   async #makeDefault(name) {
-    /** @type {{ name: string, line: string } | null} */
-    const changed = await this.#attempt(() => this.#request("default", { name }));
+    const changed = await this.#attempt(() => voiceDirectory.makeDefault(name));
     if (!changed) return;
-    await this.#load();
-    this.#showMessage(`${this.translate("defaulted", { name: changed.name })} `);
-    this.message.append(createElement("code", {}, changed.line));
+    if (changed.lasts) this.#showMessage(this.translate("defaulted", { name: changed.name }));
+    else this.#showMessage(`${this.translate("defaulted_for_now", { name: changed.name })} `);
+    if (!changed.lasts) this.message.append(createElement("code", {}, changed.line));
   }
 
   /** @param {string} name */
@@ -467,7 +374,7 @@ class VoiceList {
     const planned = await this.#attempt(() => this.#request("plan-removal", { name }));
     if (!planned || !(await this.#confirm(planned))) return;
     const gone = await this.#attempt(() => this.#request("remove", { name, files: planned.files }));
-    await this.#load();
+    await voiceDirectory.reload();
     if (gone) this.#showMessage(this.translate("deleted", { name }));
   }
 
@@ -519,7 +426,7 @@ class VoiceList {
     this.sending.disabled = false;
     if (name === null) return;
     this.files.value = "";
-    await this.#load();
+    await voiceDirectory.reload();
     this.#showMessage(this.translate("uploaded", { name }));
   }
 
@@ -542,7 +449,7 @@ class VoiceList {
   async #send(name, file) {
     const path = `${this.path}/upload/${encodeURIComponent(name)}`;
     for (let start = 0; ; ) {
-      const end = Math.min(start + this.#view.piece_bytes, file.size);
+      const end = Math.min(start + voiceDirectory.view.piece_bytes, file.size);
       const share = file.size ? Math.floor((100 * start) / file.size) : 0;
       this.#showMessage(
         end < file.size
@@ -559,15 +466,13 @@ class VoiceList {
 
   // ---- Downloads
 
-  /** @param {VoicesUpdate} news */
-  #showDownloads(news) {
-    this.#latest = news;
+  #showDownloads() {
     const shown = /** @type {HTMLElement[]} */ ([...this.downloads.children]);
     const known = new Map(shown.map((item) => [item.dataset.voice, item]));
     this.downloads.replaceChildren(
-      ...news.downloads.map((each) => this.#download(each, known.get(each.voice))),
+      ...voiceDirectory.downloads.map((each) => this.#download(each, known.get(each.voice))),
     );
-    const fetched = downloadingIn(news);
+    const fetched = voiceDirectory.downloading;
     for (const fetching of this.list.querySelectorAll("button")) {
       if (fetching.dataset.fetch) fetching.disabled = fetched.has(fetching.dataset.fetch);
     }
@@ -612,19 +517,6 @@ class VoiceList {
     return `${share} · ${this.translate("per_second", { size: this.#size(speed) })}`;
   }
 }
-
-/**
- * The voices that are being downloaded.
- * @param {VoicesUpdate} news
- */
-const downloadingIn = ({ downloads }) =>
-  new Set(downloads.filter(({ state }) => state !== "failed").map(({ voice }) => voice));
-
-/** @param {string} tag */
-const familyOf = (tag) => tag.split(/[_-]/)[0];
-
-/** @param {string} text */
-const wordsIn = (text) => text.trim().toLowerCase().split(/\s+/).filter(Boolean);
 
 /** @param {Element | null} element */
 const labelOf = (element) => element?.getAttribute("aria-label") ?? null;

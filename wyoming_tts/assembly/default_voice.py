@@ -72,14 +72,30 @@ def _would_displace(parts: Parts, voice: Voice) -> bool:
 
 
 async def change_default(parts: Parts, default: DefaultVoice) -> Voice:
-    """Change the default voice after warming it up, and return it.
+    """Change the default voice to that of changed settings after warming it up, and return it.
 
     Raises:
         SpeechError: it is not installed or cannot speak; the default voice stays as it was.
     """
+    voice = await _warmed_up(parts, default)
+    parts.library.change_default(default)
+    return voice
+
+
+async def choose_default(parts: Parts, default: DefaultVoice) -> Voice:
+    """Use a voice in place of the configured default after warming it up, and return it.
+
+    Raises:
+        SpeechError: it is not installed or cannot speak; the default voice stays as it was.
+    """
+    voice = await _warmed_up(parts, default)
+    parts.library.choose_default(DefaultVoice(voice.name, default.speaker))
+    return voice
+
+
+async def _warmed_up(parts: Parts, default: DefaultVoice) -> Voice:
     started = time.perf_counter()
     spec = await parts.synthesizer.warm_up(parts.library.resolve_default(default))
-    parts.library.change_default(default)
     _note_ready(parts, spec.voice, started)
     return spec.voice
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts.admission import Admission
 from wyoming_tts.assembly.bucket import make_bucket_sync
+from wyoming_tts.assembly.chosen_default import read_chosen_default, settings_name_a_voice
 from wyoming_tts.assembly.options import (
     MEGABYTE,
     admission_options,
@@ -87,6 +88,8 @@ class Parts:
     contents: VoiceContents
     synthesizer: Synthesizer
     known: KnownFiles
+    names_default: bool
+    """Whether the settings name the default voice, so that another one lasts until the next start."""
     bucket: BucketSync | None = None
     """The sync with a bucket; None if none is configured."""
     readiness: Readiness = field(default_factory=Readiness)
@@ -161,6 +164,8 @@ async def assemble(
     Raises:
         SettingsError: the chosen engine is not installed.
     """
+    names_default = settings_name_a_voice(settings)
+    chosen = await workers.run_blocking(partial(read_chosen_default, settings))
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     bucket = make_bucket_sync(settings, workers.run_blocking)
     catalogue = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
@@ -178,6 +183,7 @@ async def assemble(
     )
     engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
     library = _make_library(settings, catalogue, blends)
+    library.choose_default(chosen)
     loaded = ModelCache(
         engines,
         run_blocking=workers.run_blocking,
@@ -222,6 +228,7 @@ async def assemble(
         contents=contents,
         synthesizer=synthesizer,
         known=known,
+        names_default=names_default,
         bucket=bucket,
     )
     await parts.refresh_voices()

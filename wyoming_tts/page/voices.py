@@ -16,7 +16,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
-from wyoming_tts.assembly.default_voice import change_default
+from wyoming_tts.assembly.chosen_default import forget_chosen_default, keep_chosen_default
+from wyoming_tts.assembly.default_voice import choose_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.known_files import is_absent
@@ -127,7 +128,9 @@ class ChangedDefault:
 
     name: str
     line: str
-    """The line for the settings file that makes the change permanent."""
+    """The line for the settings file that says the same."""
+    lasts: bool
+    """False if the settings name a voice, which is the default again after the next start."""
 
 
 class VoiceService:
@@ -204,16 +207,26 @@ class VoiceService:
         await self._parts.refresh_voices()
         if problems:
             raise BadRequest(" ".join(problems))
+        if planned.is_default:
+            await self._run(partial(forget_chosen_default, self._parts.settings))
         return planned
 
     async def make_default(self, name: str) -> ChangedDefault:
-        """Change the default voice until the server restarts or reloads its settings.
+        """Change the default voice for good, or until the next start if the settings name another.
 
         Raises:
             UnknownVoice, VoiceUnavailable: it cannot speak; the default voice stays as it was.
+            BadRequest: the choice could not be kept; until the next start the voice is the default.
         """
-        voice = await change_default(self._parts, DefaultVoice(name))
-        return ChangedDefault(voice.name, f"voice: {voice.name}")
+        voice = await choose_default(self._parts, DefaultVoice(name))
+        settings = self._parts.settings
+        try:
+            await self._run(partial(keep_chosen_default, settings, voice.name))
+        except OSError as error:
+            raise BadRequest(
+                f"{voice.name} is the default until the server restarts: the choice cannot be kept. {error}"
+            ) from error
+        return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
 
     def _default(self) -> str:
         return self._parts.library.resolve_now(VoiceRequest()).voice.name

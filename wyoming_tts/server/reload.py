@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wyoming_tts.assembly.chosen_default import settings_name_a_voice
 from wyoming_tts.assembly.default_voice import change_default, prepare_phrases
 from wyoming_tts.assembly.options import admission_options, http_host
 from wyoming_tts.assembly.parts import Parts, configured_default_voice
@@ -91,7 +92,8 @@ async def _reload(parts: Parts, access: AccessPolicy, current: CurrentSettings, 
     changed = {name for name in Settings.model_fields if getattr(settings, name) != getattr(before, name)}
     parts.admission.set_options(admission_options(settings))
     await parts.workers.run_blocking(parts.lexicon.refresh)
-    await _apply_default(parts, await parts.workers.run_blocking(lambda: configured_default_voice(settings)))
+    default = await parts.workers.run_blocking(lambda: configured_default_voice(settings))
+    await _apply_default(parts, default, is_named=settings_name_a_voice(settings))
     _LOGGER.info("Settings reloaded: %s.", _joined(changed & RELOADABLE) or "nothing has changed")
     if needing_restart := _joined(changed - RELOADABLE):
         _LOGGER.warning("These settings take effect after a restart: %s.", needing_restart)
@@ -104,9 +106,10 @@ async def _reload(parts: Parts, access: AccessPolicy, current: CurrentSettings, 
         )
 
 
-async def _apply_default(parts: Parts, default: DefaultVoice) -> None:
+async def _apply_default(parts: Parts, default: DefaultVoice, *, is_named: bool) -> None:
+    """Use the default voice of the settings; one that a user has chosen stays if they name none."""
     before = parts.library.default
-    if default == before:
+    if default == (before if is_named else parts.library.configured_default):
         return
     try:
         await change_default(parts, default)

@@ -144,7 +144,7 @@ class ServerSpeechService:
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "engines": sorted(parts.engines),
             "blending": bool(self._blendable()),
-            "default_voice": parts.settings.voice,
+            "default_voice": parts.library.default.name,
             "default_voice_installed": parts.library.default_is_installed,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},

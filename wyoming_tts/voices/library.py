@@ -96,7 +96,8 @@ class VoiceLibrary:
             catalogue: The voices of the catalogue; the same sequence until they change.
             rules: Names with a meaning besides the voices' own; `default` overrides theirs.
         """
-        self._default = default
+        self._configured = self._default = default
+        self._chosen: DefaultVoice | None = None
         self._embedded_engine = embedded_engine
         self._catalogue = catalogue
         self._rules = rules or NameRules()
@@ -135,6 +136,11 @@ class VoiceLibrary:
         return self._default
 
     @property
+    def configured_default(self) -> DefaultVoice:
+        """What `default` is where no installed voice is chosen in its place."""
+        return self._configured
+
+    @property
     def default_is_installed(self) -> bool:
         """Whether requests without a voice's name get the configured voice."""
         return self.names.default().voice is not None
@@ -162,12 +168,23 @@ class VoiceLibrary:
         for voice in voices:
             installed.setdefault(voice.name, voice)
         self._sorted = tuple(sorted(installed.values(), key=lambda voice: voice.name))
-        self._resolver = self._resolver_for(self._default)
+        self._update_default()
         self._warned_of -= installed.keys()
 
     def change_default(self, default: DefaultVoice) -> None:
-        """Use another voice for requests without a voice's name."""
-        self._default = default
+        """Use another voice for requests without a voice's name, as the settings say."""
+        self._configured, self._chosen = default, None
+        self._update_default()
+
+    def choose_default(self, chosen: DefaultVoice | None) -> None:
+        """Use a voice in place of the configured default for as long as it is installed; None for none."""
+        self._chosen = chosen
+        self._update_default()
+
+    def _update_default(self) -> None:
+        chosen = self._chosen
+        is_here = chosen is not None and any(voice.name == chosen.name for voice in self._sorted)
+        self._default = chosen if chosen is not None and is_here else self._configured
         self._resolver = self._resolver_for(self._default)
 
     def set_missing_voice_hook(self, hook: MissingVoiceHook | None) -> None:

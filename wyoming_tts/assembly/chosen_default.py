@@ -1,0 +1,62 @@
+"""The default voice that a user has chosen: kept in the data directory over a restart.
+
+A voice that the settings name takes precedence; without one, the choice holds for as long as it is installed.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.known_files import is_absent
+from wyoming_tts.settings import Settings
+from wyoming_tts.voices.library import DefaultVoice
+
+FILE_NAME: Final = "default_voice.yaml"
+_MAX_BYTES = 10_000
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def settings_name_a_voice(settings: Settings) -> bool:
+    """Whether the settings name the default voice, so that a choice lasts no longer than the server runs."""
+    return "voice" in settings.model_fields_set
+
+
+def read_chosen_default(settings: Settings) -> DefaultVoice | None:
+    """Return the voice that was chosen; None if none was, or if the settings name one. Blocks."""
+    path = _path(settings)
+    if settings_name_a_voice(settings):
+        return None
+    try:
+        if is_absent(path) or path.stat().st_size > _MAX_BYTES:
+            return None
+        chosen = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        _LOGGER.warning("The chosen default voice cannot be read: %s: %s", path, error)
+        return None
+    name = chosen.get("voice") if isinstance(chosen, dict) else None
+    return DefaultVoice(name) if isinstance(name, str) and name else None
+
+
+def keep_chosen_default(settings: Settings, name: str) -> None:
+    """Keep the choice of a voice. Blocks.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    content = yaml.safe_dump({"voice": name}, allow_unicode=True)
+    replace_file(_path(settings), f"# The default voice, as chosen on the page.\n{content}".encode())
+
+
+def forget_chosen_default(settings: Settings) -> None:
+    """Return to the voice of the settings from the next start on. Blocks."""
+    _path(settings).unlink(missing_ok=True)
+
+
+def _path(settings: Settings) -> Path:
+    return settings.data_dir[0] / FILE_NAME
