@@ -15,7 +15,7 @@ from wyoming_tts import __version__
 from wyoming_tts.settings import Settings
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
-FILES = [COMPOSE / "single.yaml", COMPOSE / "replicas.yaml"]
+FILES = [COMPOSE / "single.yaml", COMPOSE / "replicas.yaml", COMPOSE / "dokploy.yaml"]
 IMAGE = f"ghcr.io/wyoming-tts/wyoming-tts:{__version__}"
 
 
@@ -33,7 +33,7 @@ def servers() -> list[dict[str, Any]]:
     return [service for service in every if service["image"] == IMAGE]
 
 
-def test_both_files_are_valid_by_the_compose_schema() -> None:
+def test_all_files_are_valid_by_the_compose_schema() -> None:
     check = [
         sys.executable,
         "-m",
@@ -134,3 +134,49 @@ def test_haproxy_finds_as_many_replicas_as_are_scaled_to_by_their_services_name(
         assert every[name]["environment"]["WYOMING_TTS_AGENT_PORT"] == agent_port
         assert "container_name" not in every[name]
         assert "ports" not in every[name], "two of them could not have the same"
+
+
+def labels() -> dict[str, str]:
+    """Traefik's labels of the file for Dokploy, split where the name of a router or the like ends."""
+    (service,) = services(COMPOSE / "dokploy.yaml").values()
+    return {name: value for name, value in service["labels"].items() if name.startswith("traefik.http.")}
+
+
+def test_the_labels_for_traefik_name_what_is_there() -> None:
+    known = {
+        kind: {name.split(".")[3] for name in labels() if name.startswith(f"traefik.http.{kind}.")}
+        for kind in ("routers", "services", "middlewares")
+    }
+    assert {name.split(".")[2] for name in labels()} == known.keys()
+    for name, value in labels().items():
+        match name.split(".")[2:]:
+            case "routers", _, "service":
+                assert value in known["services"]
+            case "routers", _, "middlewares":
+                assert set(value.split(",")) <= known["middlewares"]
+            case "routers", _, "entrypoints":
+                assert value in {"web", "websecure"}
+            case "services", _, "loadbalancer", "server", "port":
+                assert int(value) == Settings.model_fields["http_port"].default
+            case _:
+                pass
+    for router in known["routers"]:
+        assert {
+            f"traefik.http.routers.{router}.{part}" for part in ("rule", "entrypoints", "service")
+        } <= labels().keys()
+        assert re.fullmatch(
+            r"Host\(`\$\{TTS_DOMAIN\}`\)( && \(Path\(`/[\w/]+`\)( \|\| Path\(`/[\w/]+`\))*\))?",
+            labels()[f"traefik.http.routers.{router}.rule"],
+        )
+
+
+def test_the_labels_are_valid_in_the_schema_of_traefiks_file() -> None:
+    """As Traefik reads them: the same tree as its dynamic file, whatever the case of its names."""
+    fields = {
+        "routers": {"rule", "entrypoints", "service", "middlewares", "tls"},
+        "services": {"loadbalancer"},
+        "middlewares": {"redirectscheme", "ipallowlist"},
+    }
+    for name in labels():
+        _, _, kind, _, field, *_ = name.split(".")
+        assert field in fields[kind], name

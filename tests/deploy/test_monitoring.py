@@ -133,7 +133,7 @@ def test_every_alert_has_annotations_and_a_rule_test() -> None:
     assert len(names) == len(set(names))
     for rule in alerts():
         assert rule["alert"] in rule_tests
-        assert {"summary", "description"} == set(rule["annotations"])
+        assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
         assert "$labels.instance" in rule["annotations"]["summary"]
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
 
@@ -148,3 +148,13 @@ def test_promtool_accepts_the_configuration_rules_and_rule_tests(arguments: tupl
     assert PROMTOOL is not None
     completed = subprocess.run([PROMTOOL, *arguments], capture_output=True, text=True, check=False)
     assert completed.returncode == 0, completed.stdout + completed.stderr
+
+
+def test_every_alert_links_to_its_own_section_of_the_troubleshooting_page() -> None:
+    page = (DEPLOY.parent / "docs" / "troubleshooting.md").read_text("utf-8")
+    for rule in alerts():
+        url = rule["annotations"]["runbook_url"]
+        assert url.startswith("https://github.com/wyoming-tts/wyoming-tts/blob/main/docs/troubleshooting.md#")
+        assert url.rpartition("#")[2] == rule["alert"].lower()
+        assert f"\n### {rule['alert']}\n" in page, rule["alert"]
+    assert len(re.findall(r"^### WyomingTts", page, re.MULTILINE)) == len(alerts())
