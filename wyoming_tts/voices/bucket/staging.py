@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.known_files import is_absent
@@ -125,12 +126,11 @@ class Staging:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         stored = {name: asdict(entry) for name, entry in entries.items()}
-        (part / _ENTRIES).write_text(json.dumps(stored))
+        replace_file(part / _ENTRIES, json.dumps(stored).encode())  # synced
 
     def _install(self, ready: Path) -> bool:
         """Install a group that is ready, unless a file of the user's is in its place. Blocks."""
-        stored = json.loads((ready / _ENTRIES).read_bytes())
-        entries = {name: BroughtFile(**entry) for name, entry in stored.items() if is_voice_file(name)}
+        entries = _read_entries(ready)
         targets = {name: self.directory / name for name in entries}
         is_free = all(is_absent(path) or self.record.owns(name, path) for name, path in targets.items())
         if is_free:
@@ -143,6 +143,15 @@ class Staging:
                     source.replace(target)
         shutil.rmtree(ready)
         return is_free
+
+
+def _read_entries(ready: Path) -> dict[str, BroughtFile]:
+    """Read what is in a group; nothing, if that is damaged: then it is brought again."""
+    try:
+        stored = json.loads((ready / _ENTRIES).read_bytes())
+        return {name: BroughtFile(**entry) for name, entry in stored.items() if is_voice_file(name)}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _make_empty(directory: Path) -> None:

@@ -47,6 +47,10 @@ _RETRY_SECONDS: Final = 30.0
 """After a failure, if the interval is longer."""
 
 
+class SyncedElsewhere(BucketError):
+    """Another process is syncing this data directory, as a server that shares it."""
+
+
 class SyncState(StrEnum):
     """State of a server's sync."""
 
@@ -152,11 +156,20 @@ class BucketSync:
             report = await self.run_once()
             if report.has_changes:
                 await on_change()
-        except (BucketError, OSError, SpeechError) as error:
-            self.status = replace(before, state=SyncState.FAILED, error=str(error))
+        except SyncedElsewhere as busy:
+            _LOGGER.debug("%s.", busy)
+            return
+        except Exception as error:  # an unforeseen failure of a sync must not end the server
+            is_foreseen = isinstance(error, (BucketError, OSError, SpeechError))
+            self.status = replace(
+                before, state=SyncState.FAILED, error=str(error) if is_foreseen else repr(error)
+            )
             if before.error != self.status.error:
                 _LOGGER.warning(
-                    "Voices are not in sync with %s; what is here stays in use. %s", self.store.url, error
+                    "Voices are not in sync with %s; what is here stays in use. %s",
+                    self.store.url,
+                    self.status.error,
+                    exc_info=None if is_foreseen else error,
                 )
             return
         now = datetime.now(UTC)
@@ -282,7 +295,7 @@ def _open_lock(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise BucketError("another process is syncing this data directory") from None
+        raise SyncedElsewhere("another process is syncing this data directory") from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             os.close(descriptor)

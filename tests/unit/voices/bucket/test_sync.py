@@ -255,6 +255,10 @@ async def test_a_bucket_that_goes_away_costs_a_line_and_comes_back(
     assert bucket.url in warnings[0]
 
 
+async def _nothing() -> None:
+    pass
+
+
 async def test_one_data_directory_is_synced_by_one_process(bucket: DirectoryBucket, here: Path) -> None:
     bucket.put_voice()
     one, two = sync_of(here, bucket.url), sync_of(here, bucket.url)
@@ -262,6 +266,34 @@ async def test_one_data_directory_is_synced_by_one_process(bucket: DirectoryBuck
     async with one._exclusive():
         with pytest.raises(BucketError, match="another process"):
             await two.run_once()
+        await two._run_and_tell(_nothing)
+    assert two.status.error == "", "a server that shares the directory has it in sync"
+
+
+async def test_an_unforeseen_failure_does_not_end_the_server(
+    bucket: DirectoryBucket, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = sync_of(here, bucket.url)
+    monkeypatch.setattr(type(sync), "_list", lambda self: 1 / 0)
+
+    await sync._run_and_tell(_nothing)
+    assert (sync.status.state, sync.status.error) == (
+        SyncState.FAILED,
+        repr(ZeroDivisionError("division by zero")),
+    )
+
+
+async def test_a_group_that_was_damaged_while_it_was_ready_is_brought_again(
+    bucket: DirectoryBucket, here: Path
+) -> None:
+    bucket.put_voice()
+    ready = here / ".sync" / f"{FILES[0]}.ready"
+    ready.mkdir(parents=True)
+    (ready / "entries.json").write_bytes(b"")
+    (ready / FILES[0]).write_bytes(b"half")
+
+    assert (await sync_of(here, bucket.url).run_once()).brought == (FILES[1], FILES[0])
+    assert (here / FILES[0]).read_bytes() == voice_file(FILES[0])
 
 
 def test_without_the_package_it_is_said_how_to_install_it(
