@@ -61,6 +61,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
         "autoscaling": {"by": "none"},
         "networkPolicy": {"enabled": False},
     },
+    "bucket": {"voices": {"bucket": "s3://speech/prod", "serviceAccount": "speech"}},
     "misspelt": {"settings": {"max_stream": 8}},
 }
 
@@ -225,8 +226,23 @@ def test_helm_finds_nothing_wrong_and_refuses_a_misspelt_setting(rendered: dict[
 
 
 @needs_helm
+def test_with_a_bucket_no_volume_is_shared(
+    rendered: dict[str, RenderedChart],
+) -> None:
+    chart = rendered["bucket"]
+    assert {"Job", "PersistentVolumeClaim"}.isdisjoint(manifest["kind"] for manifest in chart.manifests)
+    pod = chart.named("Deployment", NAME)["spec"]["template"]["spec"]
+    assert {"name": "data", "emptyDir": {"sizeLimit": "5Gi"}} in pod["volumes"]
+    assert pod["serviceAccountName"] == "speech"
+    settings = yaml.safe_load(chart.named("ConfigMap", NAME)["data"]["settings.yaml"])
+    assert settings["voices_url"] == "s3://speech/prod"
+    (egress,) = chart.named("NetworkPolicy", NAME)["spec"]["egress"]
+    assert {"port": 443, "protocol": "TCP"} in egress["ports"]
+
+
+@needs_helm
 def test_every_manifest_is_valid_by_kubernetes_schema(rendered: dict[str, RenderedChart]) -> None:
-    for manifest in (*rendered["everything"].manifests, *rendered["least"].manifests):
+    for manifest in (each for name in ("everything", "least", "bucket") for each in rendered[name].manifests):
         if manifest["kind"] not in CUSTOM_KINDS:
             for version in VERSIONS:
                 assert kubernetes_validate.validate(manifest, version, strict=True) == version

@@ -60,8 +60,13 @@ capabilities:
 {{/* Volumes of the servers and of the Job. */}}
 {{- define "wyoming-tts.volumes" -}}
 - name: data
+  {{- if .Values.voices.bucket }}
+  emptyDir:
+    sizeLimit: {{ .Values.voices.size }}
+  {{- else }}
   persistentVolumeClaim:
     claimName: {{ .Values.voices.existingClaim | default (printf "%s-voices" (include "wyoming-tts.name" .)) }}
+  {{- end }}
 - name: tmp # the root is read-only
   emptyDir:
     sizeLimit: 128Mi
@@ -74,6 +79,7 @@ capabilities:
 {{- if .Values.ingress.enabled }}{{ $origins = append $origins (printf "%s://%s" (ternary "https" "http" (ne .Values.ingress.tlsSecret "")) .Values.ingress.host) }}{{ end -}}
 {{- $settings := dict "http_host" "0.0.0.0" "data_dir" (list "/data") "compute_threads" .Values.cores "intra_op_threads" .Values.cores -}}
 {{- if .Values.haproxy.enabled }}{{ $settings = merge $settings (dict "agent_port" 8881 "busy_status" 503 "max_connections" 1024) }}{{ end -}}
+{{- if .Values.voices.bucket }}{{ $settings = merge $settings (dict "voices_url" .Values.voices.bucket) }}{{ end -}}
 {{- $settings = merge $settings (omit .Values.settings "cors_origins") -}}
 {{- toYaml (merge $settings (dict "cors_origins" (concat $origins .Values.settings.cors_origins))) -}}
 {{- end }}
