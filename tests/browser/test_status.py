@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import KEY, REMOTE_KEY
 from tests.browser.page_actions import (
@@ -120,6 +120,24 @@ def test_an_unreachable_server_is_reported_until_it_answers_again(status: Page) 
     status.unroute("**/page/status.json*")
     advance_to_next_poll(status)
     expect(state).to_have_text("Ready")
+
+
+def test_a_shared_cache_is_told_of_beside_the_servers_own(status: Page) -> None:
+    shared = {"is_usable": True, "hits": 7}
+
+    def answer(route: Route) -> None:
+        told = route.fetch().json()
+        told["server"]["cache"] |= {"memory_hits": 1, "disk_hits": 0, "misses": 8, "shared": shared}
+        route.fulfill(json=told)
+
+    cache = status.locator(".status-fact-cache dd")
+    status.route("**/page/status.json*", answer)
+    advance_to_next_poll(status)
+    expect(cache).to_contain_text(re.compile(r"^50\s% of 16, .*; shared: 7$"))
+    shared["is_usable"] = False
+    advance_to_next_poll(status)
+    expect(cache).to_contain_text("; shared cache fails")
+    status.unroute("**/page/status.json*")
 
 
 def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
