@@ -279,6 +279,13 @@ async def _show_error(server: AgentServer) -> None:
 
 
 async def _show_late_voice(server: AgentServer) -> None:
+    print(f"A voice whose audio comes after {LATE_SECONDS:g} s, by the WebSocket:", flush=True)
+    async with conversation(WyomingTTSService(url=server.socket, voice=LATE_VOICE)) as speaking:
+        await speaking.write("Good evening.")
+        await speaking.log.stopped.wait()
+        first, words = speaking.speech.first_audio, speaking.log.words
+        hold(first is not None and first < IN_TIME, f"it gets silence after {first or 0:.2f} s", first)
+        hold(words[0][0] > LATE_SECONDS - IN_TIME, "and each word when it sounds, after the silence", words)
     print(f"A voice whose audio comes after {LATE_SECONDS:g} s, while Pipecat waits for 3:", flush=True)
     async with conversation(WyomingOpenAITTSService(base_url=server.api, voice=LATE_VOICE)) as speaking:
         await speaking.write("Hello.")

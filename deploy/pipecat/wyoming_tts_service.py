@@ -18,9 +18,11 @@ from pipecat.services.tts_service import TextAggregationMode, WebsocketTTSServic
 from websockets.exceptions import WebSocketException
 from websockets.protocol import State
 
-_PATIENCE = 60.0
-"""Seconds without audio after which Pipecat ends a turn, in place of its 3. The server tells each end, but
-may have to load a voice first, and a language model may pause."""
+PATIENCE = 2.0
+"""Seconds after which something has to be heard: another voice for one that is not loaded, or silence."""
+_LONGEST_PAUSE = 60.0
+"""Seconds without audio after which Pipecat ends a turn, in place of its 3. The server tells each end, but a
+language model may pause."""
 
 
 class WyomingTTSService(WebsocketTTSService):
@@ -33,10 +35,11 @@ class WyomingTTSService(WebsocketTTSService):
         api_key: str | None = None,
         voice: str | None = None,
         language: str | None = None,
+        patience: float = PATIENCE,
         **options: Any,
     ) -> None:
         """Prepare to speak; without a voice it is the server's default. `options` are Pipecat's own."""
-        options.setdefault("stop_frame_timeout_s", _PATIENCE)
+        options.setdefault("stop_frame_timeout_s", _LONGEST_PAUSE)
         super().__init__(
             text_aggregation_mode=TextAggregationMode.TOKEN,
             push_text_frames=False,  # they come with the times of words
@@ -45,6 +48,7 @@ class WyomingTTSService(WebsocketTTSService):
             **options,
         )
         self._url = url
+        self._patience = patience
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._reading: asyncio.Task[None] | None = None
 
@@ -115,6 +119,7 @@ class WyomingTTSService(WebsocketTTSService):
         session = {
             "voice": self._settings.voice,
             "language": None if language is None else str(language),
+            "patience": self._patience,
             "audio": {"sample_rate": self.sample_rate},
         }
         await self._send("session.update", session=session)

@@ -160,6 +160,7 @@ async def test_a_turn_is_one_response_with_its_words_before_their_audio(
     assert isinstance(stopped, Stopped)
     (utterance,) = fake.utterances
     assert (utterance.voice.name, utterance.voice.language) == ("amy", "en")
+    assert (utterance.patience, utterance.keeps_alive) == (2.0, True)
 
 
 async def test_an_interruption_stops_the_response_and_the_next_turn_is_spoken(
