@@ -5,6 +5,7 @@ Importing this takes a tenth of a second: it is done on a worker, and only if th
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable
 from functools import partial
@@ -59,6 +60,14 @@ class RedisStore:
             driver_info=None,
         )
         self._redis = Redis.from_pool(pool)
+        self._address = parts.hostname, parts.port or _PORT
+
+    def look_up(self) -> None:
+        """As `Store.look_up`."""
+        try:
+            socket.getaddrinfo(*self._address)
+        except OSError as error:
+            raise StoreFailed(f"its name is not found: {error.strerror or error}") from error
 
     async def get(self, key: str) -> bytes | None:
         """As `Store.get`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -56,6 +56,10 @@ class StoreRefused(StoreFailed):
 
 class Store(Protocol):
     """A client of the server. Every method may raise StoreFailed."""
+
+    def look_up(self) -> None:
+        """Look the server's name up. Blocks, for as long as a name server takes."""
+        ...
 
     async def get(self, key: str) -> bytes | None:
         """Return the value of a key, None if it has none."""
@@ -130,7 +134,7 @@ class SharedTier:
         self._is_told = False
         """Whether the last that the log says of the server is that it cannot be used."""
         self._tasks: list[asyncio.Task[None]] = []
-        self._asking: set[asyncio.Task[Any]] = set()
+        self._asking: set[asyncio.Future[Any]] = set()
 
     @property
     def is_usable(self) -> bool:
@@ -234,6 +238,8 @@ class SharedTier:
                 self._store = await self._run_blocking(self._make_store)
             except Exception as error:  # whatever it is, the cache continues without
                 raise StoreFailed(str(error)) from error
+        # Not on the loop's own threads, which are awaited when the process ends.
+        await self._answer(self._run_blocking(self._store.look_up), _CONNECT_SECONDS)
         await self._answer(self._store.reset(), _CONNECT_SECONDS)
         await self._answer(self._store.get(_PROBED), _CONNECT_SECONDS)
         await self._answer(self._store.get(_PROBED), GET_SECONDS)  # a server that is slower is of no use
@@ -252,13 +258,13 @@ class SharedTier:
             self._unusable.set()
             self._tell_unusable(error)
 
-    async def _answer(self, asking: Coroutine[Any, Any, T], seconds: float) -> T:
+    async def _answer(self, asking: Awaitable[T], seconds: float) -> T:
         """Return the answer.
 
         Raises:
             StoreFailed: it took too long, or is none.
         """
-        task = asyncio.create_task(asking)
+        task = asyncio.ensure_future(asking)
         self._asking.add(task)
         task.add_done_callback(self._on_answer)
         try:
@@ -270,7 +276,7 @@ class SharedTier:
             raise StoreFailed(f"no answer within {seconds * 1000:.0f} ms")
         return task.result()
 
-    def _on_answer(self, task: asyncio.Task[Any]) -> None:
+    def _on_answer(self, task: asyncio.Future[Any]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio would log it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -252,6 +253,8 @@ async def test_entries_beyond_what_may_wait_and_large_ones_are_dropped() -> None
     held = asyncio.Event()
 
     class HeldStore:
+        def look_up(self) -> None: ...
+
         async def get(self, key: str) -> bytes | None:
             return None
 
@@ -280,6 +283,23 @@ async def test_without_a_server_neither_start_nor_end_waits_for_it() -> None:
         put(cache)
         assert await cache.get(SHARED_KEY) is None
         assert cache.statistics().misses == 1
+
+
+async def test_a_name_that_is_not_found_or_looked_up_for_ever_delays_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shared_cache("redis://nobody.invalid", is_waited_for=False) as cache:
+        await until(lambda: counts(cache).errors > 0)
+    assert "its name is not found" in warnings(caplog)[0]
+    found = threading.Event()
+    monkeypatch.setattr(RedisStore, "look_up", lambda _: found.wait(10))
+    monkeypatch.setattr(shared_module, "_CONNECT_SECONDS", 0.01)
+    monkeypatch.setattr(shared_module, "_CLOSE_SECONDS", 0.01)
+    async with shared_cache("redis://slow.invalid", is_waited_for=False) as cache:
+        await until(lambda: counts(cache).errors > 0)
+        assert await cache.get(SHARED_KEY) is None
+    assert not found.is_set()
+    found.set()
 
 
 async def test_certificates_that_cannot_be_read_are_told_and_nothing_fails(
