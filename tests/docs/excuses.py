@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "wyoming-tts voices download": "downloads voices",
     "wyoming-tts voices sync": "needs the reader's bucket",
     "wyoming-tts voices push": "the same",
+    "wyoming-tts cache clear": "would clear that of the reader's server; the tests of the command run it",
     "wyoming-tts voices remove": "needs downloaded voices",
     "wyoming-tts voices import-piper /srv/piper": "needs the reader's directory",
     "wyoming-tts bench tcp://localhost:10200 --text sentence": "takes seconds; a shorter one is run",

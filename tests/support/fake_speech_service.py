@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from tests.support.fake_synthesizer import FakeSynthesizer
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
+from wyoming_tts.transports.interfaces import AvailableVoice, RemovedSegments, ServiceHealth, UnloadedModels
 
 HEART = AvailableVoice("af_heart", "en_US", "kokoro", "Heart", sample_rate=24_000)
 LESSAC = AvailableVoice("en_US-lessac-medium", "en_US", "piper", "lessac, medium", is_installed=False)
@@ -38,6 +38,9 @@ class FakeSpeechService(FakeSynthesizer):
 
     async def unload_models(self) -> UnloadedModels:
         return UnloadedModels(["af_heart.onnx"], ["lessac.onnx"])
+
+    async def clear_cache(self) -> Mapping[str, RemovedSegments]:
+        return {"memory": RemovedSegments(2, 1000), "disk": RemovedSegments(3, 2000)}
 
     def health(self) -> ServiceHealth:
         return self.service_health

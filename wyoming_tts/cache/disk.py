@@ -114,6 +114,17 @@ class DiskTier:
         if self._writer is not None:
             await self._idle.wait()
 
+    async def clear(self) -> tuple[int, int]:
+        """Remove all entries and forget those that are pending; return the number of files and their bytes.
+
+        Raises:
+            OSError: the directory cannot be read or changed.
+        """
+        self._pending, self._unsaved_uses = LruMap(), {}
+        removed = await self._run_blocking(self._files.clear)
+        self._index = LruMap()
+        return removed
+
     def get_pending(self, name: str) -> CachedSegment | None:
         """Return an entry that is not written yet, or None."""
         return self._pending.get(name)

@@ -89,6 +89,14 @@ class EntryFiles:
         for name in names:
             self._path(name).unlink(missing_ok=True)
 
+    def clear(self) -> tuple[int, int]:
+        """Remove all entries; return how many they were, and their bytes."""
+        if not self.directory.is_dir():
+            return 0, 0
+        found = self.scan()
+        self.remove(file.name for file in found)
+        return len(found), sum(file.size for file in found)
+
     def touch(self, used_at: Mapping[str, float]) -> None:
         """Store when entries were used, for the LRU order after the next start."""
         for name, at in used_at.items():

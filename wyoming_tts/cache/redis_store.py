@@ -27,6 +27,8 @@ _MAX_CONNECTIONS = 16
 _CONNECT_SECONDS = 5.0
 """Longer than any caller waits: callers have limits of their own."""
 _PORT = 6379
+_SCANNED = 1000
+"""Keys looked at, and removed, in one go: about a millisecond of the server's time."""
 
 
 class RedisStore:
@@ -79,6 +81,25 @@ class RedisStore:
     async def set(self, key: str, value: bytes) -> None:
         """As `Store.set`."""
         await _translated(self._redis.set(key, value))
+
+    async def remove(self, prefix: str) -> int:
+        """Remove all keys that begin so, whoever set them, and nothing else; return how many they were.
+
+        The server goes on meanwhile: they are scanned in small steps, and freed in its background.
+
+        Raises:
+            StoreFailed: the server does not answer, or does not allow it.
+        """
+        return await _translated(self._remove(prefix))
+
+    async def _remove(self, prefix: str) -> int:
+        removed, keys = 0, list[bytes]()
+        async for key in self._redis.scan_iter(match=f"{prefix}*", count=_SCANNED):
+            keys.append(key)
+            if len(keys) >= _SCANNED:
+                removed += await self._redis.unlink(*keys)
+                keys.clear()
+        return removed + (await self._redis.unlink(*keys) if keys else 0)
 
     async def reset(self) -> None:
         """As `Store.reset`."""

@@ -44,6 +44,16 @@ class CacheStatistics:
     """None without a shared tier."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClearedCache:
+    """What was removed from the cache."""
+
+    memory_segments: int
+    memory_bytes: int
+    disk_segments: int
+    disk_bytes: int
+
+
 class SegmentCache:
     """Finished segments by key. Entries are written to its directory while its `async with` is open.
 
@@ -135,6 +145,17 @@ class SegmentCache:
     def record(self, key: CacheKey, rate: int) -> SegmentRecording:
         """Collect a segment while it is rendered, to be cached once it is complete."""
         return SegmentRecording(partial(self.put, key, rate), self._largest)
+
+    async def clear(self) -> ClearedCache:
+        """Forget all segments in memory and on disk. What other machines share stays as it is.
+
+        Raises:
+            OSError: the directory cannot be read or changed.
+        """
+        entries, size = len(self._memory), self._memory.size
+        self._memory = LruMap()
+        files, file_bytes = await self._disk.clear() if self._disk is not None else (0, 0)
+        return ClearedCache(entries, size, files, file_bytes)
 
     async def flush(self) -> None:
         """Wait until everything put so far is written or dropped."""

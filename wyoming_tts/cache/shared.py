@@ -40,7 +40,7 @@ _REFUSED_SECONDS = 30.0
 _CLOSE_SECONDS = 1.0
 _LOG_SECONDS = 60.0
 """Between two log lines about failures."""
-_PREFIX = "wyoming-tts:segment:"
+KEY_PREFIX: Final = "wyoming-tts:segment:"
 """Of every key: the server may hold other things, too."""
 _PROBED = "wyoming-tts:probe"
 """A key that nobody sets."""
@@ -174,7 +174,7 @@ class SharedTier:
         if self._store is None or not self.is_usable:
             return None
         try:
-            content = await self._answer(self._store.get(_PREFIX + name), GET_SECONDS)
+            content = await self._answer(self._store.get(KEY_PREFIX + name), GET_SECONDS)
         except StoreFailed as error:
             self._on_failure(error)
             return None
@@ -301,7 +301,7 @@ class SharedTier:
             return
         try:
             content = b"".join(encode(name, segment))
-            await self._answer(self._store.set(_PREFIX + name, content), _WRITE_SECONDS)
+            await self._answer(self._store.set(KEY_PREFIX + name, content), _WRITE_SECONDS)
         except StoreRefused as error:
             self._dropped += 1
             self._errors += 1

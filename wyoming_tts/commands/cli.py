@@ -262,6 +262,17 @@ def _add_token_flags(parser: argparse.ArgumentParser) -> None:
     add_token_flags(parser)
 
 
+def _add_cache_flags(cache: argparse.ArgumentParser) -> None:
+    from wyoming_tts.commands.cache import add_cache_flags  # noqa: PLC0415 - as above
+
+    commands = cache.add_subparsers(dest="cache_command", metavar="COMMAND", required=True)
+    clear = _add_command(
+        commands, "clear", "remove all spoken segments from memory, disk and the shared cache"
+    )
+    add_flags(clear)
+    add_cache_flags(clear)
+
+
 def _add_completion_flags(completion: argparse.ArgumentParser) -> None:
     completion.add_argument("shell", metavar="SHELL", help="bash, zsh, fish, tcsh or powershell")
 
@@ -384,6 +395,13 @@ def _token(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     return mint_token(arguments, settings.settings)
 
 
+def _cache(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
+    _configure_logging(settings, quiet=True)
+    from wyoming_tts.commands.cache import run_cache_command  # noqa: PLC0415 - as above
+
+    return run_cache_command(arguments, settings)
+
+
 def _completion(arguments: argparse.Namespace, _: LoadedSettings) -> int:
     import shtab  # noqa: PLC0415 - as above
 
@@ -428,6 +446,7 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
         "make a token for a browser",
         "Make a short-lived token for a browser with a key of token_keys, as a site's own backend does.",
     ),
+    "cache": (_add_cache_flags, "clear the cache of spoken segments", ""),
     "completion": (_add_completion_flags, "print a script that completes commands in a shell", ""),
 }
 
@@ -440,5 +459,6 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, LoadedSettings], int]] = {
     "health": _health,
     "stats": _stats,
     "token": _token,
+    "cache": _cache,
     "completion": _completion,
 }

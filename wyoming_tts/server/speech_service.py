@@ -19,11 +19,11 @@ from wyoming_tts import __version__
 from wyoming_tts.assembly.options import engine_options
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.onnx import compute_device
-from wyoming_tts.errors import Unsupported
+from wyoming_tts.errors import EngineFailed, Unsupported
 from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
 from wyoming_tts.transports.agent_check import MIN_WEIGHT, agent_weight
-from wyoming_tts.transports.interfaces import AvailableVoice, ServiceHealth, UnloadedModels
+from wyoming_tts.transports.interfaces import AvailableVoice, RemovedSegments, ServiceHealth, UnloadedModels
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.bucket.sync import BucketSync
@@ -97,6 +97,17 @@ class ServerSpeechService:
         """As for `SpeechService.unload_models`."""
         unloaded = await self._parts.loaded.unload()
         return UnloadedModels(_file_names(unloaded.models), _file_names(unloaded.in_use))
+
+    async def clear_cache(self) -> dict[str, RemovedSegments]:
+        """As for `SpeechService.clear_cache`."""
+        try:
+            removed = await self._parts.cache.clear()
+        except OSError as error:
+            raise EngineFailed(f"The cache cannot be cleared: {error.strerror or error}.") from error
+        return {
+            "memory": RemovedSegments(removed.memory_segments, removed.memory_bytes),
+            "disk": RemovedSegments(removed.disk_segments, removed.disk_bytes),
+        }
 
     def _blendable(self) -> list[str]:
         return [voice.name for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE]

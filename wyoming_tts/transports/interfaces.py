@@ -70,6 +70,14 @@ class UnloadedModels:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedSegments:
+    """Segments that were removed from a tier of the cache."""
+
+    segments: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceHealth:
     """Whether the server can speak, and with what, without names of voices or files: anyone may ask."""
 
@@ -110,6 +118,14 @@ class SpeechService(SpeechSynthesis, Protocol):
 
     async def unload_models(self) -> UnloadedModels:
         """Free the memory of all models; they are loaded again when they are needed."""
+        ...
+
+    async def clear_cache(self) -> Mapping[str, RemovedSegments]:
+        """Remove all spoken segments from the cache; return what was removed from `memory` and from `disk`.
+
+        Raises:
+            SpeechError: the directory cannot be read or changed.
+        """
         ...
 
     def health(self) -> ServiceHealth:

@@ -880,3 +880,23 @@ async def test_entries_written_by_other_processes_are_found_by_a_later_scan(tmp_
         await one.flush()
         assert await one.get(key_of("theirs")) == CachedSegment(RATE, audio(1))
         assert one.statistics().disk_entries == 2
+
+
+async def test_a_cleared_cache_has_nothing_in_memory_or_on_disk_and_goes_on(tmp_path: Path) -> None:
+    stranger = tmp_path / "notes.txt"
+    stranger.write_text("not ours")
+    async with scanned_cache(tmp_path, memory=1_000_000) as cache:
+        for text in ("one", "two"):
+            cache.put(key_of(text), RATE, audio(text))
+        await cache.flush()
+        cleared = await cache.clear()
+        assert (cleared.memory_segments, cleared.disk_segments) == (2, 2)
+        assert cleared.memory_bytes >= 2000
+        assert cleared.disk_bytes > 0
+        assert await are_cached(cache, "one", "two") == [False, False]
+        assert file_names(tmp_path) == ["notes.txt"]
+        assert (cache.statistics().memory_bytes, cache.statistics().disk_entries) == (0, 0)
+        cache.put(key_of("three"), RATE, audio("three"))
+        await cache.flush()
+        assert path_of(tmp_path, "three").exists()
+    assert not (await make_cache().clear()).memory_segments

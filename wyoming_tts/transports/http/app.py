@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 
 from wyoming_tts import __version__
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.transports.http.cache_routes import cache_routes
 from wyoming_tts.transports.http.dialogue_routes import dialogue_routes
 from wyoming_tts.transports.http.download_routes import download_routes
 from wyoming_tts.transports.http.errors import (
@@ -110,6 +111,7 @@ def create_app(
     app.include_router(dialogue_routes(service, context))
     app.include_router(phoneme_routes(service, context))
     app.include_router(download_routes(kept, run_blocking))
+    app.include_router(cache_routes(service))
     app.include_router(voice_routes(service, allow_unload=options.allow_unload))
     app.include_router(_state_routes(service))
     for router in routers:
