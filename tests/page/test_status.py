@@ -89,6 +89,7 @@ async def test_utterances_are_listed_newest_first_with_the_reason_of_failures(pa
     recent.on_record(failed("busy"))
     status = await service_of(parts, recent=recent).status()
     assert (status.spoken[-1].xrt, status.spoken[-1].kbps) == (4.0, 1536.0)
+    assert status.spoken[-1].requested_voice == "lessac"
     assert [(one.outcome, one.error, one.rtf) for one in status.spoken] == [
         ("failed", "busy", None),
         ("done", "", 0.25),

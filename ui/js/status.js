@@ -34,6 +34,7 @@ import { button, createElement, keepScrolledToEnd, localize, requestJson, setTex
  * @property {number} time seconds since 1970
  * @property {string} transport
  * @property {string} voice
+ * @property {string} requested_voice what was asked for, if another voice spoke; else empty
  * @property {number | null} ttfa seconds
  * @property {number} held seconds
  * @property {number} audio_seconds
@@ -522,7 +523,9 @@ class Utterances {
     return [
       this.figures.clock(one.time),
       one.transport,
-      one.voice || "–",
+      one.requested_voice
+        ? translate("voice_instead", { voice: one.voice || "–", requested: one.requested_voice })
+        : one.voice || "–",
       this.figures.milliseconds(one.ttfa),
       one.held ? this.figures.milliseconds(one.held) : "–",
       `${number(one.audio_seconds, 1)} s`,

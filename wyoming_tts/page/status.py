@@ -21,6 +21,7 @@ from wyoming_tts.bench.percentiles import percentile
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.settings.model import SECRETS
+from wyoming_tts.speech import UtteranceRecord, VoiceReason
 from wyoming_tts.telemetry.log_lines import MAX_NAME_LENGTH
 from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
@@ -88,6 +89,8 @@ class FinishedUtterance:
     time: float
     transport: str
     voice: str
+    requested_voice: str
+    """What was asked for, if another voice spoke than that; else empty."""
     ttfa: float | None
     held: float
     """How much of it was to hold the audio back until it plays without a gap, and later the same."""
@@ -218,6 +221,7 @@ def _finished(ended: TimedRecord) -> FinishedUtterance:
         time=ended.time,
         transport=record.transport[:MAX_NAME_LENGTH],
         voice=record.voice[:MAX_NAME_LENGTH],
+        requested_voice=_replaced_voice(record),
         ttfa=record.ttfa,
         held=record.held_seconds,
         audio_seconds=record.audio_seconds,
@@ -229,6 +233,11 @@ def _finished(ended: TimedRecord) -> FinishedUtterance:
         outcome=str(record.outcome),
         error=record.error,
     )
+
+
+def _replaced_voice(record: UtteranceRecord) -> str:
+    is_own = record.voice_reason in {"", VoiceReason.REQUESTED, VoiceReason.DEFAULT}
+    return "" if is_own else record.requested_voice[:MAX_NAME_LENGTH]
 
 
 def _latency(values: tuple[float, ...]) -> Latency:
