@@ -40,6 +40,7 @@ PARSERS: Mapping[str, Callable[[str], object]] = {
     "mermaid": lambda text: text,
     "text": lambda text: text,
     "js": lambda text: text,  # run by Chromium, in tests/browser
+    "html": lambda text: text,  # the same
 }
 BLOCKS = [block for page in pages() for block in page.blocks()]
 
