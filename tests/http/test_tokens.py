@@ -278,7 +278,10 @@ async def test_text_over_a_websocket_counts_as_it_arrives() -> None:
 async def test_tokens_never_appear_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     good, bad = token(), token(OTHER_SECRET)
-    async with serving_tokens() as served, realtime_server(FakeSynthesizer(), guard=guarding()) as server:
+    async with (
+        serving_tokens(log_requests=True) as served,
+        realtime_server(FakeSynthesizer(), guard=guarding()) as server,
+    ):
         for sent in (good, bad):
             await served.client.post(SPEECH, json=BODY, headers=bearer(sent))
             await served.client.post(f"{SPEECH}?access_token={sent}", json=BODY)
