@@ -23,6 +23,7 @@ SCRIPTS = [
 ]
 FIXED_WITHOUT_FLAG = {
     "agent_port",
+    "cache_url",
     "cuda_device",
     "voices_push",
     "voices_sync_interval",
