@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from openai import APIError
 from pipecat.frames.frames import ErrorFrame, Frame, StartFrame, TTSAudioRawFrame
 from pipecat.services.openai.tts import OpenAITTSService
 
@@ -51,8 +50,8 @@ class WyomingOpenAITTSService(OpenAITTSService):
                 async for pcm in answer.iter_bytes(self.chunk_size):
                     await self.stop_ttfb_metrics()
                     yield TTSAudioRawFrame(pcm, self.sample_rate, 1, context_id=context_id)
-        except APIError as error:
-            yield ErrorFrame(error=f"No speech from {self._client.base_url}: {error.message}")
+        except Exception as error:  # noqa: BLE001 - in mid-body it is of the HTTP client, whichever that is
+            yield ErrorFrame(error=f"No speech from {self._client.base_url}: {error}")
 
     def _request(self, text: str) -> dict[str, Any]:
         settings = self._settings

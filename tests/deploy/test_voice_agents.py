@@ -185,6 +185,21 @@ async def test_pipecat_is_told_of_an_unknown_voice(make_service: Callable[..., A
     assert "There is no voice 'nobody'" in error
 
 
+async def test_pipecat_is_told_of_a_response_that_breaks_off(make_service: Callable[..., Any]) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 16000\r\n\r\n" + bytes(8_000))
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
+        service = make_service(base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        *audio, error = [frame async for frame in service.run_tts("Hello.", "turn")]
+        await service._client.close()
+    assert b"".join(frame.pcm for frame in audio) == bytes(8_000)
+    assert error.startswith("No speech from http://127.0.0.1:")
+
+
 @pytest.mark.parametrize(
     "own",
     [{"stream": False}, {"response_format": "srt"}],
