@@ -19,7 +19,7 @@ from livekit.plugins import openai
 from wyoming_livekit_tts import make_tts
 
 TEXT = "It is 25 degrees in Dr. Moore's garden. Three birds sing. Shall I open the window for you?"
-LONG = "The river runs through the valley, and the valley lies in the evening light. " * 40
+LONG = "The river runs through the valley, and the valley lies in the evening light. " * 400
 PATIENCE = 2.0
 """Of a person on the telephone, as set below."""
 ONCE = APIConnectOptions(max_retry=0)
@@ -105,6 +105,7 @@ async def _show_interruption(server: AgentServer, voice: str) -> None:
                 stream = speech.synthesize(LONG, conn_options=ONCE)
             async with aclosing(stream):
                 await anext(stream)
+                hold(await server.streams() == 1, "it is being spoken")
             how = "through the StreamAdapter" if wrapped else "of a request"
             hold(await server.is_idle(within=3), f"{how}: no utterance is left on the server")
 

@@ -50,7 +50,7 @@ WORDS = [
     *("It", "is", "25 °C", "in", "Dr.", "Moore's", "garden", "and", "3", "birds", "sing"),
     *("Shall", "I", "open", "the", "window", "for", "you"),
 ]
-LONG = "The river runs through the valley, and the valley lies in the evening light. " * 30
+LONG = "The river runs through the valley, " * 400 + "and the valley lies in the evening light."
 TURN_SECONDS = (4, 9)
 """What the turn takes, by any voice."""
 IN_TIME = 3
@@ -265,6 +265,7 @@ async def _show_interrupted_request(speaking: Conversation, server: AgentServer)
     print("A long turn that is interrupted:", flush=True)
     await speaking.write(LONG)
     await speaking.log.started.wait()
+    hold(await server.streams() == 1, "it is being spoken")
     await speaking.worker.queue_frame(InterruptionFrame())
     hold(await server.is_idle(within=3), "no utterance is left on the server")
 
