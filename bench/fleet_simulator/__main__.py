@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help="default: that of deploy/compose/haproxy.cfg",
     )
     add("--no-agents", action="store_true", help="have replicas not tell their load")
-    add("--repeated", type=float, default=0.0, help="share of texts that are among a thousand known ones")
+    add("--repeated", type=float, default=0.0, help="share of texts that are among a hundred known ones")
     add("--cache", type=float, default=0.0, help="seconds of speech that each keeps in memory")
     add("--shared-cache", action="store_true", help="have all share a cache behind that")
     add("--burst", type=int, default=0, help="listeners who get an announcement, every 10 s")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.fleet_simulator.fleet import FleetOptions, Outcome, Run
+from bench.fleet_simulator.fleet import FleetOptions, Heard, Outcome, Run
 from bench.fleet_simulator.traffic import Traffic
 from bench.scheduling_simulator.voices import RATE
 from wyoming_tts.bench.percentiles import percentile
 
 HEAD = (
     "| case | replicas × cores | listeners a core | listeners | with a gap | gaps | refused | lost | "
-    "start: median, 95 %, 99 % | loads |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    "start: median, 95 %, 99 % | computed | loads |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
 )
 _SETTLED = 0.2
 """Share of the time after which listeners count: at first the fleet is empty."""
@@ -32,6 +32,8 @@ class FleetFigures:
     """Seconds to the first audio, of those who heard something."""
     listeners_per_core: float
     """Who heard something at the same time, on average."""
+    computed: float
+    """Seconds that cores computed for a second of audio, from the beginning."""
     loads: int
     """Models loaded after the start, on the whole sample."""
     replicas: float
@@ -53,7 +55,7 @@ def figures_of(options: FleetOptions, traffic: Traffic, run: Run) -> FleetFigure
     counted = [heard for heard in run.heard if heard.at >= settled]
     begun = [heard for heard in counted if heard.listening.deliveries]
     gaps = [heard.listening.gaps() for heard in begun]
-    audio = sum(piece.samples for heard in begun for piece in heard.listening.deliveries) / RATE
+    audio = _seconds_heard(begun)
     replicas = _mean_size(run, since=settled, until=traffic.seconds)
     share = len(run.sample) / max(1, len(run.sample) + run.estimated)
     cores = share * replicas * options.replica.cores / options.per_machine
@@ -65,9 +67,14 @@ def figures_of(options: FleetOptions, traffic: Traffic, run: Run) -> FleetFigure
         with_gaps=sum(map(bool, gaps)),
         starts=tuple(heard.start for heard in begun),
         listeners_per_core=audio / (traffic.seconds - settled) / cores,
+        computed=run.core_seconds / max(1.0, _seconds_heard(run.heard)),
         loads=sum(each.server.loads - 1 for each in run.sample),
         replicas=replicas,
     )
+
+
+def _seconds_heard(heard: Iterable[Heard]) -> float:
+    return sum(piece.samples for each in heard for piece in each.listening.deliveries) / RATE
 
 
 def _mean_size(run: Run, *, since: float, until: float) -> float:
@@ -91,6 +98,7 @@ def render_row(case: str, options: FleetOptions, figures: FleetFigures) -> str:
         figures.refused,
         figures.lost,
         f"{starts} s",
+        f"{1000 * figures.computed:.0f} ms",
         figures.loads,
     )
     return "| " + " | ".join(map(str, cells)) + " |"

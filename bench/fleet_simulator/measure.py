@@ -1,6 +1,7 @@
 """Measures what a voice costs here: processor time for a second of audio, loading time, memory.
 
 Usage: python -m bench.fleet_simulator.measure --data-dir DIRECTORY --voice NAME [--clients 1,8] [--rounds 3]
+       python -m bench.fleet_simulator.measure --encode FILE.wav
 
 The figures go into `costs.yaml` by hand. Processor time is counted, not time on the clock: so other programs
 on the machine change little.
@@ -14,7 +15,9 @@ import re
 import secrets
 import sys
 import tempfile
+import time
 import urllib.request
+import wave
 from pathlib import Path
 
 from bench.comparison.results import MeasurementFailed
@@ -24,21 +27,29 @@ from wyoming_tts.bench.load_generator import run_round
 from wyoming_tts.bench.options import BenchOptions, Input
 from wyoming_tts.bench.results import LoadCase
 from wyoming_tts.bench.texts import VARIANTS
+from wyoming_tts.encoders.encoder import Encoding, make_encoder
 
 _TIMEOUT = 600.0
+_SAMPLE_BYTES = 2
+_PIECE_BYTES = 8_192
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--voice", required=True)
+    parser.add_argument("--data-dir", type=Path, default=Path())
+    parser.add_argument("--voice", default="en_US-lessac-medium")
+    parser.add_argument("--encode", type=Path, help="measure encoders instead, with this speech")
     parser.add_argument(
         "--clients", type=lambda text: [int(each) for each in text.split(",")], default=[1, 8]
     )
     parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if arguments.encode is not None:
+        _measure_encoders(arguments.encode, arguments.rounds)
+        return 0
     try:
-        asyncio.run(_measure(parser.parse_args()))
+        asyncio.run(_measure(arguments))
     except MeasurementFailed as error:
         print(error, file=sys.stderr)
         return 1
@@ -63,6 +74,27 @@ async def _measure(arguments: argparse.Namespace) -> None:
                 print(f"{clients} clients: {shown} ms of processor time a second of audio", flush=True)
             loaded = await asyncio.to_thread(_load_seconds, http_port)
             print(f"loaded in {loaded:.2f} s, {server.memory().proportional / 1e6:.0f} MB (PSS) in the end")
+
+
+def _measure_encoders(path: Path, rounds: int) -> None:
+    with wave.open(str(path)) as speech:
+        rate, pcm = speech.getframerate(), speech.readframes(speech.getnframes())
+    seconds = len(pcm) / _SAMPLE_BYTES / rate
+    for encoding in (Encoding.OPUS, Encoding.MP3, Encoding.AAC):
+        costs = sorted(_encoding_seconds(encoding, rate, pcm) / seconds for _ in range(rounds))
+        shown = ", ".join(f"{1000 * cost:.1f}" for cost in costs)
+        print(f"{encoding}: {shown} ms of processor time a second of audio")
+
+
+def _encoding_seconds(encoding: Encoding, rate: int, pcm: bytes) -> float:
+    encoder = make_encoder(encoding, rate)
+    began = time.process_time()
+    for start in range(0, len(pcm), _PIECE_BYTES):
+        encoder.encode(pcm[start : start + _PIECE_BYTES])
+    encoder.finish()
+    taken = time.process_time() - began
+    encoder.close()
+    return taken
 
 
 async def _cost(server: MeasuredServer, *, clients: int) -> float:

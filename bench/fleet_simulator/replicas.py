@@ -247,7 +247,8 @@ class EstimatedReplica(Replica):
     def weight(self) -> int:
         """As `Replica.weight`, by what is left to compute within the next seconds."""
         self._move_on()
-        return agent_weight(min(1.0, len(self._jobs) / (4 * self.options.cores)), self._wait() - _SHORT_WAIT)
+        share = len(self._jobs) / (_STREAMS_PER_CORE * self.options.cores)
+        return agent_weight(min(1.0, share), self._wait() - _CARRIED)
 
     def _wait(self) -> float:
         """Return for how long what is left would take all cores."""
@@ -305,8 +306,11 @@ class EstimatedReplica(Replica):
 
 
 _MAX_RATE = 0.42
-"""Cores' worth that a stream gets when there is room for it: urgent steps of others go first, and it gives
-way once it is ahead of its listener. This and the next as found with `ServerReplica`, as a test shows."""
+"""Cores' worth that a stream gets when there is room: urgent steps of others go first, and it rests once it
+is ahead of its listener. This and the next ones as found with `ServerReplica`, as a test shows."""
+_STREAMS_PER_CORE = 20
+_CARRIED = 3.0
+"""Seconds of what is left to compute that delay nobody else. These two give the weights of real replicas."""
 _USABLE = 0.92
 """Share of the cores' time that streams get: some steps take several cores, which costs more in all."""
 _SHORT_WAIT = 0.3

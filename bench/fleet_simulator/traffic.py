@@ -25,6 +25,8 @@ ORDINARY = between(3, 60)
 """Words of a text: from a confirmation to an answer of 20 seconds."""
 _BURST_SECONDS = 0.2
 """Within which an announcement reaches its listeners."""
+_ANNOUNCED_WORDS = 30
+"""Of an announcement that comes again."""
 _SAMPLED = 2_000
 
 
@@ -65,7 +67,7 @@ class Traffic:
     shape: Shape = Shape.STEADY
     repeated: float = 0.0
     """Share of the texts that are among the known ones."""
-    known_texts: int = 1_000
+    known_texts: int = 100
     burst_listeners: int = 0
     """Who get each announcement."""
     burst_every: float = 10.0
@@ -86,7 +88,7 @@ class Traffic:
         numbers = count(self.known_texts)
         for at, is_announcement in self._times(random):
             if is_announcement:
-                yield from self._announcement(at, -1 if self.is_same_burst else next(numbers), seed, random)
+                yield from self._announcement(at, next(numbers), seed, random)
             elif random.random() < self.repeated:
                 text = bisect(shares, random.random())
                 yield self._arrival(at, known[text], text, seed, self._voice(random))
@@ -120,6 +122,8 @@ class Traffic:
 
     def _announcement(self, at: float, text: int, seed: int, random: Random) -> Iterator[Arrival]:
         words, voice = self.words(random), self._voice(random)
+        if self.is_same_burst:
+            words, text, voice = _ANNOUNCED_WORDS, -1, self.voices[0]
         for number in range(self.burst_listeners):
             later = _BURST_SECONDS * number / self.burst_listeners
             yield self._arrival(at + later, words, text, seed, voice)
