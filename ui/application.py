@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from ui import scripts
 from ui.gradio_patches import refuse_foreign_files, start_no_queue, use_plain_locks
-from ui.layout import build, style, theme
+from ui.layout import FIRST_SCRIPTS, build, style, theme
 from ui.words import Words
 
 MAX_FILE_BYTES = 1_000_000
@@ -61,4 +61,4 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
 def head() -> str:
     """Return the additions to the HTML head that Gradio makes."""
     style = Path(__file__).with_name("outer.css").read_text("utf-8")
-    return f"{_HEAD}{scripts.preloads()}<style>{style}</style>"
+    return f"{_HEAD}{scripts.preloads(FIRST_SCRIPTS)}<style>{style}</style>"

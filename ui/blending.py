@@ -120,4 +120,4 @@ _HTML = """
 
 def tab(words: Words) -> None:
     """Build the tab in the current Gradio context."""
-    script_element("blending", _HTML, elem_id="blend", texts=words.section("blend"))
+    script_element("blending", _HTML, elem_id="blend", waits_until_seen=True, texts=words.section("blend"))

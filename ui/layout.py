@@ -12,6 +12,8 @@ from ui.words import Words
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
 """System fonts only: a web font would be requested from another server."""
+FIRST_SCRIPTS = ("audition", "player_bar")
+"""The scripts of what is in sight at first."""
 
 
 def build(words: Words | None = None) -> gr.Blocks:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -21,7 +22,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _FOLDER = "static/js"
-"""Relative to the page; `transports.http.gradio_routes` lets `static` through."""
+"""Relative to the page; `transports.http.gradio_filter` lets `static` through."""
+_IMPORT = re.compile(r"""\bfrom "\./(\w+)\.js";""")
 _CACHED_FOREVER = "private, max-age=31536000, immutable"
 _REVALIDATED = "no-cache"
 
@@ -63,6 +65,7 @@ def script_element(
     elem_id: str,
     min_height: int | None = None,
     is_prose: bool = False,
+    waits_until_seen: bool = False,
     **props: Any,
 ) -> gr.HTML:
     """Add an element that the `mount` function of the module `name` fills.
@@ -73,12 +76,14 @@ def script_element(
         elem_id: ID of the element.
         min_height: In pixels, to avoid layout shifts when it is filled.
         is_prose: Whether paragraphs get Gradio's styles.
+        waits_until_seen: Whether the module is loaded once the element is in sight, as that of a tab which
+            few visitors open.
         props: Values passed to the script as JSON.
     """
     return gr.HTML(
         content,
         html_template="${value}" if content else "",
-        js_on_load=f"{import_expression(name)}.then((script) => script.mount({{ element, props, watch }}));",
+        js_on_load=_mounting(name, waits_until_seen=waits_until_seen),
         elem_id=elem_id,
         apply_default_css=is_prose,
         min_height=min_height,
@@ -86,10 +91,33 @@ def script_element(
     )
 
 
-def preloads() -> str:
-    """Return the `modulepreload` links of all scripts for the page's head. Reads files: blocks."""
-    paths = (path_of(name.removesuffix(".js")) for name in sorted(sources()))
+def _mounting(name: str, *, waits_until_seen: bool) -> str:
+    mount = f"{import_expression(name)}.then((script) => script.mount({{ element, props, watch }}));"
+    if not waits_until_seen:
+        return mount
+    return (
+        "element.inert = true; const sight = new IntersectionObserver((seen) => {"
+        "  if (!seen.some((each) => each.isIntersecting)) return;"
+        f"  sight.disconnect(); {mount.removesuffix(';')}.then(() => {{ element.inert = false; }});"
+        "}); sight.observe(element);"
+    )
+
+
+def preloads(names: Iterable[str]) -> str:
+    """Return the `modulepreload` links of scripts and all that they import. Reads files: blocks."""
+    paths = (path_of(name) for name in sorted(_with_imports(names)))
     return "".join(f'<link rel="modulepreload" href="./{path}">' for path in paths)
+
+
+def _with_imports(names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += _IMPORT.findall(sources()[f"{name}.js"])
+    return found
 
 
 def route() -> Route:

@@ -12,6 +12,7 @@ def tab(words: Words) -> None:
     script_element(
         "status",
         elem_id="status",
+        waits_until_seen=True,
         min_height=640,
         texts=words.section("status"),
         paths={"status": STATUS_PATH, "settings": SETTINGS_PATH},

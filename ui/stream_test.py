@@ -69,6 +69,7 @@ def tab(words: Words) -> None:
         "stream_test",
         _HTML,
         elem_id="stream_test",
+        waits_until_seen=True,
         min_height=640,
         texts=words.section("stream_test"),
         path=PATH,

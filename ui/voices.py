@@ -10,5 +10,14 @@ from wyoming_tts.page import lexicon, voices
 def tab(words: Words) -> None:
     """Build the tab in the current Gradio context."""
     texts = words.section("voices")
-    script_element("voices", elem_id="voices", min_height=640, texts=texts, path=voices.PATH)
-    script_element("lexicon", elem_id="voices-lexicon", min_height=420, texts=texts, path=lexicon.PATH)
+    script_element(
+        "voices", elem_id="voices", waits_until_seen=True, min_height=640, texts=texts, path=voices.PATH
+    )
+    script_element(
+        "lexicon",
+        elem_id="voices-lexicon",
+        waits_until_seen=True,
+        min_height=420,
+        texts=texts,
+        path=lexicon.PATH,
+    )

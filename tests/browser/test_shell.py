@@ -88,9 +88,12 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
 @pytest.mark.usefixtures("shared_page")
 @pytest.mark.parametrize("path", ["", "config", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
 def test_head_tells_what_get_would_of_the_length(site: Site, path: str) -> None:
-    got, headed = httpx.get(f"{site.url}{path}"), httpx.head(f"{site.url}{path}")
-    assert got.status_code == headed.status_code == 200
-    assert headed.headers["content-length"] == got.headers["content-length"] == str(len(got.content))
+    for encoding in ("identity", "gzip"):
+        accepted = {"Accept-Encoding": encoding}
+        got, headed = (ask(f"{site.url}{path}", headers=accepted) for ask in (httpx.get, httpx.head))
+        assert got.status_code == headed.status_code == 200
+        assert headed.headers["content-length"] == got.headers["content-length"]
+        assert encoding == "gzip" or got.headers["content-length"] == str(len(got.content))
 
 
 def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_site: Site) -> None:

@@ -418,3 +418,14 @@ def test_limit_stalls_restores_the_switch_interval_and_garbage_collection() -> N
     assert sys.getswitchinterval() == before
     assert gc.isenabled()
     gc.unfreeze()
+
+
+async def test_a_script_of_a_page_that_outlived_a_restart_builds_the_page_and_waits_for_it() -> None:
+    script = "/static/js/0123456789abcdef/common.js"
+    own = {"Sec-Fetch-Site": "same-origin", "Referer": "http://localhost:8880/"}
+    async with mounted_page() as (client, mount):
+        foreign = await client.get(script, headers={"Sec-Fetch-Site": "cross-site"})
+        assert not mount.is_requested
+        await client.get(script, headers=own)
+        assert mount.is_ready
+    assert foreign.status_code in {403, 503}

@@ -143,6 +143,7 @@ class HttpSide:
 
         from wyoming_tts.assembly import http_options  # noqa: PLC0415
         from wyoming_tts.transports.http.app import HttpServer, create_app  # noqa: PLC0415
+        from wyoming_tts.transports.http.compression import CompressionMiddleware  # noqa: PLC0415
         from wyoming_tts.transports.http.ingress import IngressMiddleware  # noqa: PLC0415
         from wyoming_tts.transports.http.page_mount import PageMount  # noqa: PLC0415
         from wyoming_tts.transports.realtime.route import realtime_router  # noqa: PLC0415
@@ -157,7 +158,11 @@ class HttpSide:
             http_options.http_options(settings),
             run_blocking=self._run_blocking,
             routers=[realtime, *_page_routers(page_services)],
-            middleware=[Middleware(guard.wrap), Middleware(IngressMiddleware, peer=guard.ingress)],
+            middleware=[
+                Middleware(guard.wrap),
+                Middleware(IngressMiddleware, peer=guard.ingress),
+                Middleware(CompressionMiddleware, run_blocking=self._run_blocking),
+            ],
             on_response=self._on_response,
         )
         if page_services is not None:

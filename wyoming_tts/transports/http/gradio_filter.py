@@ -40,6 +40,8 @@ _DROPPED_HEADERS = frozenset({b"origin", b"accept-encoding"})
 _MANIFEST = re.compile(rb'<link rel="manifest" href="/manifest.json"\s*/?>')
 _SOCIAL_META = re.compile(rb'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
 _EXTERNAL_LINK = re.compile(rb'\s*<link\s[^>]*href="(?:https?:)?//[^>]*>')
+_IFRAME_SCRIPT = re.compile(rb"\s*<script[^>]*iframeResizer[^>]*>\s*</script>")
+"""For pages of another site around this one, which the policy forbids."""
 _LINKS = b'<link rel="manifest" href="./manifest.json"><link rel="icon" href="./favicon.ico">'
 _IMMUTABLE = b"private, max-age=31536000, immutable"
 _HASHED_ASSET = re.compile(r"/assets/.*-[\w-]{8}\.\w+")
@@ -112,8 +114,8 @@ class _IndexRewriter:
 
 
 def rewrite_index(index: bytes) -> bytes:
-    """Rewrite the page's HTML: links become relative, and those to other sites are removed."""
-    without = _EXTERNAL_LINK.sub(b"", _SOCIAL_META.sub(b"", index))
+    """Rewrite the page's HTML: links become relative; those to other sites and what is unused are removed."""
+    without = _IFRAME_SCRIPT.sub(b"", _EXTERNAL_LINK.sub(b"", _SOCIAL_META.sub(b"", index)))
     return _MANIFEST.sub(_LINKS, without)
 
 

@@ -31,6 +31,9 @@ from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
 SWITCH_INTERVAL = 0.0005
 """Interpreter switch interval in seconds while importing; Python's default of 5 ms delays the event loop."""
+_BUILD_TIMEOUT = 30.0
+"""Seconds that a script of a page that is open already waits for it to be built again."""
+_SCRIPTS = "/static/"
 _SHUTDOWN_TIMEOUT = 2.0
 """Seconds that the page may take to shut down."""
 _LOGGER = logging.getLogger(__name__)
@@ -44,6 +47,8 @@ class PageMount(BaseRoute):
         self._build = build
         self._run_blocking = run_blocking
         self._requested = asyncio.Event()
+        self._settled = asyncio.Event()
+        """Set once it is built, or cannot be."""
         self._app: ASGIApp | None = None
         self._has_failed = False
 
@@ -74,12 +79,14 @@ class PageMount(BaseRoute):
             async with run_lifespan(app):
                 _LOGGER.info("The web page is ready (%.1f s).", time.perf_counter() - started)
                 self._app = GradioFilter(app)
+                self._settled.set()
                 await asyncio.Event().wait()
         except Exception:  # whatever it is: the server does more than serve the page
             self._has_failed = True
             _LOGGER.exception("The web page failed to load.")
         finally:
             self._app = None
+            self._settled.set()
 
     def _build_app(self) -> ASGIApp:
         with limit_stalls():
@@ -101,16 +108,27 @@ class PageMount(BaseRoute):
         path = _path(scope)
         if not is_allowed(scope["method"], path):
             await _refuse(404, "There is nothing at this path.", "not_found")(scope, receive, send)
-        elif self._app is not None:
+        elif self._app is not None or await self._is_built_for(scope, path):
+            assert self._app is not None
             await self._app(scope, receive, send)
         elif path == "/":
             await self._send_plain_page(scope, send)
         else:
             await _refuse(503, "The web page is still loading.", "not_ready")(scope, receive, send)
 
+    async def _is_built_for(self, scope: Scope, path: str) -> bool:
+        """Build the page for one that outlived a restart of the server, and has scripts still to come."""
+        if not path.startswith(_SCRIPTS) or _initiator(scope) is not Initiator.SAME_ORIGIN:
+            return False
+        self.start()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BUILD_TIMEOUT):
+                await self._settled.wait()
+        return self._app is not None
+
     async def _send_plain_page(self, scope: Scope, send: Send) -> None:
         accepted = Headers(scope=scope).get("accept-language", "")
-        initiator = scope.get("state", {}).get("initiator")
+        initiator = _initiator(scope)
         if initiator not in {Initiator.UNKNOWN, Initiator.CROSS_ORIGIN}:
             self.start()
         if self._has_failed:
@@ -120,6 +138,11 @@ class PageMount(BaseRoute):
         else:
             page = loading_page(accepted)  # its script visits as a page of this server
         await send_page(page, send)
+
+
+def _initiator(scope: Scope) -> Initiator | None:
+    found: Initiator | None = scope.get("state", {}).get("initiator")
+    return found
 
 
 def _path(scope: Scope) -> str:
