@@ -291,7 +291,8 @@ def test_all_error_codes_map_to_the_documented_ones() -> None:
         kind = type("Failure", (SpeechError,), {"code": code})
         codes.add(json.loads(ResponseMessages("r", SESSION).failed(kind("It failed."))[0])["code"])
     refused = {"too_long", "bad_request", "unknown_voice", "rate_limit_exceeded"}
-    assert codes == {*refused, "busy", "internal", "shutting_down"}
+    token = {"token_expired", "token_used_up", "voice_not_allowed"}
+    assert codes == {*refused, *token, "busy", "internal", "shutting_down"}
 
 
 GOOD = TimedWord("Good", 35, 290, 0, 4, 0, 4, estimated=False)
