@@ -36,14 +36,9 @@ from wyoming_tts.transports.http.speech_request import (
     StreamBody,
     make_speech_request,
 )
-from wyoming_tts.transports.realtime.protocol import (
-    RealtimeLimits,
-    RealtimeProtocol,
-    RealtimeSession,
-    RefusedMessage,
-    parse_message,
-    refusal_message,
-)
+from wyoming_tts.transports.realtime.protocol import RealtimeProtocol, RefusedMessage, parse_message
+from wyoming_tts.transports.realtime.server_messages import refusal_message
+from wyoming_tts.transports.realtime.session import RealtimeLimits, RealtimeSession
 from wyoming_tts.voices.blends.yaml_format import parse_blends, update_blends
 from wyoming_tts.voices.style_files import read_style_file
 from wyoming_tts.wyoming_framing import EventReader, ProtocolError, encode_event

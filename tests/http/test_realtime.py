@@ -32,7 +32,7 @@ from wyoming_tts.speech import SpeakingVoice, Utterance, VoiceReason
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http.guard import Guard, GuardOptions
 from wyoming_tts.transports.input_pace import LoopBudget
-from wyoming_tts.transports.realtime.protocol import RealtimeLimits
+from wyoming_tts.transports.realtime.session import RealtimeLimits
 
 NATIVE = {"sample_rate": RATE}
 """No resampling, so that audio can be compared."""

@@ -17,7 +17,7 @@ from tests.support.realtime_server import RealtimeClient, realtime_client, realt
 from wyoming_tts.encoders import EncoderOptions, libopus
 from wyoming_tts.encoders.packet_encoder import opus_pre_skip
 from wyoming_tts.speech import Utterance
-from wyoming_tts.transports.realtime.protocol import OpusFormat
+from wyoming_tts.transports.realtime.session import OpusFormat
 
 pytestmark = pytest.mark.skipif(not libopus.is_installed(), reason="libopus is not installed")
 FRAME = RATE // 50

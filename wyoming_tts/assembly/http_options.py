@@ -7,8 +7,8 @@ from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.encoders.packet_encoder import opus_pre_skip
 from wyoming_tts.settings import Settings
 from wyoming_tts.transports.http.app import HttpOptions, HttpServerOptions
-from wyoming_tts.transports.realtime.protocol import OpusFormat, RealtimeLimits
 from wyoming_tts.transports.realtime.route import RealtimeOptions
+from wyoming_tts.transports.realtime.session import OpusFormat, RealtimeLimits
 
 
 def http_options(settings: Settings) -> HttpOptions:

@@ -13,23 +13,26 @@ import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
-from wyoming_tts.speech import AudioChunk, Prosody, SpeakingVoice, SpokenWord, Utterance, VoiceRequest
-from wyoming_tts.text.feed import TextFeed
-from wyoming_tts.text.text_limits import TextMeter
+from wyoming_tts.speech import AudioChunk, SpeakingVoice
 from wyoming_tts.transports.access import subscriber
-from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.input_pace import InputPace, LoopBudget
 from wyoming_tts.transports.interfaces import SpeechSynthesis
+from wyoming_tts.transports.realtime.client_socket import (
+    CLOSING_TIME,
+    FAILED,
+    CloseConnection,
+    RealtimeClientGone,
+    RealtimeSocket,
+)
+from wyoming_tts.transports.realtime.options import RealtimeOptions
 from wyoming_tts.transports.realtime.protocol import (
     AppendText,
     BargeIn,
@@ -39,65 +42,34 @@ from wyoming_tts.transports.realtime.protocol import (
     EndSession,
     Frame,
     Message,
-    OpusFormat,
-    RealtimeLimits,
     RealtimeProtocol,
-    RealtimeSession,
     RefusedMessage,
     ReportSession,
-    ResponseMessages,
     SpeakText,
     TruncateResponse,
     get_event_id,
     parse_message,
+)
+from wyoming_tts.transports.realtime.response import RealtimeResponse
+from wyoming_tts.transports.realtime.response_audio import AudioPiece, ResponseAudio
+from wyoming_tts.transports.realtime.server_messages import (
+    ResponseMessages,
     refusal_message,
     session_event,
     truncated_event,
 )
-from wyoming_tts.transports.realtime.response_audio import AudioPiece, ResponseAudio
-from wyoming_tts.transports.realtime.transcript import EndedTranscripts, TimedWord, Transcript
-from wyoming_tts.transports.request_queue import PendingRequest, RequestCanceled, RequestQueue
+from wyoming_tts.transports.realtime.session import RealtimeSession
+from wyoming_tts.transports.realtime.transcript import EndedTranscripts
+from wyoming_tts.transports.request_queue import RequestCanceled, RequestQueue
 from wyoming_tts.transports.tokens import TokenGrant
 
-TRANSPORT = "realtime"
-
-SUBPROTOCOL = "realtime"
-"""As in OpenAI's Realtime API. A browser that offers subprotocols, to send a key, insists on one of them."""
-FAILED = 1011
-"""WebSocket close code 1011, internal error."""
 RESTARTING = 1012
 """WebSocket close code 1012, service restart: the client may reconnect."""
-CLOSING_TIME = 0.8
-"""Seconds that the closing handshake may take."""
 _SHUTTING_DOWN = "The server is shutting down."
 _MAX_INLINE_JSON = 32_768
 """Bytes or characters of JSON that are parsed on the event loop: well below a millisecond."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeOptions:
-    """Limits and timeouts of realtime connections. Times are in seconds."""
-
-    limits: RealtimeLimits = field(default_factory=RealtimeLimits)
-    flush_idle: float = 0.16
-    """Appended text is spoken once no more has arrived for this long; 0 waits for the ends of sentences."""
-    queued: int = 16
-    """Responses a client may have queued, besides the one that is playing."""
-    queued_chars: int = 200_000
-    """Characters of text in the queued responses together; a single one may exceed it."""
-    idle_timeout: float = 300.0
-    """A connection with neither messages nor audio for this long is closed."""
-    send_timeout: float = 60.0
-    """A client that reads nothing for this long is disconnected."""
-    slow_send: float = 0.0
-    """A message that takes longer to send is logged; 0 logs none."""
-    prime_bytes: int = 0
-    """Bytes of PCM silence before the first audio of a response, for proxies that hold back what is small."""
-    encoders: EncoderOptions = field(default_factory=EncoderOptions)
-    opus: OpusFormat | None = None
-    """Opus as these encoders make it; None where there is no libopus, and none can be asked for."""
 
 
 CountSpeech: TypeAlias = Callable[[], SpeechError | None]
@@ -106,19 +78,6 @@ CountSpeech: TypeAlias = Callable[[], SpeechError | None]
 
 def _count_nothing() -> None:
     return None
-
-
-class RealtimeClientGone(Exception):
-    """The realtime client has disconnected."""
-
-
-class CloseConnection(Exception):
-    """Ends the connection with a close code and a reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
 
 
 class RealtimeConnection:
@@ -483,181 +442,3 @@ def _new_id(prefix: str) -> str:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-class RealtimeResponse(PendingRequest):
-    """A response of a realtime client, from its request to the end of its audio."""
-
-    def __init__(
-        self,
-        messages: ResponseMessages,
-        options: RealtimeOptions,
-        text: str | None = None,
-        *,
-        audio: ResponseAudio,
-        peer: str = "",
-        grant: TokenGrant | None = None,
-    ) -> None:
-        """With `text` None the text arrives through the feed."""
-        limit = options.limits.text_chars
-        feed = TextFeed(
-            high_mark=limit, low_mark=limit
-        )  # never full, so `add` never blocks the reader: a barge may be next
-        utterance = _make_utterance(messages.session, options, feed, text)
-        if grant is not None:
-            utterance = grant.restrict(utterance)
-        super().__init__(replace(utterance, peer=peer), feed, characters=len(text or ""))
-        self.messages = messages
-        self.audio = audio
-        self.meter = TextMeter(options.limits.text)
-        """Measures the text that is appended."""
-        self.transcript = Transcript(text or "", rate=messages.session.sample_rate)
-        self.voice: SpeakingVoice | None = None
-        """The voice that speaks, once it is known."""
-        self.primer = _primer(messages.session, options)
-        """Silence before its first audio."""
-        self._played_ms: float | None = None
-
-    def timed(self, word: SpokenWord) -> TimedWord:
-        """Return a word as its client is told it, behind the silence before the first audio."""
-        if self.primer is None:
-            return TimedWord.of(word)
-        later = self.primer.samples / self.messages.session.sample_rate
-        return TimedWord.of(replace(word, start_time=word.start_time + later, end_time=word.end_time + later))
-
-    async def add(self, text: str) -> None:
-        """Append text; never waits."""
-        self.meter.take(text)
-        self.transcript.add_text(text)
-        await super().add(text)
-
-    def cancel(self, played_ms: float | None = None) -> None:
-        """Stop it for its client, who has played so much of it; None stands for all that was sent."""
-        if not self.is_stopped:
-            self._played_ms = played_ms
-        self.stop(RequestCanceled())
-
-    def ending(self) -> list[Frame]:
-        """Build the messages that end the response, by how it ended."""
-        if self.error is not None:
-            return self.messages.failed(self.error)
-        if self.is_stopped:
-            return self.messages.canceled(self.transcript.heard(self._played_ms))
-        return self.messages.completed(self.transcript.samples, self.voice)
-
-
-def _primer(session: RealtimeSession, options: RealtimeOptions) -> AudioPiece | None:
-    """Return the silence that fills a proxy's buffer; none of Opus, whose silence is too small for that."""
-    if session.opus or not options.prime_bytes:
-        return None
-    return AudioPiece(bytes(options.prime_bytes), options.prime_bytes // 2, has_sound=False)
-
-
-def _make_utterance(
-    session: RealtimeSession, options: RealtimeOptions, feed: TextFeed, text: str | None
-) -> Utterance:
-    utterance = Utterance(
-        feed,
-        VoiceRequest(name=session.voice, language=session.language),
-        Prosody(speed=1.0 if session.speed is None else session.speed),
-        transport=TRANSPORT,
-        sample_rate=session.sample_rate,
-        start=session.start,
-        leading_silence=session.leading_silence,
-        patience=session.patience,
-        keeps_alive=True,
-    )
-    if text is None:
-        return replace(utterance, flush_idle=options.flush_idle)
-    return replace(utterance, text=Utterance.of(text).text, is_complete=True)
-
-
-class RealtimeSocket:
-    """A Starlette WebSocket with timeouts and two exceptions; several tasks may send on it."""
-
-    def __init__(
-        self,
-        socket: WebSocket,
-        *,
-        send_timeout: float,
-        slow_send: float = 0.0,
-        slow_sends: DampedLog | None = None,
-    ) -> None:
-        """Wrap a socket that is not accepted yet; times as in `RealtimeOptions`."""
-        self._socket = socket
-        self._slow_send = slow_send
-        self._slow_sends = slow_sends or DampedLog(_LOGGER)
-        self._send_timeout = send_timeout
-        self._sending = asyncio.Lock()
-
-    async def accept(self) -> None:
-        """Accept the WebSocket handshake.
-
-        Raises:
-            RealtimeClientGone: the client has disconnected already.
-        """
-        try:
-            offered = self._socket.scope.get("subprotocols") or ()
-            await self._socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise RealtimeClientGone("It disconnected during the handshake.") from error
-
-    async def receive(self) -> Frame:
-        """Wait for the next message.
-
-        Raises:
-            RealtimeClientGone: the connection is closed.
-        """
-        try:
-            message = await self._socket.receive()
-        except RuntimeError as error:  # closed by the other task
-            raise RealtimeClientGone(str(error)) from error
-        if message["type"] == "websocket.disconnect":
-            raise RealtimeClientGone(f"It closed with code {message.get('code')}.")
-        received: Frame = message["bytes"] if message.get("text") is None else message["text"]
-        return received
-
-    async def send(self, frame: Frame) -> None:
-        """Send a message; waits under backpressure, until the client has read enough of the earlier ones.
-
-        Raises:
-            RealtimeClientGone: the client has disconnected.
-            CloseConnection: the client read nothing for `send_timeout`.
-        """
-        try:
-            await send_under_backpressure(self._write(frame), send_timeout=self._send_timeout)
-        except ClientStalled as error:
-            raise CloseConnection(FAILED, str(error)) from None
-        except (WebSocketDisconnect, RuntimeError) as error:
-            raise RealtimeClientGone("It disconnected while a message was being sent.") from error
-
-    async def _write(self, frame: Frame) -> None:
-        kind = "text" if isinstance(frame, str) else "bytes"
-        async with self._sending:
-            began = _now()
-            await self._socket.send({"type": "websocket.send", kind: frame})
-            self._log_if_slow(_now() - began)
-
-    def _log_if_slow(self, seconds: float) -> None:
-        if 0 < self._slow_send < seconds:
-            peer = self._socket.client.host if self._socket.client else "unix"
-            self._slow_sends.log("%s: a message took %.1f s to send: the client reads slowly.", peer, seconds)
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close with a code; abort if the handshake takes longer than `CLOSING_TIME`."""
-        try:
-            async with asyncio.timeout(CLOSING_TIME):
-                await self._socket.close(code, reason)
-        except TimeoutError:
-            self.abort()
-        except (WebSocketDisconnect, RuntimeError):
-            pass
-
-    def abort(self) -> None:
-        """Drop the connection and what is buffered, if the server put an `abort` into the scope's state.
-
-        On its own uvicorn closes after the last byte is read: never, if nobody reads.
-        """
-        abort = self._socket.scope.get("state", {}).get("abort")
-        if abort is not None:
-            abort()

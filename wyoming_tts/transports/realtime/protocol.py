@@ -1,4 +1,4 @@
-"""The realtime WebSocket protocol without I/O: parses client messages and builds the server's replies.
+"""The realtime WebSocket protocol without I/O: parses what clients send into commands.
 
 Clients use one of two dialects, chosen per message: events with a `type`, named as in OpenAI's Realtime API
 where it has a name for them, and the short dialect of other streaming servers, which sends segments with
@@ -8,134 +8,35 @@ clock or opens a socket.
 
 from __future__ import annotations
 
-import base64
-import json
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
-from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
+from wyoming_tts.bounded_json import InvalidJson, JsonOverLimit, parse_json
 from wyoming_tts.encoders.libopus import OPUS_RATES
-from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, Unsupported, describe_value
+from wyoming_tts.errors import BadRequest, SpeechError, TooLong, Unsupported, describe_value
 from wyoming_tts.speech import (
     LEADING_SILENCE_RANGE,
     PATIENCE_RANGE,
     SAMPLE_RATE_RANGE,
     SPEED_RANGE,
-    SpeakingVoice,
     Start,
-    VoiceReason,
 )
-from wyoming_tts.text.text_limits import TextLimits
-from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
+from wyoming_tts.transports.realtime.session import OPUS, PCM, OpusFormat, RealtimeLimits, RealtimeSession
 
 T = TypeVar("T")
 Frame: TypeAlias = str | bytes
 """One WebSocket message: text or binary."""
 
-PCM: Final = "pcm"
-OPUS: Final = "opus"
 _FORMATS: Final = {"pcm": PCM, "pcm16": PCM, "audio/pcm": PCM, "opus": OPUS, "audio/opus": OPUS}
 """Names of the formats, with those of OpenAI's Realtime API."""
-DEFAULT_RATE = 24_000
-"""Hz; what clients of OpenAI's APIs assume."""
 MAX_ID_CHARS = 128
 _RESPONSE_KEYS: Final = ("response", "response_id", "item_id")
 _PLAYED_RANGE: Final = (0.0, 1e9)
 """Milliseconds of a response that can have been played; what is beyond counts as the nearest of them."""
-_WORDS_EVENT: Final = "response.output_audio.words"
-_ITEM_TRUNCATE: Final = "conversation.item.truncate"
+ITEM_TRUNCATE: Final = "conversation.item.truncate"
 """What OpenAI's clients send in place of `response.truncate`; its response is called an item there."""
-
-_ERROR_CODES = {
-    ErrorCode.TOO_LONG: "too_long",
-    ErrorCode.BUSY: "busy",
-    ErrorCode.RATE_LIMITED: "rate_limit_exceeded",
-    ErrorCode.UNKNOWN_VOICE: "unknown_voice",
-    ErrorCode.VOICE_UNAVAILABLE: "unknown_voice",
-    ErrorCode.BAD_REQUEST: "bad_request",
-    ErrorCode.UNSUPPORTED: "bad_request",
-    ErrorCode.BAD_MARKUP: "bad_request",
-    ErrorCode.SHUTTING_DOWN: "shutting_down",
-    ErrorCode.TOKEN_EXPIRED: "token_expired",
-    ErrorCode.TOKEN_USED_UP: "token_used_up",
-    ErrorCode.VOICE_NOT_ALLOWED: "voice_not_allowed",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeLimits:
-    """Size limits of messages and texts."""
-
-    message_bytes: int = 1_000_000
-    """UTF-8 bytes in one message."""
-    text_chars: int = 100_000
-    """Characters in the text of one response."""
-    text_words: int = 0
-    """Words in the text of one response; 0 is no limit."""
-    json: JsonLimits = field(default_factory=JsonLimits)
-    """Of one message; none has twenty values."""
-
-    @property
-    def text(self) -> TextLimits:
-        """The longest text of one response."""
-        return TextLimits(self.text_chars, self.text_words)
-
-
-@dataclass(frozen=True, slots=True)
-class OpusFormat:
-    """What a client has to know to decode Opus packets."""
-
-    pre_skip: int
-    """Samples at 48 kHz that come before the audio, as in an OpusHead (RFC 7845)."""
-    frame_ms: int = 20
-    """Audio in each packet."""
-
-
-@dataclass(frozen=True, slots=True)
-class RealtimeSession:
-    """Session settings: the defaults of responses that set nothing themselves."""
-
-    id: str
-    voice: str | None = None
-    language: str | None = None
-    speed: float | None = None
-    """Relative to the server's setting; None is 1."""
-    start: Start | None = None
-    """When the first audio is sent; None takes the server's setting."""
-    leading_silence: float | None = None
-    """Seconds of silence before each response; None takes the server's setting."""
-    patience: float | None = None
-    """Seconds within which something has to be heard; None takes the server's setting."""
-    sample_rate: int = DEFAULT_RATE
-    binary: bool = False
-    """Audio goes out as binary messages instead of base64 in events."""
-    opus: OpusFormat | None = None
-    """Audio goes out as Opus, a packet in each message; None: as PCM."""
-    words: bool = True
-    """Events tell when which word sounds."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The complete session as a JSON object."""
-        return {
-            "id": self.id,
-            "voice": self.voice,
-            "language": self.language,
-            "speed": self.speed,
-            "start": self.start,
-            "leading_silence": self.leading_silence,
-            "patience": self.patience,
-            "words": self.words,
-            "audio": self.audio,
-        }
-
-    @property
-    def audio(self) -> dict[str, Any]:
-        """The audio format as a JSON object."""
-        name = OPUS if self.opus else PCM
-        audio = {"format": name, "sample_rate": self.sample_rate, "binary": self.binary}
-        return audio | (asdict(self.opus) if self.opus else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +185,7 @@ class RealtimeProtocol:
             "input.commit": lambda _: CommitText(),
             "response.cancel": lambda message: CancelResponse(*_get_stopped(message)),
             "response.truncate": lambda message: TruncateResponse(*_get_played(message)),
-            _ITEM_TRUNCATE: lambda message: TruncateResponse(*_get_played(message), is_item=True),
+            ITEM_TRUNCATE: lambda message: TruncateResponse(*_get_played(message), is_item=True),
             "barge": lambda message: BargeIn(*_get_interrupted(message)),
             "session.end": lambda _: EndSession(),
         }
@@ -508,104 +409,3 @@ def _get_id(fields: Mapping[str, Any], *keys: str) -> str | None:
         if value is not None:
             return value
     return None
-
-
-def session_event(kind: str, session: RealtimeSession) -> str:
-    """Build `session.created` or `session.updated`, which carry the complete session."""
-    return _event(kind, session=session.as_json())
-
-
-def truncated_event(response: str, heard: HeardText, *, is_item: bool = False) -> str:
-    """Build the reply to a truncation: what was heard of the response."""
-    if is_item:
-        played = {"content_index": 0, "audio_end_ms": heard.played_ms}
-        return _event(f"{_ITEM_TRUNCATE}d", item_id=response, **played, heard=_heard_json(heard))
-    return _event("response.truncated", response=response, heard=_heard_json(heard))
-
-
-def _heard_json(heard: HeardText) -> dict[str, Any]:
-    utf16_end = None if heard.text is None else len(heard.text.encode("utf-16-le")) // 2
-    return {
-        "played_ms": heard.played_ms,
-        "text": heard.text,
-        "end": None if heard.text is None else len(heard.text),
-        "utf16_end": utf16_end,
-        "words": [word._asdict() for word in heard.words],
-    }
-
-
-def refusal_message(refused: RefusedMessage) -> str:
-    """Build the error for a client message that was refused."""
-    if refused.short:
-        return _event("error", segment_id=refused.response, **_error_fields(refused.error))
-    return _event(
-        "response.error", response=refused.response, event_id=refused.event_id, **_error_fields(refused.error)
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseMessages:
-    """Builds the messages of one response, in the dialect of its request.
-
-    They go out as `started`, any number of `words` and `audio`, then exactly one of `completed`, `canceled`
-    and `failed`. A response that never started has only the last.
-    """
-
-    id: str
-    session: RealtimeSession = field(repr=False)
-    short: bool = False
-
-    def started(self) -> list[Frame]:
-        """Announce the response; the audio that follows belongs to it."""
-        if self.short:
-            audio = self.session.audio if self.session.opus else {"sample_rate": self.session.sample_rate}
-            return [_event("start", segment_id=self.id, **audio)]
-        return [_event("response.created", response=self.id, audio=self.session.audio)]
-
-    def audio(self, data: bytes) -> Frame:
-        """Build one frame of audio from 16-bit PCM or an Opus packet."""
-        if self.short or self.session.binary:
-            return data
-        delta = base64.b64encode(data).decode("ascii")
-        return _event("response.output_audio.delta", response=self.id, delta=delta)
-
-    def voice(self, voice: SpeakingVoice) -> list[Frame]:
-        """Tell that another voice speaks than the one that was asked for by name."""
-        if self.short or voice.reason in {VoiceReason.REQUESTED, VoiceReason.DEFAULT}:
-            return []
-        told = {"voice": voice.name, "reason": str(voice.reason), "requested": voice.requested or None}
-        return [_event("response.voice", response=self.id, **told)]
-
-    def words(self, words: Sequence[TimedWord]) -> list[Frame]:
-        """Tell words, before the audio in which they begin; nothing if the client does not want them."""
-        if self.short or not self.session.words or not words:
-            return []
-        return [_event(_WORDS_EVENT, response=self.id, words=[word._asdict() for word in words])]
-
-    def completed(self, samples: int, voice: SpeakingVoice | None = None) -> list[Frame]:
-        """End the response after all its audio, `samples` of it: what more Opus decodes to is padding."""
-        length = samples if self.session.opus else None
-        if self.short:
-            return [_event("end", segment_id=self.id, samples=length)]
-        return [
-            _event("response.output_audio.done", response=self.id, samples=length),
-            _event("response.completed", response=self.id, voice=None if voice is None else voice.name),
-        ]
-
-    def canceled(self, heard: HeardText) -> list[Frame]:
-        """End the response that was cancelled with what was heard; no more of it follows."""
-        if self.short:
-            return [_event("end", segment_id=self.id, canceled=True)]
-        return [_event("response.canceled", response=self.id, heard=_heard_json(heard))]
-
-    def failed(self, error: SpeechError) -> list[Frame]:
-        """End the response with an error, before or after it started."""
-        return [refusal_message(RefusedMessage(error, self.id, short=self.short))]
-
-
-def _error_fields(error: SpeechError) -> dict[str, str]:
-    return {"code": _ERROR_CODES.get(error.code, "internal"), "message": str(error)}
-
-
-def _event(kind: str, **fields: object) -> str:
-    return json.dumps({"type": kind} | {key: value for key, value in fields.items() if value is not None})

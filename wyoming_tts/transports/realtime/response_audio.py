@@ -11,7 +11,7 @@ from wyoming_tts.encoders import EncoderOptions
 from wyoming_tts.encoders.packet_encoder import OpusPacket, PacketEncoder
 from wyoming_tts.speech import AudioChunk
 from wyoming_tts.transports.audio_frames import split_into_frames
-from wyoming_tts.transports.realtime.protocol import RealtimeSession
+from wyoming_tts.transports.realtime.session import RealtimeSession
 
 _FRAME_SAMPLES = 8_192
 """Samples in one message of PCM, and encoded at a time: a third of a second at 24 kHz."""

@@ -12,8 +12,9 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.http_paths import REALTIME_PATH
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.interfaces import SpeechSynthesis
-from wyoming_tts.transports.realtime.connection import RealtimeConnection, RealtimeOptions
-from wyoming_tts.transports.realtime.protocol import RealtimeLimits
+from wyoming_tts.transports.realtime.connection import RealtimeConnection
+from wyoming_tts.transports.realtime.options import RealtimeOptions
+from wyoming_tts.transports.realtime.session import RealtimeLimits
 
 __all__ = ["PATH", "RealtimeLimits", "RealtimeOptions", "realtime_router"]
 

@@ -19,21 +19,21 @@ from wyoming_tts.transports.realtime.protocol import (
     Command,
     CommitText,
     EndSession,
-    OpusFormat,
-    RealtimeLimits,
     RealtimeProtocol,
-    RealtimeSession,
     RefusedMessage,
     ReportSession,
-    ResponseMessages,
     SpeakText,
     TruncateResponse,
     get_event_id,
     parse_message,
+)
+from wyoming_tts.transports.realtime.server_messages import (
+    ResponseMessages,
     refusal_message,
     session_event,
     truncated_event,
 )
+from wyoming_tts.transports.realtime.session import OpusFormat, RealtimeLimits, RealtimeSession
 from wyoming_tts.transports.realtime.transcript import HeardText, TimedWord
 
 LIMITS = RealtimeLimits(message_bytes=2_000, text_chars=500)
