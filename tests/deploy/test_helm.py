@@ -42,6 +42,7 @@ EVERYTHING: dict[str, Any] = {
     "service": {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "annotations": {"a": "b"}},
     "ingress": {"enabled": True, "className": "nginx", "annotations": {"a": "b"}, "tlsSecret": "tls"},
     "haproxy": {"enabled": True},
+    "cache": {"enabled": True, "memory": "512mb", "limit": "768Mi"},
     "monitoring": {"serviceMonitor": True, "labels": {"release": "stack"}},
     "networkPolicy": {"egress": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/16"}}]}]},
     "podAnnotations": {"a": "b"},
@@ -54,6 +55,7 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     "optional": {
         "autoscaling": {"by": "keda", "max": 24},
         "monitoring": {"serviceMonitor": True},
+        "cache": {"enabled": True},
     },
     "everything": EVERYTHING,
     "least": {
@@ -170,12 +172,13 @@ def plain_manifests() -> Iterator[Manifest]:
     """What kustomization.yaml lists, as it is applied, without the namespace."""
     kustomization = yaml.safe_load((PLAIN / "kustomization.yaml").read_text("utf-8"))
     (image,) = kustomization["images"]
-    for name in (*kustomization["resources"], "keda.yaml", "servicemonitor.yaml"):
+    for name in (*kustomization["resources"], "cache.yaml", "keda.yaml", "servicemonitor.yaml"):
         for manifest in yaml.safe_load_all((PLAIN / name).read_text("utf-8")):
             if manifest["kind"] != "Namespace":
                 manifest["metadata"]["namespace"] = kustomization["namespace"]
                 for container in containers(manifest):
-                    container["image"] += f":{image['newTag']}"
+                    if container["image"] == image["name"]:
+                        container["image"] += f":{image['newTag']}"
                 yield manifest
 
 
@@ -210,11 +213,12 @@ def by_name(manifests: Iterator[Manifest] | list[Manifest]) -> dict[tuple[str, s
 def test_the_chart_makes_what_the_plain_manifests_have(rendered: dict[str, RenderedChart]) -> None:
     expected = by_name(plain_manifests())
     made = by_name([*rendered["default"].manifests, *rendered["optional"].manifests])
-    (settings,) = (made.pop(key) for key in list(made) if key[0] == "ConfigMap")
+    del made["ConfigMap", NAME]
     assert made.keys() == expected.keys()
     for key, manifest in expected.items():
         assert made[key] == manifest, key
     plain = yaml.safe_load((PLAIN / "settings.yaml").read_text("utf-8"))
+    settings = rendered["default"].named("ConfigMap", NAME)
     assert yaml.safe_load(settings["data"]["settings.yaml"]) == plain
 
 
@@ -261,6 +265,8 @@ def test_a_server_takes_the_settings_that_the_chart_writes(
         loaded[name] = settings.settings
     everything = loaded["everything"]
     assert (everything.compute_threads, everything.shutdown_grace) == (8, 45.5)
+    assert everything.cache_url == f"redis://{NAME}-cache"
+    assert rendered["everything"].named("Service", f"{NAME}-cache")
     assert everything.cors_origins == (
         "http://wyoming-tts.wyoming-tts:8880",
         "http://wyoming-tts.wyoming-tts.svc:8880",

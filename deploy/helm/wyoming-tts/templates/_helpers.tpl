@@ -80,6 +80,7 @@ capabilities:
 {{- $settings := dict "http_host" "0.0.0.0" "data_dir" (list "/data") "compute_threads" .Values.cores "intra_op_threads" .Values.cores -}}
 {{- if .Values.haproxy.enabled }}{{ $settings = merge $settings (dict "agent_port" 8881 "busy_status" 503 "max_connections" 1024) }}{{ end -}}
 {{- if .Values.voices.bucket }}{{ $settings = merge $settings (dict "voices_url" .Values.voices.bucket) }}{{ end -}}
+{{- if .Values.cache.enabled }}{{ $settings = merge $settings (dict "cache_url" (printf "redis://%s-cache" $name)) }}{{ end -}}
 {{- $settings = merge $settings (omit .Values.settings "cors_origins") -}}
 {{- toYaml (merge $settings (dict "cors_origins" (concat $origins .Values.settings.cors_origins))) -}}
 {{- end }}
