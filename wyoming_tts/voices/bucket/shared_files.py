@@ -42,7 +42,7 @@ class Exchange(StrEnum):
     PULLED = "pulled"
     PUSHED = "pushed"
     KEPT = "kept"
-    """It was changed here, and the sync may not push."""
+    """It was changed here, and may not go there or give way to what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,10 @@ class SharedFiles:
             return await self._push(store, name, local, remote) if may_push else Exchange.KEPT
         if local is not None and remote is None and may_push:  # an empty bucket, or a new one
             return await self._push(store, name, local, remote)
+        if is_changed_here and remote is not None and not (may_pull and may_push):
+            return Exchange.KEPT
         if remote is None or not may_pull:
             return Exchange.SAME
-        if is_changed_here and not may_push:
-            return Exchange.KEPT
         return await self._pull(store, name, local if is_changed_here else None, remote)
 
     async def _push(self, store: ObjectStore, name: str, local: _Local, remote: _Remote | None) -> Exchange:

@@ -185,6 +185,13 @@ async def test_blends_and_lexicon_go_both_ways(bucket: DirectoryBucket, tmp_path
     assert (two / "blends.yaml").read_bytes() == BLEND
 
     (two / "blends.yaml").write_bytes(OTHER_BLEND)
+    make_older(two / "blends.yaml", 60)
+    bucket.put("blends.yaml", b"# " + BLEND)
+    assert (await sync_of(two, bucket.url, PUSH_ONLY).run_once()).kept == ("blends.yaml",), (
+        "there it is newer"
+    )
+    bucket.put("blends.yaml", BLEND)
+    (two / "blends.yaml").write_bytes(OTHER_BLEND)
     assert (await sync_of(two, bucket.url).run_once()).kept == ("blends.yaml",), "it may not push"
     assert (await sync_of(two, bucket.url, BOTH_WAYS).run_once()).pushed == ("blends.yaml",)
     assert (await sync_of(one, bucket.url, BOTH_WAYS).run_once()).brought == ("blends.yaml",)
