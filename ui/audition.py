@@ -28,7 +28,17 @@ _HTML = """
     </div>
     <p id="audition-makeshift" class="notice" hidden></p>
     <p id="audition-problem" class="problem" role="alert"></p>
+    <button type="button" id="audition-blind" data-text="blind" hidden></button>
     <div id="audition-cards"></div>
+  </section>
+  <section class="audition-use" aria-labelledby="audition-use-title">
+    <h2 id="audition-use-title"></h2>
+    <p id="audition-use-steps" class="quiet"></p>
+    <div class="actions">
+      <button type="button" id="audition-make-default" data-text="make_default"></button>
+      <button type="button" id="audition-link" data-text="copy_link"></button>
+    </div>
+    <p id="audition-used" role="status"></p>
   </section>
   <details id="audition-more">
     <summary data-text="more"></summary>

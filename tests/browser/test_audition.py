@@ -347,6 +347,53 @@ def test_a_marked_voice_is_on_the_shortlist_until_it_is_unmarked(tab: ListenTab)
     tab.find("")
 
 
+def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: ListenTab) -> None:
+    page = tab.page
+    tab.write("Ho.")
+    shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
+    for voice in shortlist:
+        tab.find(voice)
+        tab.card(voice).locator(".card-star").click()
+    page.locator("#audition-blind").click()
+    dialog = page.get_by_role("dialog")
+    better = dialog.get_by_role("button", name="B is better")
+    expect(better).to_be_disabled()
+    title = page.locator("#player-bar [data-part=title]")
+    expect(title).to_have_text("A")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    page.keyboard.press("2")
+    expect(title).to_have_text("B")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    preferred = page.evaluate("ttsPlayer.body.voice")
+    assert not any(word in dialog.inner_text() for word in ("Tones", "British"))
+    page.keyboard.press("ArrowRight")
+    winner = "Tones" if preferred == "de_DE-tones-low" else "British English"
+    expect(dialog.get_by_role("heading")).to_have_text(f"{winner} won")
+    expect(dialog.locator("tr").first).to_contain_text("1 of 1")
+    dialog.get_by_role("button", name=f"Choose {winner}").click()
+    expect(tab.card(preferred)).to_have_class(re.compile("card-chosen"))
+    for voice in shortlist:
+        tab.find(voice)
+        tab.card(voice).locator(".card-star").click()
+    tab.hear_card(EMBEDDED)
+    tab.find("")
+
+
+def test_a_voice_is_made_the_default_where_it_was_heard(tab: ListenTab) -> None:
+    page = tab.page
+    tab.write("Ho.")
+    tab.hear_card("de_DE-tones-low")
+    expect(page.locator("#audition-use-title")).to_have_text("Use Tones")
+    expect(page.locator("#audition-use-steps")).to_contain_text("German")
+    page.locator("#audition-make-default").click()
+    expect(page.locator("#audition-used")).to_contain_text("Tones speaks until the server restarts")
+    expect(page.locator("#audition-make-default")).to_be_disabled()
+    tab.hear_card(EMBEDDED)
+    page.locator("#audition-make-default").click()
+    expect(page.locator("#audition-make-default")).to_be_disabled()
+    tab.find("")
+
+
 def test_what_was_typed_and_chosen_survives_a_reload(page: Page, site: Site) -> None:
     tab = ListenTab(page, site.url)
     tab.write("Still here?")

@@ -4,6 +4,7 @@
  */
 
 import { adjustmentFields } from "./adjustments.js";
+import { BlindDialog } from "./blind_dialog.js";
 import {
   button,
   createElement,
@@ -18,7 +19,7 @@ import {
   setText,
 } from "./common.js";
 import { history } from "./history.js";
-import { pageState } from "./page_state.js";
+import { linkTo, pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { speechRequest } from "./speech_request.js";
 import { VoiceCards } from "./voice_cards.js";
@@ -80,6 +81,9 @@ class AuditionTab {
     });
     parts.search.addEventListener("input", () => pageState.patch({ search: parts.search.value }));
     parts.search.addEventListener("keydown", (event) => this.#onSearchKey(event));
+    parts.blind.addEventListener("click", () => this.#compareBlind());
+    parts.makeDefault.addEventListener("click", () => this.#makeDefault());
+    parts.link.addEventListener("click", () => this.#copyLink());
     parts.said.addEventListener("toggle", () => this.explainSoon());
     parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
     parts.cards.addEventListener("click", (event) => this.#onCardClick(event));
@@ -97,8 +101,26 @@ class AuditionTab {
     if (parts.text.value !== text) parts.text.value = text;
     if (parts.search.value !== search) parts.search.value = search;
     this.cards.choose(voice);
+    this.#showUse();
     this.#showFound(this.cards.filter(search));
     this.explainSoon();
+  }
+
+  /** What is to be done with the chosen voice, and with the shortlist. */
+  #showUse() {
+    const { parts } = this;
+    const { voice, shortlist } = pageState.values;
+    const known = voiceDirectory.find(voice);
+    parts.blind.hidden = shortlist.length < 2;
+    parts.makeDefault.disabled = !known || known.is_default;
+    if (!known) return;
+    const name = this.#shownName(voice);
+    const listed = known.description || voice; // as Home Assistant lists it
+    setText(parts.useTitle, this.translate("use", { name }));
+    setText(
+      parts.useSteps,
+      this.translate("use_steps", { language: this.search.languageName(known.language), listed }),
+    );
   }
 
   /** @param {number} found */
@@ -198,7 +220,7 @@ class AuditionTab {
   }
 
   /**
-   * Have a voice say the sentence.
+   * Choose a voice and have it say the sentence.
    * @param {Voice} voice
    * @param {number} [fraction] of the clip to skip if it was heard before
    */
@@ -209,11 +231,63 @@ class AuditionTab {
       const facts = await this.#factsOf(name);
       if (pageState.values.voice !== name) return; // another was chosen meanwhile
       this.#showExamples(facts.examples);
-      if (!pageState.values.text.trim()) throw new Error(this.translate("nothing"));
-      const body = speechRequest(pageState.values, facts);
+      const body = this.#request(pageState.values, facts);
       const known = fraction > 0 ? history.find(body) : undefined;
       await (known ? player.replay(known.clip, fraction, body) : player.play(body));
     });
+  }
+
+  /**
+   * @param {import("./speech_request.js").Fields} fields
+   * @param {VoiceFacts} facts
+   */
+  #request(fields, facts) {
+    if (!fields.text.trim()) throw new Error(this.translate("nothing"));
+    return speechRequest(fields, facts);
+  }
+
+  /** Compare the voices of the shortlist without their names. */
+  #compareBlind() {
+    const { shortlist } = pageState.values;
+    const voices = shortlist.filter((name) => voiceDirectory.installed.some((voice) => voice.name === name));
+    const dialog = new BlindDialog(voices, {
+      translate: this.translate,
+      nameOf: (name) => this.#shownName(name),
+      hear: (name, label) => this.#attempt(() => this.#hearBlind(name, label)),
+      choose: (name) => this.#choose(voiceDirectory.find(name)),
+    });
+    dialog.open(this.parts.root);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} label
+   */
+  async #hearBlind(name, label) {
+    const usual = { ...pageState.values, speaker: "", sliders: {} };
+    await player.play(this.#request(usual, await this.#factsOf(name)), label);
+  }
+
+  /** @param {string} name */
+  #shownName(name) {
+    const voice = voiceDirectory.find(name);
+    return voice ? shownName(voice, this.search.languageName) : name;
+  }
+
+  async #makeDefault() {
+    const { voice } = pageState.values;
+    await this.#attempt(async () => {
+      const { lasts, line } = await voiceDirectory.makeDefault(voice);
+      const name = this.#shownName(voice);
+      setText(this.parts.used, this.translate(lasts ? "used" : "used_for_now", { name, line }));
+    });
+  }
+
+  async #copyLink() {
+    const link = new URL(linkTo(pageState.values), document.baseURI).href;
+    // On plain http pages of a home network there is no clipboard.
+    await navigator.clipboard?.writeText(link).catch(() => {});
+    setText(this.parts.used, navigator.clipboard ? this.translate("copied") : link);
   }
 
   #hearChosen() {
@@ -345,19 +419,26 @@ function partsOf(element) {
   const part = (name, type) => find(element, `#audition-${name}`, type);
   return {
     adjustments: part("adjustments", HTMLElement),
+    blind: part("blind", HTMLButtonElement),
     cards: part("cards", HTMLElement),
     cleaned: part("cleaned", HTMLElement),
     examples: part("examples", HTMLElement),
     found: part("found", HTMLElement),
     lexicon: part("lexicon", HTMLElement),
+    link: part("link", HTMLButtonElement),
+    makeDefault: part("make-default", HTMLButtonElement),
     makeshift: part("makeshift", HTMLElement),
     problem: part("problem", HTMLElement),
+    root: find(element, ".audition", HTMLElement),
     said: part("said", HTMLDetailsElement),
     search: part("search", HTMLInputElement),
     segments: part("segments", HTMLElement),
     spoken: part("spoken", HTMLElement),
     text: part("text", HTMLTextAreaElement),
     unexplained: part("unexplained", HTMLElement),
+    used: part("used", HTMLElement),
+    useSteps: part("use-steps", HTMLElement),
+    useTitle: part("use-title", HTMLElement),
   };
 }
 

@@ -54,6 +54,6 @@ const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 export const history = new History();
 
 player.addEventListener("change", () => {
-  const { clip, body } = player;
-  if (body && clip?.isReplayable) history.add(body, clip);
+  const { clip, body, label } = player;
+  if (body && !label && clip?.isReplayable) history.add(body, clip);
 });

@@ -61,6 +61,8 @@ export class Player extends EventTarget {
     this.clip = null;
     /** The request that `clip` answers. @type {SpeechRequest | null} */
     this.body = null;
+    /** What hides the voice's name, while that must not be known. */
+    this.label = "";
     this.problem = "";
     /** Whether this browser cannot play audio while it arrives. */
     this.lacksStreaming = !supportsStreaming();
@@ -107,12 +109,14 @@ export class Player extends EventTarget {
   /**
    * Speak; what played before is cancelled.
    * @param {SpeechRequest} body
+   * @param {string} [label] shown in place of the voice's name
    * @returns {Promise<Clip | null>} once all was heard; null if it was stopped or failed
    */
-  async play(body) {
+  async play(body, label = "") {
     const playback = this.#next(new Playback(this.#requestedAt()));
     this.clip = null;
     this.body = body;
+    this.label = label;
     this.#setState(playback, "waiting");
     if (this.lacksStreaming) return this.#playWithMediaElement(playback, body);
     try {
@@ -135,6 +139,7 @@ export class Player extends EventTarget {
   async replay(clip, fraction = 0, body = this.body) {
     const playback = this.#next(new Playback(this.#requestedAt(), Math.min(fraction, 0.999) * clip.seconds));
     playback.clip = this.clip = clip;
+    if (body !== this.body) this.label = "";
     this.body = body;
     playback.stats.seconds = clip.seconds;
     this.#startSound(playback, clip.rate);

@@ -78,7 +78,7 @@ class PlayerBar {
     parts.plain.hidden = !player.lacksStreaming;
     setText(parts.play, translate(player.isBusy ? "stop" : "play"));
     parts.play.disabled = !player.isBusy && !clip?.isReplayable;
-    setText(parts.title, body ? this.#titleOf(body) : "");
+    setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
     setText(parts.state, state === "failed" ? this.#problem() : translate(`is_${state}`));
     setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
     this.#showWords();

@@ -1,0 +1,170 @@
+/**
+ * The dialog of a blind comparison: two voices say the sentence, named A and B; at the end the winner and the counts.
+ *
+ * Keys: 1 and 2 hear A and B, arrow left and right say which was better, 0 that neither was.
+ */
+
+import { BlindComparison } from "./blind_comparison.js";
+import { button, createElement } from "./common.js";
+import { player } from "./player.js";
+
+/** @typedef {import("./blind_comparison.js").Verdict} Verdict */
+
+/**
+ * @typedef {object} BlindOptions
+ * @property {import("./common.js").Translate} translate
+ * @property {(voice: string) => string} nameOf
+ * @property {(voice: string, label: string) => Promise<unknown>} hear has a voice say the sentence, shown as `label`
+ * @property {(voice: string) => void} choose the winner
+ */
+
+/** @type {Record<string, "a" | "b">} */
+const SIDES = { 1: "a", 2: "b" };
+/** @type {Record<string, Verdict>} */
+const VERDICTS = { ArrowLeft: "a", ArrowRight: "b", 0: "equal" };
+
+export class BlindDialog {
+  /** @type {Set<"a" | "b">} */
+  #heard = new Set();
+
+  /**
+   * @param {readonly string[]} voices
+   * @param {BlindOptions} options
+   */
+  constructor(voices, options) {
+    this.options = options;
+    this.comparison = new BlindComparison(voices);
+    this.dialog = createElement("dialog", { class: "blind", "aria-labelledby": "blind-title" });
+    this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
+    this.dialog.addEventListener("close", () => this.#close());
+  }
+
+  /** @param {Element} parent */
+  open(parent) {
+    parent.append(this.dialog);
+    this.#show();
+    this.dialog.showModal();
+    this.#hear("a");
+  }
+
+  #close() {
+    player.stop();
+    this.dialog.remove();
+  }
+
+  // ---- What is shown
+
+  #show() {
+    this.#heard.clear();
+    const { pair } = this.comparison;
+    this.dialog.replaceChildren(...(pair ? this.#question() : this.#result()));
+    this.dialog.querySelector("button")?.focus();
+  }
+
+  #question() {
+    const { translate } = this.options;
+    const { done, count } = this.comparison;
+    return [
+      createElement("h2", { id: "blind-title" }, translate("blind_title", { number: done + 1, count })),
+      createElement("p", { class: "quiet" }, translate("blind_hint")),
+      createElement("div", { class: "blind-sides" }, this.#side("a"), this.#side("b")),
+      createElement(
+        "div",
+        { class: "actions" },
+        this.#verdict("equal"),
+        button(translate("blind_back"), () => this.#undo(), { disabled: done === 0 }),
+        button(translate("blind_leave"), () => this.dialog.close()),
+      ),
+    ];
+  }
+
+  /** @param {"a" | "b"} side */
+  #side(side) {
+    const label = side.toUpperCase();
+    return createElement(
+      "div",
+      { class: "blind-side" },
+      button(`▶ ${label}`, () => this.#hear(side), { class: "primary", "data-hear": side }),
+      this.#verdict(side),
+    );
+  }
+
+  /** @param {Verdict} verdict */
+  #verdict(verdict) {
+    const text = this.options.translate(`blind_${verdict}`);
+    return button(text, () => this.#judge(verdict), { "data-verdict": verdict, disabled: true });
+  }
+
+  #result() {
+    const { translate, nameOf } = this.options;
+    const { winners, scores } = this.comparison;
+    const names = winners.map(nameOf).join(", ");
+    const title = translate(winners.length > 1 ? "blind_tie" : "blind_winner", { names });
+    const rows = scores.map(({ voice, wins, compared }) =>
+      createElement(
+        "tr",
+        {},
+        createElement("th", { scope: "row" }, nameOf(voice)),
+        createElement("td", {}, translate("blind_score", { wins, compared })),
+      ),
+    );
+    return [
+      createElement("h2", { id: "blind-title" }, title),
+      createElement("table", { class: "blind-scores" }, createElement("tbody", {}, ...rows)),
+      createElement(
+        "div",
+        { class: "actions" },
+        button(translate("blind_choose", { name: nameOf(winners[0]) }), () => this.#choose(winners[0]), {
+          class: "primary",
+        }),
+        button(translate("blind_leave"), () => this.dialog.close()),
+      ),
+    ];
+  }
+
+  // ---- What is done
+
+  /** @param {"a" | "b"} side */
+  #hear(side) {
+    const { pair } = this.comparison;
+    if (!pair) return;
+    this.#heard.add(side);
+    if (this.#heard.size === 2) this.#allowVerdicts();
+    this.options.hear(pair[side], side.toUpperCase());
+  }
+
+  /** Both have to be heard before one is better. */
+  #allowVerdicts() {
+    for (const each of this.dialog.querySelectorAll("[data-verdict]")) each.removeAttribute("disabled");
+  }
+
+  /** @param {Verdict} verdict */
+  #judge(verdict) {
+    if (this.#heard.size < 2) return;
+    player.stop();
+    this.comparison.judge(verdict);
+    this.#show();
+    this.#hear("a");
+  }
+
+  #undo() {
+    this.comparison.undo();
+    this.#show();
+  }
+
+  /** @param {string} voice */
+  #choose(voice) {
+    this.dialog.close();
+    this.options.choose(voice);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const side = SIDES[event.key];
+    const verdict = VERDICTS[event.key];
+    if (side) this.#hear(side);
+    else if (verdict) this.#judge(verdict);
+    else return;
+    event.preventDefault();
+  }
+}
