@@ -1,4 +1,7 @@
-"""Three servers behind a real HAProxy: started, killed and stopped; HAProxy's log is parsed for sessions."""
+"""Three servers behind a real HAProxy, with a real Redis: started, killed and stopped.
+
+HAProxy's log is parsed for the sessions of clients.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +17,32 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
+from bench.failover.costly_voice import make_costly
 from tests.scenarios.ports import free_ports
 
 _ROOT = Path(__file__).parents[2]
 HAPROXY_FILE = _ROOT / "deploy" / "compose" / "haproxy.cfg"
 _TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
 LOOPBACK = "127.0.0.1"
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Timeout of every step, in seconds."""
+BACKENDS = ("wyoming_servers", "http_servers", "speech_servers")
+VOICES = tuple(f"en_US-letters{number}-low" for number in range(1, 10))
+"""Voices of which each speaks alike, so that only the server tells them apart."""
+COSTLY_VOICE = "en_US-costly-low"
+"""One that a server can be busy with: the others take next to nothing."""
 _POLL_SECONDS = 0.02
 _REPLICAS = 3
 _FLAGS = (
-    *("--offline", "--no-zeroconf", "--no-ui", "--no-metrics", "--cache-memory", "0"),
-    *("--http-host", LOOPBACK),
+    *("--offline", "--no-zeroconf", "--no-ui", "--no-metrics"),
+    *("--http-host", LOOPBACK, "--busy-status", "503"),
+    *("--max-loaded-voices", "16", "--max-model-memory", "1024"),
     # Longer than any utterance here, so that a graceful stop cuts nothing off.
     *("--shutdown-grace", "60"),
     # As in replicas.yaml: all clients come from HAProxy's address.
@@ -68,7 +80,7 @@ class Replica:
     port: int
     http_port: int
     agent_port: int
-    voice: tuple[str, ...]
+    flags: tuple[str, ...]
     log: Path
     process: Process | None = None
 
@@ -79,7 +91,7 @@ class Replica:
         agent = ("--agent-port", str(self.agent_port))
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "wyoming_tts", "serve", *where, *agent, *self.voice, *_FLAGS),
+                *(sys.executable, "-m", "wyoming_tts", "serve", *where, *agent, *self.flags, *_FLAGS),
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,11 +104,19 @@ class Replica:
             raise DemonstrationFailed(f"{self.name} ended: {self.log.read_text('utf-8', 'replace')[-2000:]}")
         return await _answers(f"http://{LOOPBACK}:{self.http_port}/readyz")
 
+    @property
+    def url(self) -> str:
+        """Its HTTP side, past HAProxy."""
+        return f"http://{LOOPBACK}:{self.http_port}"
+
+    async def status(self) -> Any:
+        """What it tells of itself."""
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
+            return (await client.get(f"{self.url}/status")).json()
+
     async def streams(self) -> int:
-        """Number of utterances that it is speaking, from its own status."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            status = (await client.get(f"http://{LOOPBACK}:{self.http_port}/status")).json()
-        return int(status["load"]["streams"])
+        """Number of utterances that it is speaking."""
+        return int((await self.status())["load"]["streams"])
 
     async def end(self, how: signal.Signals) -> int:
         """Send it a signal and wait for its end; returns the exit code."""
@@ -128,6 +148,10 @@ class LoadBalancer:
     async def open_sessions(self, backend: str, server: str) -> int:
         """Number of open connections to a server."""
         return int((await self._row(backend, server))["scur"])
+
+    async def weight(self, backend: str, server: str) -> int:
+        """Weight of a server, as its agent has told it."""
+        return int((await self._row(backend, server))["weight"])
 
     async def is_up(self, backend: str, server: str) -> bool:
         """Whether it sends new connections to a server."""
@@ -162,35 +186,66 @@ class Cluster:
 
     replicas: tuple[Replica, ...]
     balancer: LoadBalancer
+    has_cache: bool
+    """Whether they share one: there is a Redis server here."""
 
 
 @asynccontextmanager
 async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Cluster]:
-    """Run three servers behind HAProxy, all up, until the block ends."""
-    ports = free_ports(3 * _REPLICAS + 3)
-    model = model or _TEST_VOICE
-    voice = ("--data-dir", str(model.parent), "--voice", model.stem, "--download-dir", str(directory))
-    replicas = tuple(
-        Replica(
-            f"replica{number}",
-            ports[3 * number],
-            ports[3 * number + 1],
-            ports[3 * number + 2],
-            voice=voice,
-            log=directory / f"{number}.log",
-        )
-        for number in range(1, _REPLICAS + 1)
-    )
-    balancer = LoadBalancer(ports[0], ports[1], ports[2])
+    """Run three servers behind HAProxy that share a cache, all up, until the block ends."""
+    ports = free_ports(3 * _REPLICAS + 4)
+    copy_voices(model or _TEST_VOICE, directory)
+    flags = ("--data-dir", str(directory), "--voice", VOICES[0])
     async with AsyncExitStack() as stack:
+        redis = await stack.enter_async_context(_redis(ports[-1]))
+        replicas = tuple(
+            Replica(
+                f"replica{number}",
+                port=ports[3 * number],
+                http_port=ports[3 * number + 1],
+                agent_port=ports[3 * number + 2],
+                flags=(*flags, "--cache-url", f"redis://{LOOPBACK}:{ports[-1]}") if redis else flags,
+                log=directory / f"{number}.log",
+            )
+            for number in range(1, _REPLICAS + 1)
+        )
+        balancer = LoadBalancer(ports[0], ports[1], ports[2])
         for replica in replicas:
             stack.push_async_callback(replica.end, signal.SIGKILL)
         await asyncio.gather(*(replica.start() for replica in replicas))
         await stack.enter_async_context(_haproxy(balancer, replicas))
         for replica in replicas:
-            for backend in ("wyoming_servers", "http_servers", "speech_servers"):
-                await wait_until_up(balancer, backend, replica.name)
-        yield Cluster(replicas, balancer)
+            await wait_until_up(balancer, replica.name)
+        yield Cluster(replicas, balancer, has_cache=redis)
+
+
+def copy_voices(model: Path, directory: Path) -> None:
+    """Copy a voice under each of the names, and make one that takes longer."""
+    for name in VOICES:
+        shutil.copy(model, directory / f"{name}.onnx")
+        shutil.copy(model.with_name(f"{model.name}.json"), directory / f"{name}.onnx.json")
+    make_costly(model, directory / f"{COSTLY_VOICE}.onnx")
+    shutil.copy(model.with_name(f"{model.name}.json"), directory / f"{COSTLY_VOICE}.onnx.json")
+
+
+@asynccontextmanager
+async def _redis(port: int) -> AsyncIterator[bool]:
+    """Run a Redis server that keeps nothing on disk; yields whether there is one here."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        yield False
+        return
+    process = await asyncio.create_subprocess_exec(
+        *(program, "--bind", LOOPBACK, "--port", str(port), "--save", "", "--appendonly", "no"),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=DEVNULL,
+    )
+    try:
+        yield True
+    finally:
+        process.kill()
+        await process.wait()
 
 
 @asynccontextmanager
@@ -228,9 +283,10 @@ async def _haproxy(balancer: LoadBalancer, replicas: Sequence[Replica]) -> Async
         await reading
 
 
-async def wait_until_up(balancer: LoadBalancer, backend: str, server: str) -> None:
-    """Wait until HAProxy sends new connections to a server."""
-    await wait_until(lambda: balancer.is_up(backend, server), f"{server} did not come up in {backend}.")
+async def wait_until_up(balancer: LoadBalancer, server: str) -> None:
+    """Wait until HAProxy sends new connections of every protocol to a server."""
+    for backend in BACKENDS:
+        await wait_until(partial(balancer.is_up, backend, server), f"{server} did not come up in {backend}.")
 
 
 async def wait_until(condition: Callable[[], Awaitable[bool]], message: str) -> None:

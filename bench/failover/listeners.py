@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,15 +16,13 @@ from wyoming.tts import SynthesizeChunk, SynthesizeStart, SynthesizeStop
 from bench.failover.cluster import LOOPBACK, PATIENCE, wait_until
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 
-LISTENERS = 5
-"""Number of listeners; each sends its next request once the last one has ended."""
 _WORDS_PER_SECOND = 12
 """Pace of streamed text over Wyoming: that of a fast language model."""
 _SENTENCE = (
     "the kettle sings while rain walks over the roof and somebody reads aloud from a long letter "
     "about a harbour where boats wait for the tide and gulls talk of nothing but fish"
 )
-_HTTP_SENTENCES = 5
+_HTTP_SENTENCES = 4
 """More audio than a server synthesizes ahead of its listener (30 s), so that requests stay in flight."""
 
 
@@ -46,7 +44,8 @@ class RequestRecord:
         return (self.first_audio or time.monotonic()) - self.began
 
 
-Listener = Callable[[int, str, RequestRecord], Awaitable[None]]
+Listener = Callable[[str, RequestRecord], Awaitable[None]]
+"""Sends a request with a text, and receives the speech to its end."""
 
 
 async def speak_over_wyoming(port: int, text: str, record: RequestRecord) -> None:
@@ -89,9 +88,9 @@ async def _receive_events(reader: asyncio.StreamReader, record: RequestRecord) -
         record.failure = f"{type(error).__name__}: {error}"
 
 
-async def speak_over_http(port: int, text: str, record: RequestRecord) -> None:
+async def speak_over_http(port: int, text: str, record: RequestRecord, *, voice: str = "") -> None:
     """Request a text over HTTP, and receive the speech to its end."""
-    body = {"input": " ".join([text] * _HTTP_SENTENCES), "response_format": "pcm"}
+    body = {"input": text, "response_format": "pcm"} | ({"voice": voice} if voice else {})
     async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
         try:
             async with client.stream(
@@ -100,10 +99,23 @@ async def speak_over_http(port: int, text: str, record: RequestRecord) -> None:
                 network = response.extensions["network_stream"]
                 record.port = network.get_extra_info("client_addr")[1]
                 response.raise_for_status()
-                async for pcm in response.aiter_bytes():
+                async for pcm in response.aiter_raw():
                     _record_audio(record, pcm)
         except httpx.HTTPError as error:
             record.failure = f"{type(error).__name__}: {error}"
+
+
+async def speak_long_over_http(port: int, voice: str, text: str, record: RequestRecord) -> None:
+    """The same with a text that takes longer than a server speaks ahead of its listener."""
+    await speak_over_http(port, " ".join([text] * _HTTP_SENTENCES), record, voice=voice)
+
+
+async def request_speech(port: int, text: str, *, voice: str = "") -> RequestRecord:
+    """Request a text over HTTP; returns what came of it."""
+    record = RequestRecord(time.monotonic())
+    await speak_over_http(port, text, record, voice=voice)
+    record.ended = time.monotonic()
+    return record
 
 
 def _record_audio(record: RequestRecord, pcm: bytes) -> None:
@@ -115,8 +127,6 @@ def _record_audio(record: RequestRecord, pcm: bytes) -> None:
 class ListenerLoad:
     """Listeners that send one request after the other until they are cancelled."""
 
-    listener: Listener
-    port: int
     requests: list[RequestRecord] = field(default_factory=list)
     _numbers: Any = field(default_factory=count)
 
@@ -129,7 +139,7 @@ class ListenerLoad:
         """Finished requests that began after a moment."""
         return [each for each in self.finished if each.began > moment]
 
-    async def send_requests(self) -> None:
+    async def send_requests(self, listener: Listener) -> None:
         """Run one listener."""
         while True:
             number = next(self._numbers)
@@ -138,7 +148,7 @@ class ListenerLoad:
             self.requests.append(record)
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await self.listener(self.port, text, record)
+                    await listener(text, record)
             except OSError as error:  # a timeout as well
                 record.failure = record.failure or f"{type(error).__name__}: {error}"
             if not record.audio_bytes:
@@ -155,10 +165,10 @@ class ListenerLoad:
 
 
 @asynccontextmanager
-async def run_listeners(listener: Listener, port: int) -> AsyncIterator[ListenerLoad]:
+async def run_listeners(listeners: Sequence[Listener]) -> AsyncIterator[ListenerLoad]:
     """Run listeners until the block ends, which cancels their requests."""
-    load = ListenerLoad(listener, port)
-    tasks = [asyncio.create_task(load.send_requests()) for _ in range(LISTENERS)]
+    load = ListenerLoad()
+    tasks = [asyncio.create_task(load.send_requests(listener)) for listener in listeners]
     try:
         yield load
     finally:
