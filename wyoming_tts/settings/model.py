@@ -336,7 +336,7 @@ class Settings(BaseModel):
         Group.LISTENING, 96, "Bit rate of MP3 over HTTP.", unit="kbit/s", ge=32, le=320
     )
     opus_bitrate: Whole = _setting(
-        Group.LISTENING, 48, "Bit rate of Opus over HTTP.", unit="kbit/s", ge=8, le=256
+        Group.LISTENING, 48, "Bit rate of Opus over HTTP and the WebSocket.", unit="kbit/s", ge=8, le=256
     )
     opus_complexity: Whole = _setting(
         Group.LISTENING,
