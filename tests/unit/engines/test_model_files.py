@@ -25,10 +25,10 @@ def test_an_intact_model_is_complete(path: Path) -> None:
     check_complete(path)
 
 
-@pytest.mark.slow
 def test_a_model_truncated_anywhere_is_incomplete(tmp_path: Path) -> None:
     path = tmp_path / "cut.onnx"
-    for length in range(len(WHOLE)):
+    ends = range(len(WHOLE) - 2 * OPSET_BYTES, len(WHOLE))
+    for length in sorted({*range(0, len(WHOLE), 11), *ends}):  # coprime to the sizes of fields
         path.write_bytes(WHOLE[:length])
         with pytest.raises(ValueError, match="the model is"):
             check_complete(path)

@@ -24,6 +24,7 @@ from wyoming_tts.assembly.default_voice import preload_voices, warm_up
 from wyoming_tts.engines.piper.engine import LoadedPiper
 from wyoming_tts.server.speech_service import ServerSpeechService, server_load
 from wyoming_tts.settings import SettingsError
+from wyoming_tts.telemetry import prometheus  # noqa: F401 - a server imports it before it listens
 
 FILES = (f"{LETTERS.name}.onnx", f"{LETTERS.name}.onnx.json")
 REPOSITORY = "/rhasspy/piper-voices/resolve/main/"

@@ -202,7 +202,7 @@ def test_audio_is_passed_on_at_once_and_as_a_whole(size: int) -> None:
     np.testing.assert_array_equal(np.concatenate([*heard, samples_of(words.finish())]), audio)
 
 
-@settings(max_examples=scaled_examples(100), deadline=None)
+@settings(max_examples=scaled_examples(40), deadline=None)
 @given(
     text=st.text(alphabet="ab 1,.好[]é+", max_size=60),
     parts=st.lists(st.integers(-5, 8), max_size=12),
