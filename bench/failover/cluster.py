@@ -28,7 +28,7 @@ from tests.scenarios.ports import free_ports
 
 _ROOT = Path(__file__).parents[2]
 HAPROXY_FILE = _ROOT / "deploy" / "compose" / "haproxy.cfg"
-_TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
+TEST_VOICE = _ROOT / "tests" / "voices" / "en_US-letters-low.onnx"
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0
 """Timeout of every step, in seconds."""
@@ -194,7 +194,7 @@ class Cluster:
 async def run_cluster(model: Path | None, directory: Path) -> AsyncIterator[Cluster]:
     """Run three servers behind HAProxy that share a cache, all up, until the block ends."""
     ports = free_ports(3 * _REPLICAS + 4)
-    copy_voices(model or _TEST_VOICE, directory)
+    copy_voices(model or TEST_VOICE, directory)
     flags = ("--data-dir", str(directory), "--voice", VOICES[0])
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(_redis(ports[-1]))
