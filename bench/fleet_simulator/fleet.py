@@ -23,6 +23,7 @@ from bench.fleet_simulator.segment_caches import SharedSegments
 from bench.fleet_simulator.traffic import Arrival
 from bench.scheduling_simulator.listening import Listening
 from bench.scheduling_simulator.machine import Machine
+from bench.scheduling_simulator.simulation import read_text_rules
 from bench.scheduling_simulator.virtual_time import run_in_virtual_time
 
 _TRIES = 4
@@ -123,6 +124,7 @@ def run_fleet(
     options: FleetOptions, arrivals: Iterable[Arrival], *, events: Sequence[Event] = (), seed: int = 1
 ) -> Run:
     """Return what happened to all who came; the same for the same seed."""
+    read_text_rules()
     return run_in_virtual_time(_run(options, arrivals, events, seed))
 
 

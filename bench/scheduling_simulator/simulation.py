@@ -89,7 +89,13 @@ KEEPS_ALL = ServerOptions()
 def simulate(scenario: Scenario, policy: Policy, *, seed: int = 1) -> list[Listening]:
     """Return what each listener of a scenario heard, in the order of arrival; the same for the same seed."""
     clients = list(scenario.arrivals(scenario.habits, Random(f"{scenario.name} {seed}")))  # noqa: S311
+    read_text_rules()
     return run_in_virtual_time(_simulate(scenario, policy, clients, Random(seed)))  # noqa: S311
+
+
+def read_text_rules() -> None:
+    """Read the files of the text front end, as a server does before it listens: never on the event loop."""
+    list(segments_known([(0.0, "A text.")], 0))
 
 
 async def _simulate(
