@@ -190,6 +190,11 @@ async def test_every_metric_of_the_dashboard_exists(counters: PrometheusCounters
     counters.on_record(failed())
     counters.count_model_load("piper", 0.1)
     counters.count_download("done")
+    counters.count_response(200)
+    shared = SharedStatistics(
+        "redis://there", is_usable=True, hits=0, misses=0, errors=0, writes=0, writes_dropped=0
+    )
+    counters.watch(lambda: ServerLoad(voices={"piper": 1}, shared_cache=shared))
     text = (await counters.exposition()).decode()
     exported = set(re.findall(r"^(\w+)[ {]", text, re.MULTILINE))
     dashboard = json.loads(DASHBOARD.read_text())
