@@ -18,6 +18,11 @@ _HTML = """
 </section>
 <section id="blend-mixer" aria-labelledby="blend-mixer-title" hidden>
   <h2 id="blend-mixer-title" data-text="mixer"></h2>
+  <details id="blend-map" hidden>
+    <summary data-text="map"></summary>
+    <p class="quiet" data-text="map_hint"></p>
+    <svg class="voice-map" role="application" tabindex="0" data-label="map_hint"></svg>
+  </details>
   <div class="blend-columns">
     <div class="blend-column">
       <div id="blend-rows"></div>

@@ -117,6 +117,18 @@ def read_packed_table(archive: zipfile.ZipFile, name: str) -> StyleTable:
         raise ValueError(f"the table of {name} is malformed: {error}") from error
 
 
+def read_pack(pack: Path) -> dict[str, StyleTable]:
+    """Read the style tables of all voices of a pack, by name: half a megabyte each.
+
+    Raises:
+        ValueError: it is another kind of file, or incomplete.
+        OSError: it cannot be read.
+    """
+    names = sorted(pack_names(pack))
+    with zipfile.ZipFile(pack) as archive:
+        return {name: read_packed_table(archive, name) for name in names}
+
+
 def _checked_names(members: Iterable[zipfile.ZipInfo]) -> frozenset[str]:
     names = set()
     for member in members:

@@ -97,6 +97,25 @@ def discard_expected_error(problems: PageProblems, status: int) -> None:
     problems.found[:] = [line for line in problems.found if f"status of {status}" not in line]
 
 
+def test_the_dot_on_the_map_of_voices_is_the_mix(tab: Page) -> None:
+    tab.locator("#blend-map > summary").click()
+    expect(tab.locator(".voice-map-voice")).to_have_count(3)
+    dot = tab.locator(".voice-map-dot")
+    expect(dot).to_have_attribute("visibility", "visible")
+    type_recipe(tab, "af_sky(100)+af_bella(0.1)")
+    place = tab.locator(".voice-map-voice", has_text="Sky").locator("circle")
+    expect(dot).to_have_attribute("cx", re.compile(place.get_attribute("cx")[:4]))  # type: ignore[index]
+    heard: list[Request] = []
+    tab.on("request", lambda request: heard.append(request) if "audio/speech" in request.url else None)
+    tab.locator(".voice-map").focus()
+    for key in ("ArrowRight", "ArrowLeft", "ArrowDown"):
+        tab.keyboard.press(key)
+    tab.wait_for_function("ttsPlayer.state === 'done' || ttsPlayer.state === 'playing'")
+    assert heard
+    assert sum(bar_shares(tab).values()) == pytest.approx(100)
+    tab.locator("#blend-map > summary").click()
+
+
 def test_moving_a_slider_updates_the_recipe_and_the_bar(tab: Page) -> None:
     assert bar_shares(tab) == {"af_bella": 60, "af_sky": 40}
     slide(tab, 1, 20)

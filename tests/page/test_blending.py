@@ -115,6 +115,17 @@ async def test_the_view_distinguishes_an_offline_server_from_an_unused_engine(
         assert (await BlendService(parts, fail_download).view()).kokoro is state
 
 
+async def test_the_map_has_the_voices_of_the_pack_within_its_bounds(service: BlendService) -> None:
+    voices = await service.map()
+    assert {voice.name: voice.language for voice in voices} == {
+        "af_bella": "en_US",
+        "af_sky": "en_US",
+        "bf_emma": "en_GB",
+    }
+    assert max(abs(each) for voice in voices for each in (voice.x, voice.y)) == pytest.approx(1.0)
+    assert await service.map() == voices
+
+
 async def test_recipes_are_parsed_in_any_notation_and_normalized(service: BlendService) -> None:
     read = await service.parse("af_sky:20, 60*af_bella")
     assert read.recipe == "af_bella(60)+af_sky(20)"

@@ -72,6 +72,11 @@ export class BlendApi {
     return requestJson(PATH);
   }
 
+  /** @returns {Promise<import("./map_mix.js").MappedVoice[]>} where the voices lie */
+  map() {
+    return requestJson(`${PATH}/map`);
+  }
+
   /**
    * @param {string} recipe
    * @returns {Promise<ParsedRecipe>}

@@ -11,6 +11,7 @@ import { FULL_WEIGHT, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { player } from "./player.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
+import { VoiceMap } from "./voice_map.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
@@ -48,6 +49,11 @@ class BlendTab {
       onChanged: (view) => this.#update(view),
       onEdit: (kept) => this.#startEdit(kept),
       hear: (name) => this.#hear(name),
+    });
+    this.map = new VoiceMap(this.parts.map, {
+      translate: this.translate,
+      onMove: (parts) => this.mixer.set(parts),
+      onRelease: () => this.hearMix(),
     });
     this.hearMix = this.api.trying(this.parts.problem, () => this.#hearMix());
     this.hearSoon = debounce(this.hearMix, HEAR_AFTER);
@@ -104,6 +110,7 @@ class BlendTab {
 
   #recipeWasRead() {
     this.#drawLanguages();
+    this.map.place(this.mixer.read?.parts ?? []);
     const sample = this.#view.samples[this.mixer.read?.language ?? ""];
     if (this.#isSampleOurs && sample) this.parts.text.value = sample;
   }
@@ -254,6 +261,7 @@ class BlendTab {
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
     if (fresh.kokoro === "absent" && fresh.fetched_bytes !== null) this.#fetchModel();
     if (fresh.kokoro !== "ready") return;
+    if (fresh.kokoro === "ready" && isOther("voices")) this.#showMap();
     if (!this.mixer.rows.length) this.#begin();
     else if (isOther("voices")) this.mixer.draw();
   }
@@ -268,6 +276,13 @@ class BlendTab {
     const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
     setText(fetch, this.translate("fetch") + size);
     setText(absentWords, isReady ? "" : this.translate(`kokoro_${kokoro}`));
+  }
+
+  async #showMap() {
+    const voices = await this.api.map().catch(() => []);
+    this.map.show(voices);
+    this.parts.map.hidden = voices.length < 3;
+    this.map.place(this.mixer.read?.parts ?? []);
   }
 
   /** Mix two voices of one language, so that there is something to hear. */
@@ -353,6 +368,7 @@ function partsOf(element) {
     languageRow: part("language-row", HTMLElement),
     leaveEdit: part("leave-edit", HTMLButtonElement),
     listProblem: part("list-problem", HTMLElement),
+    map: part("map", HTMLDetailsElement),
     mixer: part("mixer", HTMLElement),
     name: part("name", HTMLInputElement),
     problem: part("problem", HTMLElement),

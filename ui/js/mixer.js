@@ -97,6 +97,16 @@ export class Mixer {
     });
   }
 
+  /**
+   * Show and speak a mix that was made elsewhere, as on the map.
+   * @param {readonly import("./mix.js").Part[]} parts
+   */
+  set(parts) {
+    this.rows = rowsFromRecipe(this.rows, parts);
+    this.draw();
+    this.moved();
+  }
+
   #readTyped() {
     this.take(this.parts.recipe.value, this.context.onMoved);
   }

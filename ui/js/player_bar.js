@@ -63,6 +63,7 @@ class PlayerBar {
     player.addEventListener("words", () => this.#showWords());
     history.addEventListener("change", () => this.#showPast());
     new ResizeObserver(() => this.#draw()).observe(wave);
+    new ResizeObserver(() => this.#keepRoom()).observe(this.element);
   }
 
   // ---- What is shown
@@ -83,6 +84,11 @@ class PlayerBar {
     setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
     this.#showWords();
     this.#draw();
+  }
+
+  /** Let the page end above the bar. */
+  #keepRoom() {
+    document.documentElement.style.setProperty("--player-height", `${this.element.offsetHeight}px`);
   }
 
   #problem() {

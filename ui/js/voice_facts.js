@@ -42,7 +42,7 @@ const GENDERS = { f: "female", m: "male" };
  */
 export const isRobot = ({ engine }) => engine === EMBEDDED_ENGINE;
 
-/** @param {Voice} voice */
+/** @param {Pick<Voice, "engine" | "gender" | "name">} voice */
 export function genderOf({ engine, gender, name }) {
   if (gender || engine !== "kokoro") return gender;
   return GENDERS[KOKORO_NAME.exec(name)?.[1] ?? ""] ?? "";
@@ -56,9 +56,21 @@ export function genderOf({ engine, gender, name }) {
 export function shownName(voice, languageName) {
   const { name, engine } = voice;
   if (isRobot(voice)) return robotName(voice, languageName);
-  const own = engine === "kokoro" ? KOKORO_NAME.exec(name)?.[2] : PIPER_NAME.exec(name)?.[1];
-  return own === undefined ? name : capitalized(own.replaceAll("_", " "));
+  if (engine === "kokoro") return kokoroName(name);
+  return readable(PIPER_NAME.exec(name)?.[1], name);
 }
+
+/**
+ * The name of a Kokoro voice without what says its language and gender, as `Heart`.
+ * @param {string} name
+ */
+export const kokoroName = (name) => readable(KOKORO_NAME.exec(name)?.[2], name);
+
+/**
+ * @param {string | undefined} part of a name
+ * @param {string} name
+ */
+const readable = (part, name) => (part === undefined ? name : capitalized(part.replaceAll("_", " ")));
 
 /**
  * The name of a synthetic voice: its language, or the one that its author gave it.

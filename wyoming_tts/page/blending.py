@@ -29,9 +29,11 @@ from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, V
 from wyoming_tts.page.request_body import RequestBody, VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
+from wyoming_tts.style_tables import read_pack
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.recipes import MAX_LENGTH, check_name, parse_recipe
+from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import check_name_is_free
 from wyoming_tts.voices.style_files import MAX_BYTES
@@ -136,6 +138,17 @@ class BlendingView:
 
 
 @dataclass(frozen=True, slots=True)
+class MappedVoice:
+    """A voice of the pack on the map of voices."""
+
+    name: str
+    language: str
+    x: float
+    """From -1 to 1, as `y` is."""
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecipePart:
     """One voice of a recipe with its weight: a row of the mixer."""
 
@@ -173,11 +186,21 @@ class BlendService:
         """Also used by the routes, to encode large answers."""
         self._store = parts.blends.store
         self._styles = ImportedStyles(parts.settings.data_dir[0] / STYLES_DIRECTORY)
+        self._map: Mapping[str, MapPoint] = {}
+        self._mapped_pack: tuple[Path, int, int] | None = None
 
     async def view(self) -> BlendingView:
         """Return which voices can be mixed and which blends are saved, read from disk."""
         view = await self.run_blocking(self._read_view)
         return replace(view, fetched_bytes=self._downloaded_bytes())
+
+    async def map(self) -> tuple[MappedVoice, ...]:
+        """Return where the voices of the pack lie, computed once for each pack.
+
+        Raises:
+            VoiceUnavailable: Kokoro is not installed, or its pack cannot be read.
+        """
+        return await self.run_blocking(self._read_map)
 
     async def parse(self, recipe: str) -> ParsedRecipe:
         """Parse a recipe in any of the notations that people use.
@@ -387,6 +410,22 @@ class BlendService:
         np.save(content, table, allow_pickle=False)
         return content.getvalue()
 
+    def _read_map(self) -> tuple[MappedVoice, ...]:
+        path = self._pack_path()
+        try:
+            state = path.stat()
+            if (path, state.st_mtime_ns, state.st_size) != self._mapped_pack:
+                self._map = map_voices(read_pack(path))
+                self._mapped_pack = (path, state.st_mtime_ns, state.st_size)
+        except (OSError, ValueError) as error:
+            raise VoiceUnavailable(f"The voices cannot be read: {error}.") from error
+        languages = {voice.name: voice.language for voice in self._kokoro_voices()}
+        return tuple(
+            MappedVoice(name, languages[name], *point)
+            for name, point in self._map.items()
+            if name in languages
+        )
+
     def _pack_path(self) -> Path:
         voice = next(iter(self._kokoro_voices()), None)
         if voice is None:
@@ -464,6 +503,10 @@ def _add_view(router: APIRouter, service: BlendService) -> None:
     @router.get("")
     async def view() -> Response:
         return await _view_response(service, await service.view())
+
+    @router.get("/map")
+    async def voice_map() -> Response:
+        return json_response([asdict(voice) for voice in await service.map()])
 
     @router.post("/read")
     async def parse(body: RecipeBody) -> Response:
