@@ -17,8 +17,11 @@ _HTML = """
       <span data-part="measured" class="quiet"></span>
     </p>
     <select data-part="save" data-label="save" hidden></select>
+    <button type="button" data-part="unfold" data-text="spectrogram" aria-expanded="false" hidden></button>
     <button type="button" data-part="past" aria-expanded="false" hidden></button>
   </div>
+  <canvas class="player-spectrogram" data-part="spectrogram" role="img" data-label="spectrogram_of"
+    hidden></canvas>
   <ol class="player-past" data-part="list" hidden></ol>
   <p class="quiet" data-part="plain" data-text="plain" hidden></p>
 </div>

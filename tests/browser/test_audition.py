@@ -16,6 +16,7 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 from tests.browser.conftest import EMBEDDED
 from tests.browser.page_actions import checked_page, name_player, problems_of
 from tests.support.page_site import Site
+from ui.scripts import path_of
 
 # Gradio's analytics use a deprecated pandas feature.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -24,6 +25,8 @@ TIMEOUT_MILLISECONDS = 40_000
 """Milliseconds; generous, for actions that take one or two seconds on an idle machine."""
 SENTENCE = "This is a rather long text that is spoken for quite a while. "
 LONG = SENTENCE * 40
+CLASSIC_WORKERS = "window.Worker = class { terminate() {} };"
+"""A browser whose workers are never modules: it does not read the option."""
 
 
 class ListenTab:
@@ -129,16 +132,48 @@ def test_speaking_again_cancels_the_previous_request(tab: ListenTab) -> None:
     assert page.evaluate("ttsPlayer.clip.seconds") < 2
 
 
+def painted(canvas: Locator) -> int:
+    """Number of pixels that can be seen."""
+    return int(
+        canvas.evaluate(
+            """(canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+                 .data.filter((value, i) => i % 4 === 3 && value > 32).length"""
+        )
+    )
+
+
 def test_the_waveform_grows_and_measurements_are_shown(tab: ListenTab) -> None:
     tab.hear("Draw me.")
-    painted = tab.page.locator("#player-bar [data-part=wave]").evaluate(
-        """(canvas) => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-             .data.filter((value, i) => i % 4 === 3 && value > 32).length"""
-    )
-    assert painted > 500
+    assert painted(tab.page.locator("#player-bar [data-part=wave]")) > 500
     measured = tab.page.locator("#player-bar [data-part=measured]").inner_text()
     assert "first sound after" in measured
     assert "real-time factor" in measured
+
+
+def test_a_worker_computes_the_spectrogram_once_it_is_unfolded(tab: ListenTab) -> None:
+    page = tab.page
+    unfold, canvas = (page.locator(f"#player-bar [data-part={part}]") for part in ("unfold", "spectrogram"))
+    tab.hear("Draw me too.")
+    assert page.workers == []
+    with page.expect_worker() as worker:
+        unfold.click()
+    assert worker.value.url.endswith(f"/{path_of('spectrogram_worker')}")
+    expect(canvas).to_have_attribute("data-drawable", "true")
+    assert painted(canvas) > 500
+    tab.hear("The next one is drawn as well.")
+    expect(canvas).to_have_attribute("data-drawable", "true")
+    assert painted(canvas) > 500
+    unfold.click()
+    expect(canvas).to_be_hidden()
+
+
+@pytest.mark.parametrize("missing", ["delete window.Worker;", CLASSIC_WORKERS], ids=["any", "modules"])
+def test_the_spectrogram_is_left_out_where_workers_are_missing(page: Page, site: Site, missing: str) -> None:
+    page.add_init_script(missing)
+    tab = ListenTab(page, site.url)
+    tab.hear("No picture.")
+    expect(page.locator("#player-bar [data-part=wave]")).to_be_visible()
+    expect(page.locator("#player-bar [data-part=unfold]")).to_be_hidden()
 
 
 @pytest.mark.parametrize(("kind", "start"), [("mp3", b"\xff"), ("opus", b"OggS")])

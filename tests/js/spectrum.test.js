@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { envelope, spectrogram, spectrum, WINDOW } from "../../ui/js/spectrum.js";
+import { alphaPixels, spectrogram, spectrum, WINDOW } from "../../ui/js/spectrum.js";
 
 const RATE = 16000;
 
@@ -38,17 +38,8 @@ test("a spectrogram goes up to 10 kHz or half the sample rate, normalized to a m
   assert.equal(spectrogram(tone(1000, RATE), 48000, 1)[0].length, Math.floor((10000 / 48000) * WINDOW));
 });
 
-test("an envelope has the minimum and maximum of each column, including zero", () => {
-  const parts = envelope(Float32Array.of(0.5, 0.25, -0.5, -0.25), 2);
-  assert.deepEqual(parts, [
-    { low: 0, high: 0.5 },
-    { low: -0.5, high: 0 },
-  ]);
-});
-
-test("an envelope repeats samples where there are more columns", () => {
-  assert.deepEqual(envelope(Float32Array.of(0.5), 2), [
-    { low: 0, high: 0.5 },
-    { low: 0, high: 0.5 },
-  ]);
+test("the picture of a spectrogram has its lowest frequencies at the bottom, and the strongest are opaque", () => {
+  const pixels = alphaPixels([Float32Array.of(1, 0.5), Float32Array.of(0, 0.2)]);
+  const opacities = [...pixels].filter((_, i) => i % 4 === 3);
+  assert.deepEqual(opacities, [128, 51, 255, 0]);
 });

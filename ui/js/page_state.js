@@ -18,6 +18,7 @@
  * @property {string[]} shortlist voices that the user marked
  * @property {string} search
  * @property {string} tab
+ * @property {boolean} showsSpectrogram whether the player bar shows it
  */
 
 export const STORAGE_KEY = "wyoming-tts.page";
@@ -36,6 +37,7 @@ export const INITIAL = Object.freeze({
   shortlist: [],
   search: "",
   tab: "",
+  showsSpectrogram: false,
 });
 
 /** The values; emits "change" with the names of those that changed in `detail`. */

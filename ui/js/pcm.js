@@ -77,6 +77,11 @@ export class Clip {
     return seconds < this.seconds && this.seconds <= MAX_CLIP_SECONDS;
   }
 
+  /** Its audio; none once it is longer than is kept. @returns {readonly Int16Array[]} */
+  get pieces() {
+    return this.#pieces;
+  }
+
   /** @param {Int16Array} piece */
   add(piece) {
     this.#addPeaks(piece);

@@ -1,7 +1,8 @@
 /**
  * The player bar, below all tabs: what speaks, its waveform and words, saving it, and what was heard before.
  *
- * The picture of the sound grows while it arrives; a click in it, or on a word, plays from there.
+ * The waveform grows while the sound arrives; the spectrogram, where it is unfolded, comes with its end. A click in
+ * either, or on a word, plays from there.
  */
 
 import { accentColour, prepareCanvas } from "./canvas.js";
@@ -17,8 +18,10 @@ import {
   setText,
 } from "./common.js";
 import { history } from "./history.js";
+import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { ReadAlong } from "./read_along.js";
+import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { languageNames, shownName } from "./voice_facts.js";
 
@@ -34,6 +37,8 @@ const SHOWN_CHARS = 60;
 class PlayerBar {
   #frame = 0;
   #isSaving = false;
+  /** @type {boolean | null} null until there is a clip */
+  #hasSpectrogram = null;
 
   /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
@@ -45,25 +50,37 @@ class PlayerBar {
     this.parts = partsOf(element);
     localizeElements(element, translate);
     this.readAlong = new ReadAlong(this.parts.words, (seconds) => player.seek(seconds));
+    this.spectrogram = new Spectrogram(this.parts.spectrogram);
     this.#listen();
     this.#update();
   }
 
   #listen() {
-    const { play, save, past, wave } = this.parts;
+    const { play, save, past, wave, spectrogram, unfold } = this.parts;
     const none = new Option(this.translate("save"), "");
     save.replaceChildren(none, ...FORMATS.map((format) => new Option(this.translate(format), format)));
     save.addEventListener("input", () => this.#save());
     play.addEventListener("click", () => this.#playOrStop());
-    past.addEventListener("click", () => this.#unfold());
-    wave.addEventListener("click", (event) => this.#seekTo(event.offsetX / wave.clientWidth));
+    past.addEventListener("click", () => this.#unfoldPast());
+    unfold.addEventListener("click", () =>
+      pageState.patch({ showsSpectrogram: !pageState.values.showsSpectrogram }),
+    );
+    for (const picture of [wave, spectrogram]) {
+      picture.addEventListener("click", (event) => this.#seekTo(event.offsetX / picture.clientWidth));
+      new ResizeObserver(() => this.#draw()).observe(picture);
+    }
     wave.addEventListener("keydown", (event) => this.#onWaveKey(event));
     document.addEventListener("keydown", (event) => this.#onKey(event), { capture: true });
     player.addEventListener("change", () => this.#update());
     player.addEventListener("words", () => this.#showWords());
     history.addEventListener("change", () => this.#showPast());
-    new ResizeObserver(() => this.#draw()).observe(wave);
     new ResizeObserver(() => this.#keepRoom()).observe(this.element);
+    pageState.addEventListener("change", () => this.#showSpectrogram());
+    this.spectrogram.addEventListener("drawable", () => this.#draw());
+    this.spectrogram.addEventListener("failed", () => {
+      this.#hasSpectrogram = false;
+      this.#showSpectrogram();
+    });
   }
 
   // ---- What is shown
@@ -83,12 +100,34 @@ class PlayerBar {
     setText(parts.state, state === "failed" ? this.#problem() : translate(`is_${state}`));
     setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
     this.#showWords();
+    this.#showSpectrogram();
     this.#draw();
   }
 
   /** Let the page end above the bar. */
   #keepRoom() {
     document.documentElement.style.setProperty("--player-height", `${this.element.offsetHeight}px`);
+  }
+
+  /** Unfold or fold the spectrogram; it is computed once all of the sound is there. */
+  #showSpectrogram() {
+    const { unfold, spectrogram } = this.parts;
+    const clip = this.#picturedClip();
+    const isShown = pageState.values.showsSpectrogram;
+    unfold.hidden = clip === null;
+    unfold.setAttribute("aria-expanded", String(isShown));
+    spectrogram.hidden = clip === null || !isShown;
+    if (clip === null || !isShown) return;
+    if (clip.isComplete || !player.isBusy) this.spectrogram.show(clip);
+    else this.spectrogram.clear();
+  }
+
+  /** What plays or was heard last, if its spectrogram can be computed here. */
+  #picturedClip() {
+    const { clip } = player;
+    if (!clip?.canPlayFrom(0)) return null;
+    this.#hasSpectrogram ??= supportsModuleWorkers();
+    return this.#hasSpectrogram ? clip : null;
   }
 
   #problem() {
@@ -119,14 +158,16 @@ class PlayerBar {
     const { wave } = this.parts;
     const { clip, position } = player;
     if (clip === null || wave.hidden || !wave.clientWidth) return;
-    drawWave(wave, clip.peaks, position === null ? 0 : position / clip.seconds);
+    const heard = position === null ? 0 : position / clip.seconds;
+    drawWave(wave, clip.peaks, heard);
+    this.spectrogram.draw(heard);
     wave.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
     wave.setAttribute("aria-valuenow", (position ?? 0).toFixed(1));
   }
 
   // ---- What was heard before
 
-  #unfold() {
+  #unfoldPast() {
     const { past, list } = this.parts;
     list.hidden = !list.hidden;
     past.setAttribute("aria-expanded", String(!list.hidden));
@@ -270,8 +311,10 @@ function partsOf(element) {
     plain: part("plain", HTMLElement),
     play: part("play", HTMLButtonElement),
     save: part("save", HTMLSelectElement),
+    spectrogram: part("spectrogram", HTMLCanvasElement),
     state: part("state", HTMLElement),
     title: part("title", HTMLElement),
+    unfold: part("unfold", HTMLButtonElement),
     wave: part("wave", HTMLCanvasElement),
     words: find(element, ".player-words", HTMLElement),
   };

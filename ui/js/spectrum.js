@@ -1,23 +1,8 @@
-/** What the pictures of a clip show: the envelope of its waveform, and a spectrogram by a fast Fourier transform. */
+/** The spectrogram of a clip, by a fast Fourier transform. */
 
 export const WINDOW = 1024; // samples of a column of the spectrogram
 const TOP = 10000; // Hz
 const RANGE = 70; // dB below the loudest that are seen
-
-/**
- * The lowest and the highest sample in each of `columns` equal parts; 0 is always between them.
- * @param {Float32Array} samples
- * @param {number} columns
- * @returns {{ low: number, high: number }[]}
- */
-export function envelope(samples, columns) {
-  return Array.from({ length: columns }, (_, x) => {
-    const from = Math.floor((x * samples.length) / columns);
-    const to = Math.max(from + 1, Math.floor(((x + 1) * samples.length) / columns));
-    const part = samples.subarray(from, to);
-    return { low: part.reduce((a, b) => Math.min(a, b), 0), high: part.reduce((a, b) => Math.max(a, b), 0) };
-  });
-}
 
 /**
  * How strong each frequency is at each time, from 0 for what is not seen to 1 for the loudest.
@@ -31,6 +16,22 @@ export function spectrogram(samples, rate, columns) {
   const levels = Array.from({ length: columns }, (_, x) => spectrum(samples, (x / columns) * samples.length));
   const loudest = levels.reduce((most, column) => column.reduce((a, b) => Math.max(a, b), most), -Infinity);
   return levels.map((column) => column.subarray(0, bins).map((level) => strength(loudest - level)));
+}
+
+/**
+ * A picture of a spectrogram: one colour, as opaque as each frequency is strong, the lowest at the bottom.
+ * @param {Float32Array[]} columns
+ * @returns {Uint8ClampedArray<ArrayBuffer>} red, green, blue and opacity of each pixel, row by row
+ */
+export function alphaPixels(columns) {
+  const height = columns[0].length;
+  const pixels = new Uint8ClampedArray(4 * columns.length * height);
+  for (const [x, column] of columns.entries()) {
+    for (let y = 0; y < height; y++) {
+      pixels[4 * ((height - 1 - y) * columns.length + x) + 3] = 255 * column[y];
+    }
+  }
+  return pixels;
 }
 
 /** @param {number} below dB */
