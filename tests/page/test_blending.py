@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import shutil
 from collections.abc import AsyncIterator
@@ -17,9 +16,8 @@ import pytest
 from tests.support.parts import running_parts
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
+from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice
 from wyoming_tts.page.blending import (
-    MODEL_VOICE,
     BlendDraft,
     BlendingView,
     BlendService,
@@ -33,7 +31,6 @@ from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.transports.http.app import HttpOptions, create_app
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
-from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState
 
 NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
 
@@ -52,14 +49,10 @@ def data(tmp_path: Path) -> Path:
     return directory
 
 
-async def fail_download(_name: str) -> bool:
-    raise AssertionError("no download is expected")
-
-
 @asynccontextmanager
 async def blend_service(data: Path) -> AsyncIterator[tuple[BlendService, Parts]]:
     async with running_parts(data_dir=[data], download_dir=data) as parts:
-        yield BlendService(parts, fail_download), parts
+        yield BlendService(parts), parts
 
 
 @pytest.fixture
@@ -98,7 +91,7 @@ async def test_the_view_lists_kokoro_voices_and_presets(service: BlendService) -
 
 async def test_without_kokoro_the_view_has_state_absent_and_the_download_size(tmp_path: Path) -> None:
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        view = await BlendService(parts, fail_download).view()
+        view = await BlendService(parts).view()
     assert view.kokoro is KokoroState.ABSENT
     assert view.model_bytes is not None
     assert view.model_bytes > 100_000_000
@@ -112,7 +105,7 @@ async def test_the_view_distinguishes_an_offline_server_from_an_unused_engine(
     changes: dict[str, object], state: KokoroState, tmp_path: Path
 ) -> None:
     async with running_parts(data_dir=[VOICES if "engine" in changes else tmp_path], **changes) as parts:
-        assert (await BlendService(parts, fail_download).view()).kokoro is state
+        assert (await BlendService(parts).view()).kokoro is state
 
 
 async def test_the_map_has_the_voices_of_the_pack_within_its_bounds(service: BlendService) -> None:
@@ -271,58 +264,6 @@ async def test_an_imported_voice_used_by_a_blend_cannot_be_removed(service: Blen
 async def test_exporting_an_unknown_voice_is_refused(service: BlendService, name: str) -> None:
     with pytest.raises(SpeechError, match="no blend"):
         await service.export(name)
-
-
-# -- the model ----------------------------------------------------------------------------------
-
-
-async def test_download_model_downloads_the_model_voice(tmp_path: Path, data: Path) -> None:
-    requested = []
-
-    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-
-        async def fetch(name: str) -> bool:
-            requested.append(name)
-            await parts.workers.run_blocking(
-                lambda: [shutil.copy(path, tmp_path) for path in data.iterdir() if path.is_file()]
-            )
-            await parts.refresh_voices()
-            return True
-
-        view = await BlendService(parts, fetch).download_model()
-    assert requested == [MODEL_VOICE]
-    assert view.kokoro is KokoroState.READY
-
-
-async def test_download_model_returns_an_absent_state_while_the_download_is_still_running(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wyoming_tts.page.blending._DOWNLOAD_POLL_SECONDS", 0.01)
-
-    async def fetch(_name: str) -> bool:
-        await asyncio.Event().wait()
-        return True
-
-    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        assert (await BlendService(parts, fetch).download_model()).kokoro is KokoroState.ABSENT
-
-
-async def test_the_view_reports_the_models_download_progress(tmp_path: Path) -> None:
-    progress = DownloadProgress(MODEL_VOICE, DownloadState.RUNNING, 1_000_000, 300_000_000)
-    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        service = BlendService(parts, fail_download)
-        assert (await service.view()).fetched_bytes is None
-        parts.downloads.record_progress(progress)
-        assert (await service.view()).fetched_bytes == 1_000_000
-
-
-async def test_a_failed_model_download_raises_voice_unavailable(tmp_path: Path) -> None:
-    async def fetch(_name: str) -> bool:
-        return False
-
-    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path, offline=False) as parts:
-        with pytest.raises(VoiceUnavailable, match="could not be downloaded"):
-            await BlendService(parts, fetch).download_model()
 
 
 # -- over HTTP ----------------------------------------------------------------------------------

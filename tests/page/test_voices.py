@@ -28,7 +28,7 @@ from wyoming_tts.settings import Settings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.transports.http.errors import install_error_handlers
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
-from wyoming_tts.voices.download.downloads import DownloadState
+from wyoming_tts.voices.download.downloads import DownloadState, FailureCause
 from wyoming_tts.voices.download.hub import HUB
 
 FETCHED = "en_US-fetched-low"
@@ -125,10 +125,12 @@ def add_to_hub(hub: FakeHub, name: str = FETCHED) -> CatalogueVoice:
 
 
 @asynccontextmanager
-async def maintained_service(data_dir: Path, hub: FakeHub) -> AsyncIterator[tuple[Parts, VoiceService]]:
+async def maintained_service(
+    data_dir: Path, hub: FakeHub, *, offline: bool = False
+) -> AsyncIterator[tuple[Parts, VoiceService]]:
     async with (
         running_parts(
-            data_dir=[data_dir], download_dir=data_dir, offline=False, hub_endpoint=hub.url
+            data_dir=[data_dir], download_dir=data_dir, offline=offline, hub_endpoint=hub.url
         ) as parts,
         asyncio.TaskGroup() as tasks,
     ):
@@ -200,21 +202,30 @@ async def test_cancelling_one_download_leaves_the_other(data_dir: Path) -> None:
         assert not (data_dir / f"{FETCHED}.onnx").exists()
 
 
-async def test_a_failed_download_stays_listed_until_it_is_dismissed(data_dir: Path) -> None:
+async def test_a_failed_download_stays_listed_until_it_is_dismissed(
+    data_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with FakeHub() as hub, maintained_service(data_dir, hub) as (_, service):
         hub.plan.append(Behaviour(status=404))
         service.download(FETCHED)
         await wait_until(lambda: service.update().downloads[0].state is DownloadState.FAILED)
-        assert "404" in service.update().downloads[0].error
+        (failed,) = service.update().downloads
+        assert "404" in failed.error
+        assert failed.cause is FailureCause.REFUSED
+        assert caplog.text.count("could not be downloaded") == 1
         service.cancel(FETCHED)
         assert service.update().downloads == ()
 
 
-async def test_downloads_are_refused_offline_and_without_running_maintenance(
-    service: VoiceService, data_dir: Path
-) -> None:
-    with pytest.raises(VoiceUnavailable, match="offline"):
-        service.download("de_DE-thorsten-medium")
+async def test_a_download_of_a_server_that_is_set_to_be_offline_fails_for_that_cause(data_dir: Path) -> None:
+    async with FakeHub() as hub, maintained_service(data_dir, hub, offline=True) as (_, service):
+        service.download(FETCHED)
+        await wait_until(lambda: service.update().downloads[0].state is DownloadState.FAILED)
+        assert service.update().downloads[0].cause is FailureCause.OFFLINE
+        assert hub.requests == []
+
+
+async def test_downloads_are_refused_without_running_maintenance(data_dir: Path) -> None:
     async with running_parts(data_dir=[data_dir], offline=False) as unmaintained_parts:
         with pytest.raises(VoiceUnavailable, match="starts or stops"):
             VoiceService(unmaintained_parts).download("de_DE-thorsten-medium")
@@ -344,7 +355,7 @@ REFUSED: list[tuple[str, dict[str, Any], int]] = [
         {"content": b"x", "headers": {"Content-Range": "bytes 0-1/9999999999"}},
         413,
     ),
-    ("voices/download", {"json": {"name": "nobody"}}, 503),
+    ("voices/download", {"json": {"name": "nobody"}}, 404),
     ("voices/cancel", {"json": {"name": "nobody"}}, 404),
     ("voices/remove", {"json": {"name": LOW.name, "files": []}}, 400),
     ("voices/default", {"json": {"name": "nobody"}}, 404),

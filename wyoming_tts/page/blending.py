@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -44,8 +44,6 @@ MAX_VOICES = 6
 """Voices in one recipe; nobody can tell more of them apart by ear."""
 MODEL_VOICE = "af_heart"
 """The voice whose download brings the model and the pack with all voices."""
-_DOWNLOAD_POLL_SECONDS = 2.0
-"""How long a request waits for the model: the page shows the progress that often."""
 _MAX_NAME = 200
 
 _Name: TypeAlias = Annotated[str, Field(max_length=_MAX_NAME)]
@@ -129,8 +127,8 @@ class BlendingView:
     kokoro: KokoroState
     model_bytes: int | None
     """Size of the download; None when Kokoro is installed."""
-    fetched_bytes: int | None
-    """How much of it has arrived; None while no download is running."""
+    model_voice: str
+    """The voice of the catalogue whose download brings the model."""
     voices: tuple[MixableVoice, ...]
     kept: tuple[SavedVoice, ...]
     samples: Mapping[str, str]
@@ -172,16 +170,9 @@ class ParsedRecipe:
 class BlendService:
     """Lists, parses, saves and changes blends for the page."""
 
-    def __init__(self, parts: Parts, download: Callable[[str], Awaitable[bool]]) -> None:
-        """Store what is needed; no file is touched yet.
-
-        Args:
-            parts: The server's parts.
-            download: Downloads a voice of the catalogue by name and returns whether it is installed then.
-                Cancelling it does not stop the download, so that the browser can poll.
-        """
+    def __init__(self, parts: Parts) -> None:
+        """Store what is needed; no file is touched yet."""
         self._parts = parts
-        self._download = download
         self.run_blocking = parts.workers.run_blocking
         """Also used by the routes, to encode large answers."""
         self._store = parts.blends.store
@@ -191,8 +182,7 @@ class BlendService:
 
     async def view(self) -> BlendingView:
         """Return which voices can be mixed and which blends are saved, read from disk."""
-        view = await self.run_blocking(self._read_view)
-        return replace(view, fetched_bytes=self._downloaded_bytes())
+        return await self.run_blocking(self._read_view)
 
     async def map(self) -> tuple[MappedVoice, ...]:
         """Return where the voices of the pack lie, computed once for each pack.
@@ -290,24 +280,6 @@ class BlendService:
         """
         return await self.run_blocking(partial(self._export, name))
 
-    async def download_model(self) -> BlendingView:
-        """Download Kokoro and wait a moment; while it is not `READY` then, the browser calls again.
-
-        Raises:
-            VoiceUnavailable: the download failed.
-        """
-        try:
-            async with asyncio.timeout(_DOWNLOAD_POLL_SECONDS):
-                is_installed = await self._download(MODEL_VOICE)
-        except TimeoutError:
-            return await self.view()
-        if not is_installed:
-            raise VoiceUnavailable(
-                "The Kokoro model could not be downloaded.",
-                hint="Check that the server reaches the internet and has free disk space; its log says more.",
-            )
-        return await self.view()
-
     async def _apply(self, change: Callable[[], object]) -> BlendingView:
         await self.run_blocking(change)
         await self._parts.refresh_voices()
@@ -325,7 +297,7 @@ class BlendService:
         return BlendingView(
             kokoro=state,
             model_bytes=model.size if model and state is not KokoroState.READY else None,
-            fetched_bytes=None,
+            model_voice=MODEL_VOICE,
             voices=tuple(self._mixable(voice, imported) for voice in voices),
             kept=(*kept, *(_imported(name, installed) for name in imported)),
             samples={tag: sample_sentence(tag) for tag in BY_TAG},
@@ -343,12 +315,6 @@ class BlendService:
         if BLENDING_ENGINE not in self._parts.engines or settings.engine not in {"auto", BLENDING_ENGINE}:
             return KokoroState.UNUSED
         return KokoroState.OFFLINE if settings.offline else KokoroState.ABSENT
-
-    def _downloaded_bytes(self) -> int | None:
-        downloads = self._parts.downloads
-        if not downloads.is_downloading(MODEL_VOICE):
-            return None
-        return next((each.received for each in downloads.status() if each.voice == MODEL_VOICE), None)
 
     def _kokoro_voices(self) -> Iterable[Voice]:
         return (voice for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE)
@@ -514,10 +480,6 @@ def _add_view(router: APIRouter, service: BlendService) -> None:
             return json_response(asdict(await service.parse(body.recipe)))
         except SpeechError as error:  # a recipe that is still being typed
             return json_response({"problem": str(error)})
-
-    @router.post("/fetch")
-    async def download() -> Response:
-        return await _view_response(service, await service.download_model())
 
 
 def _add_changes(router: APIRouter, service: BlendService) -> None:

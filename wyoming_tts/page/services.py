@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from functools import partial
 
 from fastapi import APIRouter
 
@@ -21,10 +19,8 @@ from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
-from wyoming_tts.voices.names import find_catalogue_voice
 
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - how this machine reaches itself
-_POLL_SECONDS = 0.2
 
 
 def make_page_services(
@@ -48,7 +44,7 @@ def make_page_services(
     """
     return PageServices(
         audition=AuditionService(parts),
-        blending=BlendService(parts, partial(_download, parts)),
+        blending=BlendService(parts),
         stream_test=StreamTestService(
             parts, lambda: own_uri(addresses()), targets=parts.settings.stream_test_targets
         ),
@@ -78,12 +74,3 @@ def own_uri(addresses: ListeningAddresses) -> str:
         return addresses.uri
     host, port = addresses.wyoming[0]
     return f"tcp://{_LOOPBACK.get(host, host_in_uri(host))}:{port}"
-
-
-async def _download(parts: Parts, name: str) -> bool:
-    """Download a voice and return whether it is installed; the download outlives a cancelled wait."""
-    parts.downloads.start(find_catalogue_voice(parts.catalogue.current.voices, name))
-    while parts.downloads.is_downloading(name):  # noqa: ASYNC110 - downloads signal no end
-        await asyncio.sleep(_POLL_SECONDS)
-    await parts.refresh_voices()
-    return any(voice.name == name for voice in parts.library.voices)

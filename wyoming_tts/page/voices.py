@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from wyoming_tts.assembly.chosen_default import forget_chosen_default, keep_chosen_default
 from wyoming_tts.assembly.default_voice import choose_default
 from wyoming_tts.assembly.parts import Parts
-from wyoming_tts.errors import BadRequest, VoiceUnavailable
+from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import is_absent
 from wyoming_tts.page.request_body import VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
@@ -163,10 +163,8 @@ class VoiceService:
 
         Raises:
             UnknownVoice: the catalogue has no voice of that name.
-            VoiceUnavailable: the server is offline, starting or stopping.
+            VoiceUnavailable: the server is starting or stopping.
         """
-        if self._parts.settings.offline:
-            raise VoiceUnavailable("The server is set to be offline.", hint="Turn `offline` off.")
         self._parts.downloads.start(find_catalogue_voice(self._parts.catalogue.current.voices, name))
 
     def cancel(self, name: str) -> None:

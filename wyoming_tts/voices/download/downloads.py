@@ -27,7 +27,13 @@ from wyoming_tts.voices.catalogue import (
     CatalogueVoice,
     read_piper_index,
 )
-from wyoming_tts.voices.download.hub import DownloadEnvironment, DownloadFailed, DownloadOptions, HubClient
+from wyoming_tts.voices.download.hub import (
+    DownloadEnvironment,
+    DownloadFailed,
+    DownloadOptions,
+    FailureCause,
+    HubClient,
+)
 from wyoming_tts.voices.download.transfer import Transfer, format_size
 
 __all__ = [
@@ -38,6 +44,7 @@ __all__ = [
     "DownloadOptions",
     "DownloadProgress",
     "DownloadState",
+    "FailureCause",
 ]
 
 T = TypeVar("T")
@@ -74,6 +81,8 @@ class DownloadProgress:
     """Bytes of all files; None while one of them is unknown."""
     error: str = ""
     """Why it failed, and what to do; empty otherwise."""
+    cause: FailureCause | None = None
+    """Why it failed or, while it is running, why it is being tried again; None otherwise."""
 
 
 class Download:
@@ -84,6 +93,8 @@ class Download:
         self.state = DownloadState.WAITING
         self.error = ""
         """Why it failed, and what to do; empty otherwise."""
+        self.cause: FailureCause | None = None
+        """Why it failed; None otherwise."""
         self.transfers = transfers
         """Transfers of its files in the catalogue's order, the model first; shared with other downloads."""
         self.reported_at = -math.inf
@@ -108,6 +119,12 @@ class Download:
         """Time of the last byte received or verified, at first of the request, by the given clock."""
         return max(transfer.made_progress_at for transfer in self.transfers)
 
+    @property
+    def interrupted_by(self) -> FailureCause | None:
+        """Why nothing arrives at the moment, although more tries follow; None otherwise."""
+        found = (transfer.interruption for transfer in self.transfers if transfer.interruption)
+        return next((each.cause for each in found), None)
+
     async def wait(self, seconds: float | None = None) -> DownloadState:
         """Wait until the state is final, or so many seconds; return it. Cancelling ends only the wait."""
         try:
@@ -117,15 +134,17 @@ class Download:
             pass
         return self.state
 
-    def settle(self, error: str) -> None:
-        """Make the state final: failed with this error, or done if it is empty."""
-        self.error = error
-        self.state = DownloadState.FAILED if error else DownloadState.DONE
+    def settle(self, failure: DownloadFailed | None) -> None:
+        """Make the state final: failed for this reason, or done without one."""
+        if failure is not None:
+            self.error, self.cause = str(failure), failure.cause
+        self.state = DownloadState.FAILED if failure else DownloadState.DONE
         self._over.set()
 
     def progress(self) -> DownloadProgress:
         """Report the current progress."""
-        return DownloadProgress(self.voice.name, self.state, self.received, self.total, self.error)
+        cause = self.cause or self.interrupted_by
+        return DownloadProgress(self.voice.name, self.state, self.received, self.total, self.error, cause)
 
 
 OnProgress = Callable[[DownloadProgress], None]
@@ -200,7 +219,7 @@ class DownloadManager:
             await group.__aexit__(None, None, None) if group else None
         finally:
             for download in tuple(self._active.values()):
-                self._settle(download, "The download was stopped; the next one resumes from there.")
+                self._settle(download, _stopped("stopped"))
             await self._hub.aclose()
 
     @property
@@ -232,7 +251,7 @@ class DownloadManager:
         for transfer in download.transfers:
             if self._users(transfer) == [download] and transfer in self._fetches:
                 self._fetches[transfer].cancel()
-        self._settle(download, "The download was cancelled; the next one resumes from there.")
+        self._settle(download, _stopped("cancelled"))
         return True
 
     async def fetch_index(self) -> Path:
@@ -252,7 +271,8 @@ class DownloadManager:
                 voices = await transfer.read_part(read_piper_index)
             except CatalogueError as error:
                 await transfer.discard()
-                raise DownloadFailed(f"The new index is invalid, the old one stays. {error}") from error
+                message = f"The new index is invalid, the old one stays. {error}"
+                raise DownloadFailed(message, FailureCause.DAMAGED) from error
             await transfer.place()
         _LOGGER.info("Downloaded the index of %d Piper voices into %s.", len(voices), self._directory)
         return self._directory / INDEX_NAME
@@ -286,18 +306,19 @@ class DownloadManager:
 
     async def _run(self, download: Download) -> None:
         self._report(download)
-        error = ""
+        failed: DownloadFailed | None = None
         try:
             await self._download(download)
         except DownloadFailed as failure:
-            error = str(failure)
-            _LOGGER.debug("%s was not downloaded. %s", download.voice.name, error)
+            failed = failure
+            _LOGGER.debug("%s was not downloaded. %s", download.voice.name, failure)
         except Exception as failure:  # one broken download must not cancel the others
-            error = (
-                f"The download failed with an unexpected {type(failure).__name__}; the log has the details."
+            failed = DownloadFailed(
+                f"The download failed with an unexpected {type(failure).__name__}; the log has the details.",
+                FailureCause.UNEXPECTED,
             )
             _LOGGER.exception("%s was not downloaded.", download.voice.name)
-        self._settle(download, error)
+        self._settle(download, failed)
 
     async def _download(self, download: Download) -> None:
         await self._create_directory()
@@ -319,7 +340,8 @@ class DownloadManager:
         except OSError as error:
             raise DownloadFailed(
                 f"The download directory {self._directory} cannot be created: {error.strerror or error}. "
-                "Set another --download-dir."
+                "Set another --download-dir.",
+                FailureCause.NOT_WRITABLE,
             ) from error
 
     async def _require_space(self, download: Download) -> int:
@@ -330,7 +352,8 @@ class DownloadManager:
             raise DownloadFailed(
                 f"{download.voice.name} needs {format_size(needed)} more in {self._directory}, where "
                 f"{format_size(free)} are free and {format_size(_RESERVE)} have to stay free. "
-                "Free some space or set another --download-dir."
+                "Free some space or set another --download-dir.",
+                FailureCause.DISK_FULL,
             )
         return needed
 
@@ -357,12 +380,12 @@ class DownloadManager:
     def _users(self, transfer: Transfer) -> list[Download]:
         return [download for download in self._active.values() if transfer in download.transfers]
 
-    def _settle(self, download: Download, error: str) -> None:
+    def _settle(self, download: Download, failure: DownloadFailed | None) -> None:
         del self._active[download.voice.name], self._runs[download.voice.name]
         for transfer in download.transfers:
             if not self._users(transfer):
                 self._fetches.pop(transfer, None)
-        download.settle(error)
+        download.settle(failure)
         self._report(download)
 
     def _on_transfer_progress(self, transfer: Transfer) -> None:
@@ -375,3 +398,7 @@ class DownloadManager:
         download.reported_at = self._environment.clock()
         if self._on_progress is not None:
             self._on_progress(download.progress())
+
+
+def _stopped(how: str) -> DownloadFailed:
+    return DownloadFailed(f"The download was {how}; the next one resumes from there.", FailureCause.STOPPED)

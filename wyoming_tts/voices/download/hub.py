@@ -10,10 +10,12 @@ import asyncio
 import random
 import re
 import shutil
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import httpx
@@ -35,17 +37,56 @@ _HINTS = {
     407: "The proxy requires a login: put it into HTTPS_PROXY (http://user:password@host:port).",
     511: _PORTAL_HINT,
 }
+_OF_PROXIES = frozenset({407, 511})
 _BACKOFF = Backoff(first_delay=1.0, max_delay=60.0, max_tries=5)
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
+class FailureCause(StrEnum):
+    """Why a download failed, for those who tell their users what to do about it; the values are public."""
+
+    OFFLINE = "offline"
+    """Downloads are turned off by a setting."""
+    UNREACHABLE = "unreachable"
+    """No connection, or one that breaks off again and again."""
+    NAME_UNRESOLVED = "name_unresolved"
+    """No name server knows the server's address: most often there is no network."""
+    PROXY = "proxy"
+    """A proxy or captive portal answers instead of the server, or the proxy settings are wrong."""
+    REFUSED = "refused"
+    """The server answers, but not with the file."""
+    DISK_FULL = "disk_full"
+    NOT_WRITABLE = "not_writable"
+    DAMAGED = "damaged"
+    """The file is not the one of the catalogue: it was altered on its way or changed upstream."""
+    STOPPED = "stopped"
+    """Cancelled, or the server stopped."""
+    UNEXPECTED = "unexpected"
+    """A fault of this program; its log has the details."""
+
+
 class DownloadFailed(Exception):
     """A file cannot be downloaded; the message says what was expected, what was received, and what to do."""
+
+    def __init__(self, message: str, cause: FailureCause) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class TransferInterrupted(TryAgain):
     """The transfer was interrupted; a retry may resume it."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        cause: FailureCause = FailureCause.UNREACHABLE,
+    ) -> None:
+        super().__init__(reason, retry_after=retry_after)
+        self.cause = cause
+        """Why the download has failed if no retry helps."""
 
 
 class RangeNotSatisfiable(Exception):
@@ -140,7 +181,8 @@ class HubClient:
         if self._offline:
             raise DownloadFailed(
                 "The server is set to be offline, so nothing is downloaded: turn that off (--offline, "
-                "HF_HUB_OFFLINE) or copy the files into a data directory."
+                "HF_HUB_OFFLINE) or copy the files into a data directory.",
+                FailureCause.OFFLINE,
             )
         where = self.mirrored_url(url)
         client = await self._shared_client()
@@ -166,7 +208,8 @@ class HubClient:
             )
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             raise DownloadFailed(
-                f"The proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: {error}"
+                f"The proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: {error}",
+                FailureCause.PROXY,
             ) from error
 
 
@@ -175,7 +218,9 @@ async def _refuse_downgrade(response: httpx.Response) -> None:
         return
     target = response.url.join(response.headers["location"])
     if target.scheme != "https":
-        raise DownloadFailed(f"{response.url} redirects to {target}, which is not https. {_PORTAL_HINT}")
+        raise DownloadFailed(
+            f"{response.url} redirects to {target}, which is not https. {_PORTAL_HINT}", FailureCause.PROXY
+        )
 
 
 def _headers(offset: int, etag: str | None) -> dict[str, str]:
@@ -193,21 +238,41 @@ def _translate_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise DownloadFailed(f"{where} is not a valid address: {error}") from error
+        raise DownloadFailed(f"{where} is not a valid address: {error}", FailureCause.REFUSED) from error
     except httpx.TransportError as error:
-        raise TransferInterrupted(f"{where}: {str(error) or type(error).__name__}") from error
+        raise _interruption(error, where) from error
     except httpx.HTTPError as error:
-        raise DownloadFailed(f"{where} cannot be downloaded: {error}") from error
+        raise DownloadFailed(f"{where} cannot be downloaded: {error}", FailureCause.REFUSED) from error
+
+
+def _interruption(error: httpx.TransportError, where: str) -> TransferInterrupted:
+    if isinstance(error, httpx.ProxyError):
+        return TransferInterrupted(f"{where}: the proxy answers {error}", cause=FailureCause.PROXY)
+    if any(isinstance(each, socket.gaierror) for each in _causes(error)):
+        host = httpx.URL(where).host
+        reason = f"{where}: the name {host} cannot be resolved (no network, or DNS does not answer)"
+        return TransferInterrupted(reason, cause=FailureCause.NAME_UNRESOLVED)
+    return TransferInterrupted(f"{where}: {str(error) or type(error).__name__}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it translates."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _file_body(response: httpx.Response, offset: int, where: str) -> FileBody:
     status = response.status_code
     if status in _RETRYABLE:
-        raise TransferInterrupted(f"{where} answered {status}", retry_after=_retry_after(response))
+        raise TransferInterrupted(
+            f"{where} answered {status}", retry_after=_retry_after(response), cause=FailureCause.REFUSED
+        )
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
         raise RangeNotSatisfiable
     if status not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
-        raise DownloadFailed(f"{where} answered {status}. {_HINTS.get(status, '')}".rstrip())
+        cause = FailureCause.PROXY if status in _OF_PROXIES else FailureCause.REFUSED
+        raise DownloadFailed(f"{where} answered {status}. {_HINTS.get(status, '')}".rstrip(), cause)
     if "html" in response.headers.get("content-type", ""):
         raise _web_page_error(where)
     start, total = _content_range(response, offset, where)
@@ -223,7 +288,9 @@ def _content_range(response: httpx.Response, offset: int, where: str) -> tuple[i
         return offset, _parse_count(match[2])
     if offset:
         raise RangeNotSatisfiable
-    raise DownloadFailed(f"{where} answered with a range that was not requested. {_PORTAL_HINT}")
+    raise DownloadFailed(
+        f"{where} answered with a range that was not requested. {_PORTAL_HINT}", FailureCause.PROXY
+    )
 
 
 async def _pieces(response: httpx.Response, start: int, where: str) -> AsyncIterator[bytes]:
@@ -238,7 +305,8 @@ async def _pieces(response: httpx.Response, start: int, where: str) -> AsyncIter
 
 
 def _web_page_error(where: str) -> DownloadFailed:
-    return DownloadFailed(f"{where} answered with a web page, expected a file. {_PORTAL_HINT}")
+    message = f"{where} answered with a web page, expected a file. {_PORTAL_HINT}"
+    return DownloadFailed(message, FailureCause.PROXY)
 
 
 def _strong_etag(response: httpx.Response) -> str | None:

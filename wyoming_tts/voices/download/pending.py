@@ -75,6 +75,8 @@ class PendingVoice:
         self._download: Download | None = None
         self._started_at = -math.inf
         self._installed = asyncio.Event()
+        self._told = ""
+        """The failure that was logged as a warning: the same one is not told at every try."""
 
     def __repr__(self) -> str:
         return f"<PendingVoice {self._voice.name} {self._download}>"
@@ -140,8 +142,14 @@ class PendingVoice:
         self._installed.set()
 
     def _on_failure(self, reason: TryAgain, _: float) -> None:
-        _LOGGER.warning(
-            "The voice %s could not be downloaded, %s. %s", self._voice.name, self._meanwhile, reason
+        is_new = str(reason) != self._told
+        self._told = str(reason)
+        _LOGGER.log(
+            logging.WARNING if is_new else logging.DEBUG,
+            "The voice %s could not be downloaded, %s; it is tried again later. %s",
+            self._voice.name,
+            self._meanwhile,
+            reason,
         )
 
     async def _sleep_and_restart(self, seconds: float) -> None:

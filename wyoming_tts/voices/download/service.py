@@ -7,6 +7,7 @@ knows the speed of each download and how the latest ones ended.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,14 @@ from dataclasses import dataclass, field
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
+from wyoming_tts.voices.download.downloads import (
+    DownloadManager,
+    DownloadProgress,
+    DownloadState,
+    FailureCause,
+)
+
+_LOGGER = logging.getLogger(__name__)
 
 _WINDOW = 5.0
 """Seconds over which the speed is averaged: long enough not to jump, short enough to show a stall."""
@@ -34,6 +42,9 @@ class DownloadStatus:
     bytes_per_second: float
     error: str = ""
     """Why it failed, and what to do; empty otherwise."""
+    cause: FailureCause | None = None
+    """Why it failed or, while it is running, why it is being tried again; None otherwise.
+    The page says what to do in the user's language."""
 
 
 @dataclass(slots=True)
@@ -50,6 +61,8 @@ class DownloadService:
         self._clock = clock
         self._downloads: DownloadManager | None = None
         self._watched: dict[str, _WatchedDownload] = {}
+        self._started: set[str] = set()
+        """Downloads started here, whose failure nobody else logs."""
         self._completed = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -71,6 +84,8 @@ class DownloadService:
 
     def record_progress(self, progress: DownloadProgress) -> None:
         """Record a progress report of the `DownloadManager`."""
+        if progress.state.over:
+            self._log_end(progress)
         if progress.state is DownloadState.DONE:
             self._watched.pop(progress.voice, None)
             self._completed.set()
@@ -104,6 +119,7 @@ class DownloadService:
                 "Downloads are not possible while the server starts or stops.", hint="Try again soon."
             )
         download = self._downloads.start(voice)
+        self._started.add(voice.name)
         if not self.is_downloading(voice.name):
             self.record_progress(download.progress())
 
@@ -117,12 +133,24 @@ class DownloadService:
         if self._watched.pop(name, None) is None and not is_cancelled:
             raise UnknownVoice(f"The voice {name[:80]!r} is not being downloaded.")
 
+    def _log_end(self, progress: DownloadProgress) -> None:
+        is_ours = progress.voice in self._started
+        self._started.discard(progress.voice)
+        if is_ours and progress.cause not in {None, FailureCause.STOPPED}:
+            _LOGGER.warning("The voice %s could not be downloaded. %s", progress.voice, progress.error)
+
     def _status_of(self, watched: _WatchedDownload) -> DownloadStatus:
         progress = watched.progress
         is_running = progress.state is DownloadState.RUNNING
         speed = self._speed(watched.steps) if is_running else 0.0
         return DownloadStatus(
-            progress.voice, progress.state, progress.received, progress.total, speed, progress.error
+            progress.voice,
+            progress.state,
+            progress.received,
+            progress.total,
+            speed,
+            progress.error,
+            progress.cause,
         )
 
     def _speed(self, steps: deque[tuple[float, int]]) -> float:

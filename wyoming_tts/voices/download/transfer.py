@@ -26,6 +26,7 @@ from wyoming_tts.voices.download.hub import (
     DownloadEnvironment,
     DownloadFailed,
     DownloadOptions,
+    FailureCause,
     FileBody,
     HubClient,
     RangeNotSatisfiable,
@@ -126,6 +127,8 @@ class Transfer:
         self.made_progress_at = -math.inf
         """Time of the last byte received or verified, by the environment's clock; at first of the request.
         Minus infinity before that, and from a lost connection until bytes are received again."""
+        self.interruption: TransferInterrupted | None = None
+        """Why it does not arrive, from a failed try until bytes are received again; None otherwise."""
         self._part = _PartialFile(directory / file.name)
         self._hub = hub
         self._run_blocking = run_blocking
@@ -167,7 +170,8 @@ class Transfer:
         except TransferInterrupted as reason:
             raise DownloadFailed(
                 f"{self.file.name} could not be downloaded in {self._options.backoff.max_tries} tries: "
-                f"{reason}. Check the connection; the next try resumes where this one ended."
+                f"{reason}. Check the connection; the next try resumes where this one ended.",
+                reason.cause,
             ) from reason
 
     async def place(self) -> None:
@@ -183,7 +187,9 @@ class Transfer:
         except TransferInterrupted as reason:
             # Another process that downloads the same voice was faster.
             if not await self._is_complete():
-                raise DownloadFailed(f"{self.file.name} cannot be moved into place: {reason}.") from reason
+                raise DownloadFailed(
+                    f"{self.file.name} cannot be moved into place: {reason}.", FailureCause.NOT_WRITABLE
+                ) from reason
 
     async def read_part(self, read: Callable[[Path], T]) -> T:
         """Call `read` on the partial file before it is placed, away from the event loop."""
@@ -241,7 +247,8 @@ class Transfer:
             raise DownloadFailed(
                 f"{self.file.name} has {body.total} bytes at {self._hub.mirrored_url(self.file.url)}, "
                 f"expected {self.file.size}: it changed upstream. "
-                "Update the catalogue with --update-voices."
+                "Update the catalogue with --update-voices.",
+                FailureCause.DAMAGED,
             )
 
     def _check_received(self, end: int) -> None:
@@ -249,9 +256,11 @@ class Transfer:
         if end > limit:
             raise DownloadFailed(
                 f"{self._hub.mirrored_url(self.file.url)} sends more than the {limit} bytes expected of "
-                f"{self.file.name}. A proxy or mirror answers with something else: try another network."
+                f"{self.file.name}. A proxy or mirror answers with something else: try another network.",
+                FailureCause.PROXY,
             )
         self.made_progress_at = self._environment.clock()
+        self.interruption = None
         self._advance(end)
 
     def _advance(self, end: int) -> None:
@@ -279,7 +288,8 @@ class Transfer:
         raise DownloadFailed(
             f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was discarded; "
             "what was installed before stays. Either it changed upstream (update the catalogue with "
-            "--update-voices) or a proxy or mirror alters it (try another network)."
+            "--update-voices) or a proxy or mirror alters it (try another network).",
+            FailureCause.DAMAGED,
         )
 
     async def _digest(self, algorithm: str) -> str:
@@ -295,7 +305,8 @@ class Transfer:
         if self._restarted:
             raise DownloadFailed(
                 f"{self._hub.mirrored_url(self.file.url)} twice refused to resume {self.file.name}. "
-                "Try again later or from another network."
+                "Try again later or from another network.",
+                FailureCause.REFUSED,
             )
         _LOGGER.info("The partial file of %s does not match; it is downloaded again.", self.file.name)
         self._restarted = True
@@ -304,6 +315,7 @@ class Transfer:
     def _on_interruption(self, reason: TryAgain, pause: float) -> None:
         _LOGGER.debug("%s interrupted (%s); retrying in %.1f s.", self.file.name, reason, pause)
         self.made_progress_at = -math.inf
+        self.interruption = reason if isinstance(reason, TransferInterrupted) else None
 
     async def _disk(self, work: Callable[[], T]) -> T:
         try:
@@ -318,9 +330,11 @@ class Transfer:
         if error.errno in _NO_ROOM:
             return DownloadFailed(
                 f"The disk of {directory} is full. Free some space or set another --download-dir; "
-                f"the partial file of {self.file.name} is kept and will be resumed."
+                f"the partial file of {self.file.name} is kept and will be resumed.",
+                FailureCause.DISK_FULL,
             )
         return DownloadFailed(
             f"{self.file.name} cannot be stored in {directory}: {error.strerror or error}. "
-            "Check that the directory is writable, or set another --download-dir."
+            "Check that the directory is writable, or set another --download-dir.",
+            FailureCause.NOT_WRITABLE,
         )

@@ -31,6 +31,7 @@ from wyoming_tts.voices.download.downloads import (
     DownloadOptions,
     DownloadProgress,
     DownloadState,
+    FailureCause,
 )
 from wyoming_tts.voices.download.hub import HUB, HubClient
 
@@ -699,6 +700,77 @@ async def test_the_time_of_the_last_byte_is_recorded(hub: FakeHub, tmp_path: Pat
         holding.released.set()
         await wait_completed(download)
         assert download.made_progress_at == 9.0
+
+
+# Causes
+
+
+async def cause_of_failure(download: Download) -> FailureCause | None:
+    await wait_failed(download)
+    return download.cause
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        (Behaviour(status=404), FailureCause.REFUSED),
+        (Behaviour(status=503), FailureCause.REFUSED),
+        (Behaviour(status=407), FailureCause.PROXY),
+        (Behaviour(headers={"Content-Type": "text/html"}), FailureCause.PROXY),
+        (Behaviour(cut_after=0), FailureCause.UNREACHABLE),
+    ],
+)
+async def test_a_failure_tells_its_cause(
+    downloads: DownloadManager, hub: FakeHub, behaviour: Behaviour, cause: FailureCause
+) -> None:
+    voice = publish_voice(hub)
+    hub.plan.extend([behaviour] * 5)
+    assert await cause_of_failure(downloads.start(voice)) is cause
+
+
+async def test_a_name_that_is_not_resolved_is_told_without_the_systems_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleeps: Sleeps
+) -> None:
+    def unresolved(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    environment, causes = DownloadEnvironment(sleep=sleeps, chance=no_jitter), list[FailureCause | None]()
+    voice = CatalogueVoice("tone", "piper", "en_US", "low", 1, (catalogue_file("tone.onnx", MODEL),))
+    async with DownloadManager(tmp_path, run_blocking=in_executor, environment=environment) as downloads:
+        monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+        download = downloads.start(voice)
+        while not download.state.over:
+            causes.append(download.progress().cause)
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+    assert download.cause is FailureCause.NAME_UNRESOLVED
+    assert FailureCause.NAME_UNRESOLVED in causes  # between two tries
+    assert "the name huggingface.co cannot be resolved" in download.error
+    assert "Errno" not in download.error
+
+
+async def test_a_directory_that_is_not_writable_is_the_cause(hub: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with downloading(tmp_path / "file" / "voices", hub) as downloads:
+        assert await cause_of_failure(downloads.start(publish_voice(hub))) is FailureCause.NOT_WRITABLE
+
+
+async def test_a_disk_without_room_is_the_cause(hub: FakeHub, tmp_path: Path) -> None:
+    environment = DownloadEnvironment(free_space=lambda directory: 1_000_000)
+    async with downloading(tmp_path, hub, environment) as downloads:
+        assert await cause_of_failure(downloads.start(publish_voice(hub))) is FailureCause.DISK_FULL
+
+
+async def test_a_damaged_file_is_the_cause(downloads: DownloadManager, hub: FakeHub) -> None:
+    voice = publish_voice(hub)
+    hub.files["/voices/tone.onnx"] = bytes(len(MODEL))
+    assert await cause_of_failure(downloads.start(voice)) is FailureCause.DAMAGED
+
+
+async def test_a_cancelled_download_was_stopped(downloads: DownloadManager, hub: FakeHub) -> None:
+    download = downloads.start(publish_voice(hub))
+    downloads.cancel("tone")
+    assert await cause_of_failure(download) is FailureCause.STOPPED
 
 
 # Disk space

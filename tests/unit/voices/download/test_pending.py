@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import pytest
 
 from wyoming_tts.voices.catalogue import CatalogueVoice
-from wyoming_tts.voices.download.downloads import Download
+from wyoming_tts.voices.download.downloads import Download, DownloadFailed, FailureCause
 from wyoming_tts.voices.download.pending import BACKOFF, STALLED_AFTER, PendingVoice
 
 VOICE = CatalogueVoice("en_US-far-medium", "piper", "en_US", "medium", 1, ())
 FOREVER = 3600.0
+FAILURE = DownloadFailed("The network is down.", FailureCause.UNREACHABLE)
 
 
 class ScriptedDownload(Download):
@@ -98,7 +99,7 @@ async def test_a_request_waits_until_the_voice_is_installed(scene: Scene) -> Non
     waiting = asyncio.create_task(scene.pending.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
-    scene.download.settle("")
+    scene.download.settle(None)
     await waiting
     assert scene.installed == [VOICE.name]
     await scene.running
@@ -135,14 +136,14 @@ async def test_a_failed_attempt_ends_the_wait_even_if_the_retry_has_begun(scene:
     waiting = asyncio.create_task(scene.pending.wait())
     await asyncio.sleep(0)
     scene.downloads.keep_moving = FOREVER  # whoever waited for the next try would wait for an hour
-    scene.download.settle("The network is down.")
+    scene.download.settle(FAILURE)
     await waiting
     assert len(scene.downloads.started) == 2
     assert scene.installed == []
 
 
 async def test_requests_do_not_wait_once_the_voice_is_installed(scene: Scene) -> None:
-    scene.download.settle("")
+    scene.download.settle(None)
     await scene.running
     await scene.pending.wait()
 
@@ -152,11 +153,25 @@ async def test_failures_are_logged_and_retried_at_growing_intervals(
 ) -> None:
     for _ in range(9):
         scene.downloads.has_started.clear()
-        scene.download.settle("The network is down.")
+        scene.download.settle(FAILURE)
         await scene.downloads.has_started.wait()
     assert scene.pauses[:3] == [60.0, 120.0, 240.0]
     assert scene.pauses[-1] == BACKOFF.max_delay
-    assert "espeak-en-us speaks instead. The network is down." in caplog.text
+    assert "espeak-en-us speaks instead; it is tried again later. The network is down." in caplog.text
+
+
+async def test_a_failure_that_stays_the_same_is_logged_once(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    for failure in (FAILURE, FAILURE, FAILURE, DownloadFailed("The disk is full.", FailureCause.DISK_FULL)):
+        scene.downloads.has_started.clear()
+        scene.download.settle(failure)
+        await scene.downloads.has_started.wait()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [warning.rpartition("later. ")[2] for warning in warnings] == [
+        "The network is down.",
+        "The disk is full.",
+    ]
 
 
 async def test_a_queued_download_is_waited_for() -> None:
@@ -181,6 +196,6 @@ async def test_a_queued_download_is_waited_for() -> None:
         tasks.create_task(pending.run())
         await asyncio.sleep(0)
         assert not waiting.done()
-        download.settle("")
+        download.settle(None)
     assert installed == [VOICE.name]
     assert downloads.started == [download]
