@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gradio as gr
@@ -61,4 +62,10 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
 def head() -> str:
     """Return the additions to the HTML head that Gradio makes."""
     style = Path(__file__).with_name("outer.css").read_text("utf-8")
-    return f"{_HEAD}{scripts.preloads(FIRST_SCRIPTS)}<style>{style}</style>"
+    return f"{_HEAD}{scripts.preloads(FIRST_SCRIPTS)}<style>{style}</style>{_shared_texts()}"
+
+
+def _shared_texts() -> str:
+    """Return the texts that the scripts of all tabs use, for `ui/js/problems.js`."""
+    texts = json.dumps(Words().section("problem"), ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="problem-texts">{texts}</script>'

@@ -518,7 +518,7 @@ def test_an_answer_that_breaks_off_is_shown_as_a_problem(tab: ListenTab) -> None
 
 def test_a_failed_request_is_shown_as_a_problem(tab: ListenTab) -> None:
     problem = tab.page.evaluate(
-        "ttsPlayer.play({input: 'x', voice: 'nobody'}).then(() => [ttsPlayer.state, ttsPlayer.problem])"
+        "ttsPlayer.play({input: 'x', voice: 'nobody'}).then(() => [ttsPlayer.state, ttsPlayer.error.message])"
     )
     assert problem[0] == "failed"
     assert "nobody" in problem[1]

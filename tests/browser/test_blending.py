@@ -16,8 +16,10 @@ from playwright.sync_api import BrowserContext, Page, Request, expect
 from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
+from wyoming_tts.page.blending import MODEL_VOICE
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
+from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState, FailureCause
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # raised by Gradio's dependencies
 
@@ -90,6 +92,13 @@ def voice_of(request: Request) -> str:
 def run_on_server(site: Site, coroutine: Any) -> Any:
     """Run a coroutine on the product's event loop and return its result."""
     return asyncio.run_coroutine_threadsafe(coroutine, site.loop).result(10)
+
+
+async def fail_download(site: Site) -> None:
+    """Have the download of Kokoro end for want of room."""
+    site.parts.downloads.cancel(MODEL_VOICE)
+    failure = DownloadProgress(MODEL_VOICE, DownloadState.FAILED, 0, 1, "[Errno 28]", FailureCause.DISK_FULL)
+    site.parts.downloads.record_progress(failure)
 
 
 def discard_expected_error(problems: PageProblems, status: int) -> None:
@@ -251,6 +260,12 @@ def test_without_kokoro_the_tab_says_so_and_offers_the_download(
         expect(tab.locator("#blend-mixer")).to_be_hidden()
         tab.get_by_role("button", name="Download Kokoro").click()
         expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
+        expect(tab.locator("#blend-fetch")).to_be_disabled()
+        run_on_server(site, fail_download(site))
+        expect(tab.locator("#blend-absent-problem")).to_contain_text("has no room")
+        expect(tab.locator("#blend-fetching")).to_have_text("")
+        expect(tab.locator("#blend-fetch")).to_be_enabled()
+        site.parts.downloads.cancel(MODEL_VOICE)
     finally:
         moved_model.rename(model)
         run_on_server(site, site.parts.refresh_voices())

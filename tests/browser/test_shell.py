@@ -29,7 +29,6 @@ from tests.browser.page_actions import (
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
 from tests.support.page_site import Site, site_in_a_thread
-from ui.words import LANGUAGES, Words, read_texts
 
 
 @pytest.fixture(scope="module")
@@ -169,18 +168,6 @@ def test_the_page_is_shown_in_the_browsers_language(german: Page) -> None:
     for tab in TABS:
         open_tab(german, tab, "de")
     assert "__i18n__" not in german.locator("body").inner_text()
-
-
-def test_every_language_has_every_text() -> None:
-    names = {language: set(read_texts(language)) for language in LANGUAGES}
-    for language in LANGUAGES:
-        assert names[language] == names["en"], language
-        assert all(read_texts(language).values())
-
-
-def test_a_missing_text_is_a_key_error() -> None:
-    with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
-        Words()("audition.no_such_text")
 
 
 _LAZY = """

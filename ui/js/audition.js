@@ -9,7 +9,6 @@ import {
   button,
   createElement,
   debounce,
-  errorMessage,
   find,
   latestOnly,
   localize,
@@ -21,6 +20,7 @@ import {
 import { history } from "./history.js";
 import { linkTo, pageState } from "./page_state.js";
 import { player } from "./player.js";
+import { problems } from "./problems.js";
 import { speechRequest } from "./speech_request.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
@@ -145,11 +145,15 @@ class AuditionTab {
     const { downloads } = voiceDirectory;
     this.cards.showDownloads(downloads);
     const failed = downloads.find(({ state }) => state === "failed");
-    const name = failed?.voice ?? "";
-    setText(
-      this.parts.problem,
-      failed ? this.translate("download_failed", { name, problem: failed.error }) : "",
-    );
+    const problem = failed ? problems.ofDownload(failed).text : "";
+    const name = this.#nameOf(failed?.voice ?? "");
+    setText(this.parts.problem, failed ? this.translate("download_failed", { name, problem }) : "");
+  }
+
+  /** The name of a voice for people. @param {string} name */
+  #nameOf(name) {
+    const voice = voiceDirectory.find(name);
+    return voice ? shownName(voice, this.search.languageName) : name;
   }
 
   /** With robot voices only, tell that they are a makeshift, and offer the voice to begin with. */
@@ -366,7 +370,7 @@ class AuditionTab {
       if (stages) this.#showStages(stages);
     } catch (error) {
       this.#showStages(NO_STAGES);
-      setText(parts.unexplained, errorMessage(error));
+      problems.show(parts.unexplained, problems.of(error));
     }
   }
 
@@ -396,7 +400,7 @@ class AuditionTab {
     try {
       await work();
     } catch (error) {
-      setText(this.parts.problem, errorMessage(error) || this.translate("failed"));
+      problems.show(this.parts.problem, problems.of(error));
     }
   }
 }

@@ -1,6 +1,7 @@
-/** The Blend tab's requests to the server, and its error messages. */
+/** The Blend tab's requests to the server. */
 
-import { errorMessage, RequestError, requestJson } from "./common.js";
+import { requestJson } from "./common.js";
+import { problems } from "./problems.js";
 
 /** @typedef {{ name: string, language: string, description: string, kind: string }} MixableVoice */
 
@@ -21,7 +22,7 @@ import { errorMessage, RequestError, requestJson } from "./common.js";
  * @typedef {object} BlendingView
  * @property {"ready" | "absent" | "offline" | "unused" | null} kokoro null before the first response
  * @property {number | null} model_bytes
- * @property {number | null} fetched_bytes null while nothing is downloaded
+ * @property {string} model_voice the voice whose download brings the model
  * @property {MixableVoice[]} voices
  * @property {SavedVoice[]} kept
  * @property {Record<string, string>} samples a sample text by language
@@ -34,7 +35,8 @@ import { errorMessage, RequestError, requestJson } from "./common.js";
  * @property {import("./mix.js").Part[]} parts
  * @property {string} language
  * @property {string[]} languages of its voices
- * @property {string} [problem]
+ * @property {string} [problem] why it cannot be parsed
+ * @property {string} [code] the kind of problem
  */
 
 export const PATH = "page/blends";
@@ -43,7 +45,7 @@ export const PATH = "page/blends";
 export const EMPTY_VIEW = {
   kokoro: null,
   model_bytes: null,
-  fetched_bytes: null,
+  model_voice: "",
   voices: [],
   kept: [],
   samples: {},
@@ -62,11 +64,6 @@ export const isSame = (one, other) => FACTS.every((fact) => (one[fact] ?? "") ==
 export const shownTag = (language) => language.replace("_", "-");
 
 export class BlendApi {
-  /** @param {import("./common.js").Translate} translate */
-  constructor(translate) {
-    this.translate = translate;
-  }
-
   /** @returns {Promise<BlendingView>} */
   view() {
     return requestJson(PATH);
@@ -86,7 +83,7 @@ export class BlendApi {
   }
 
   /**
-   * @param {"fetch" | "keep" | "rename" | "duplicate" | "remove"} what
+   * @param {"keep" | "rename" | "duplicate" | "remove"} what
    * @param {object} [json]
    * @returns {Promise<BlendingView>} the state after the change
    */
@@ -107,12 +104,6 @@ export class BlendApi {
     });
   }
 
-  /** @param {unknown} error */
-  problemOf(error) {
-    if (!(error instanceof RequestError) || error.message) return errorMessage(error);
-    return error.status ? this.translate("failed", { status: error.status }) : this.translate("unreachable");
-  }
-
   /**
    * Wrap work so that its error is shown in an element, which is empty otherwise.
    * @template {any[]} Given
@@ -126,7 +117,7 @@ export class BlendApi {
       try {
         await work(...given);
       } catch (error) {
-        output.textContent = this.problemOf(error);
+        problems.show(output, problems.of(error));
       }
     };
   }

@@ -6,11 +6,13 @@
  */
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
-import { createElement, debounce, find, localize, localizeElements, pause, setText } from "./common.js";
+import { createElement, debounce, find, localize, localizeElements, setText } from "./common.js";
 import { FULL_WEIGHT, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { player } from "./player.js";
+import { NO_PROBLEM, problems } from "./problems.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
+import { voiceDirectory } from "./voice_directory.js";
 import { VoiceMap } from "./voice_map.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
@@ -18,7 +20,6 @@ import { VoiceMap } from "./voice_map.js";
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 const HEAR_AFTER = 250; // ms without a movement
-const ASK_AGAIN_AFTER = 1000; // ms between two polls of the model's download
 
 class BlendTab {
   #view = EMPTY_VIEW;
@@ -26,13 +27,12 @@ class BlendTab {
   #expected = null;
   #isNormalized = true;
   #isSampleOurs = true;
-  #isFetching = false;
 
   /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
     this.element = element;
     this.translate = localize(props.texts).translate;
-    this.api = new BlendApi(this.translate);
+    this.api = new BlendApi();
     this.parts = partsOf(element);
     localizeElements(element, this.translate);
     const context = { element, translate: this.translate, api: this.api };
@@ -77,7 +77,11 @@ class BlendTab {
     parts.keepMine.addEventListener("click", () => this.#keepMine());
     parts.file.addEventListener("change", () => this.#proposeName());
     onSubmit(parts.importForm, importVoice);
-    parts.fetch.addEventListener("click", () => this.#fetchModel());
+    const fetchModel = () => voiceDirectory.change("download", this.#view.model_voice);
+    parts.fetch.addEventListener("click", this.api.trying(parts.absentProblem, fetchModel));
+    voiceDirectory.addEventListener("downloads", () => this.#showDownload());
+    voiceDirectory.addEventListener("change", () => this.refresh());
+    voiceDirectory.start();
     const whileHere = new AbortController();
     const onfocus = () => (this.element.isConnected ? this.refresh() : whileHere.abort());
     window.addEventListener("focus", onfocus, { signal: whileHere.signal });
@@ -91,7 +95,7 @@ class BlendTab {
     const input = this.parts.text.value.trim();
     if (!input) throw new Error(this.translate("no_text"));
     await player.play({ input, voice });
-    if (player.state === "failed") throw new Error(player.problem);
+    if (player.state === "failed") throw player.error;
   }
 
   /** A kept blend may be mixed in a way that a recipe does not tell: if nothing was changed, it is heard itself. */
@@ -259,7 +263,6 @@ class BlendTab {
     this.#view = fresh;
     this.#showModel(fresh);
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
-    if (fresh.kokoro === "absent" && fresh.fetched_bytes !== null) this.#fetchModel();
     if (fresh.kokoro !== "ready") return;
     if (fresh.kokoro === "ready" && isOther("voices")) this.#showMap();
     if (!this.mixer.rows.length) this.#begin();
@@ -276,6 +279,18 @@ class BlendTab {
     const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
     setText(fetch, this.translate("fetch") + size);
     setText(absentWords, isReady ? "" : this.translate(`kokoro_${kokoro}`));
+    this.#showDownload();
+  }
+
+  /** Show how far the model's download is, or why it failed: then it can be tried again. */
+  #showDownload() {
+    const { fetch, fetching, absentProblem } = this.parts;
+    const download = voiceDirectory.downloads.find(({ voice }) => voice === this.#view.model_voice);
+    const isRunning = download !== undefined && download.state !== "failed";
+    const share = Math.floor((FULL_WEIGHT * (download?.received ?? 0)) / (download?.total || 1));
+    fetch.disabled = isRunning;
+    setText(fetching, isRunning ? this.translate("fetching", { share }) : "");
+    problems.show(absentProblem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
 
   async #showMap() {
@@ -315,25 +330,6 @@ class BlendTab {
     this.#update(await this.api.importVoice(name, chosen));
     setText(imported, this.translate("imported_as", { name }));
     importForm.reset();
-  }
-
-  async #fetchModel() {
-    if (this.#isFetching) return;
-    const { fetch, fetching, absentProblem } = this.parts;
-    this.#isFetching = fetch.disabled = true;
-    await this.api.trying(absentProblem, () => this.#waitForModel())();
-    setText(fetching, "");
-    this.#isFetching = fetch.disabled = false;
-  }
-
-  async #waitForModel() {
-    do {
-      const { fetched_bytes, model_bytes } = this.#view;
-      const share = Math.floor((FULL_WEIGHT * (fetched_bytes ?? 0)) / (model_bytes || 1));
-      setText(this.parts.fetching, this.translate("fetching", { share }));
-      this.#update(await this.api.change("fetch"));
-      if (this.#view.kokoro === "absent") await pause(ASK_AGAIN_AFTER);
-    } while (this.#view.kokoro === "absent" && this.element.isConnected);
   }
 }
 

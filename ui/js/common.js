@@ -166,12 +166,13 @@ export class RequestError extends Error {
   /**
    * @param {string} message the server's own, or ""
    * @param {number} status 0 if the server was not reached
-   * @param {unknown} [cause]
+   * @param {{ code?: string, cause?: unknown }} [more] `code` is the server's for this kind of failure
    */
-  constructor(message, status, cause) {
+  constructor(message, status, { code = "", cause } = {}) {
     super(message, { cause });
     this.name = "RequestError";
     this.status = status;
+    this.code = code;
   }
 }
 
@@ -206,7 +207,7 @@ export async function request(path, { json, body, headers = {}, signal } = {}) {
   );
   if (answer.ok) return answer;
   const failure = await answer.json().catch(() => null);
-  throw new RequestError(failure?.error?.message ?? "", answer.status);
+  throw new RequestError(failure?.error?.message ?? "", answer.status, { code: failure?.error?.code ?? "" });
 }
 
 /**
@@ -240,7 +241,7 @@ async function mapNetworkErrors(work) {
     return await work;
   } catch (error) {
     if (isAbort(error)) throw error;
-    throw new RequestError("", 0, error);
+    throw new RequestError("", 0, { cause: error });
   }
 }
 

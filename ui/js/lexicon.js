@@ -1,15 +1,8 @@
 /** Lexicon editor: validated by the server whenever typing pauses, saved only over the version that was loaded. */
 
-import {
-  button,
-  createElement,
-  debounce,
-  errorMessage,
-  latestOnly,
-  localize,
-  requestJson,
-} from "./common.js";
+import { button, createElement, debounce, latestOnly, localize, requestJson } from "./common.js";
 import { player } from "./player.js";
+import { problems } from "./problems.js";
 
 /** @typedef {{ line: number, column: number, message: string }} Problem */
 /** @typedef {{ entries: number, problems: Problem[], warnings: Problem[] }} Checked */
@@ -89,7 +82,8 @@ class LexiconEditor {
     try {
       return await work();
     } catch (error) {
-      this.#showState(errorMessage(error) || this.translate("failed"), true);
+      this.#showState("", true);
+      problems.show(this.state, problems.of(error));
       return null;
     }
   }

@@ -1,7 +1,7 @@
 /** Mixer: a slider for each voice, kept in sync with the recipe in both directions. */
 
 import { shownTag } from "./blend_api.js";
-import { button, createElement, debounce, find, latestOnly, setText } from "./common.js";
+import { button, createElement, debounce, find, latestOnly, RequestError, setText } from "./common.js";
 import {
   distribute,
   FULL_WEIGHT,
@@ -15,6 +15,7 @@ import {
   sum,
   unlockedRows,
 } from "./mix.js";
+import { problems } from "./problems.js";
 
 /** @typedef {import("./mix.js").Row} Row */
 /** @typedef {import("./blend_api.js").ParsedRecipe} ParsedRecipe */
@@ -135,7 +136,7 @@ export class Mixer {
     try {
       const read = await this.readNewest(recipe);
       if (read === null) return;
-      if (read.problem) throw new Error(read.problem);
+      if (read.problem) throw new RequestError(read.problem, 0, { code: read.code });
       this.read = read;
       problem.textContent = "";
       field.removeAttribute("aria-invalid");
@@ -143,9 +144,8 @@ export class Mixer {
       this.context.onRead();
     } catch (error) {
       this.read = null;
-      problem.textContent = recipe.trim()
-        ? this.context.api.problemOf(error)
-        : this.context.translate("nothing_left");
+      const empty = { text: this.context.translate("nothing_left"), details: "" };
+      problems.show(problem, recipe.trim() ? problems.of(error) : empty);
       field.setAttribute("aria-invalid", "true");
     }
   }

@@ -7,7 +7,7 @@
  */
 
 import { AudioContexts, contextType } from "./audio_contexts.js";
-import { errorMessage, isAbort, isVisible, RequestError, request, urlOf } from "./common.js";
+import { isAbort, isVisible, RequestError, request, urlOf } from "./common.js";
 import { bytesOfBase64, EventStreamReader } from "./event_stream.js";
 import { drawLive, readWaveform } from "./live_picture.js";
 import { Clip, rms, SampleReader, toFloats } from "./pcm.js";
@@ -21,7 +21,7 @@ import { mediaElementQuery } from "./speech_request.js";
 /**
  * An event of the answer: audio in base64, the words that begin in the audio that follows, its end, or a failure.
  * @typedef {{ type: "speech.audio.delta", audio: string } | { type: "speech.audio.words", words: SpokenWord[] }
- *   | { type: "speech.audio.done" } | { type: "error", error?: { message?: string } }} SpeechEvent
+ *   | { type: "speech.audio.done" } | { type: "error", error?: { message?: string, code?: string } }} SpeechEvent
  */
 
 /** @typedef {import("./pcm.js").SpokenWord} SpokenWord */
@@ -34,7 +34,7 @@ const USUAL_RATE = 24000;
 const GESTURE_AGE = 1000; // milliseconds: an older click did not cause this playback
 
 /**
- * Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `problem` changes, "words" when more
+ * Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `error` changes, "words" when more
  * words of the clip are known.
  */
 export class Player extends EventTarget {
@@ -63,7 +63,8 @@ export class Player extends EventTarget {
     this.body = null;
     /** What hides the voice's name, while that must not be known. */
     this.label = "";
-    this.problem = "";
+    /** What failed, and so why nothing sounds. @type {unknown} */
+    this.error = null;
     /** Whether this browser cannot play audio while it arrives. */
     this.lacksStreaming = !supportsStreaming();
     preventMuting();
@@ -195,7 +196,7 @@ export class Player extends EventTarget {
     if (this.#playback !== playback || (playback.isCancelled && state !== "stopped")) return;
     this.state = state;
     this.stats = playback.stats;
-    this.problem = "";
+    this.error = null;
     this.#notify();
     if (!this.isBusy) this.#contexts.suspendSoon();
   }
@@ -208,7 +209,7 @@ export class Player extends EventTarget {
     if (isAbort(error) || this.#playback !== playback || playback.isCancelled) return;
     playback.cancel();
     this.state = "failed";
-    this.problem = errorText(error);
+    this.error = error;
     this.#notify();
     this.#contexts.suspendSoon();
   }
@@ -249,7 +250,7 @@ export class Player extends EventTarget {
       if (done || !value) break;
       for (const event of events.read(value)) this.#receiveEvent(playback, clip, samples, event);
     }
-    if (!clip.isComplete) throw new RequestError("", 0, new Error("The answer ended early."));
+    if (!clip.isComplete) throw new RequestError("The answer ended early.", 0, { code: "broken_off" });
   }
 
   /**
@@ -266,7 +267,9 @@ export class Player extends EventTarget {
       clip.words.push(...event.words);
       this.dispatchEvent(new Event("words"));
     } else if (event.type === "speech.audio.done") clip.isComplete = true;
-    else if (event.type === "error") throw new RequestError(event.error?.message ?? "", 0);
+    else if (event.type === "error") {
+      throw new RequestError(event.error?.message ?? "", 0, { code: event.error?.code ?? "internal" });
+    }
   }
 
   /**
@@ -358,12 +361,6 @@ function supportsStreaming() {
 function preventMuting() {
   const { audioSession } = /** @type {{ audioSession?: { type: string } }} */ (navigator);
   if (audioSession) audioSession.type = "playback";
-}
-
-/** @param {unknown} error */
-function errorText(error) {
-  if (!(error instanceof RequestError) || error.message) return errorMessage(error);
-  return error.status ? `HTTP ${error.status}` : errorMessage(error.cause);
 }
 
 export const player = new Player();

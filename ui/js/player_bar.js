@@ -9,7 +9,6 @@ import { accentColour, prepareCanvas } from "./canvas.js";
 import {
   button,
   createElement,
-  errorMessage,
   find,
   isAbort,
   localize,
@@ -20,6 +19,7 @@ import {
 import { history } from "./history.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
+import { problems } from "./problems.js";
 import { ReadAlong } from "./read_along.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
@@ -97,7 +97,8 @@ class PlayerBar {
     setText(parts.play, translate(player.isBusy ? "stop" : "play"));
     parts.play.disabled = !player.isBusy && !clip?.isReplayable;
     setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
-    setText(parts.state, state === "failed" ? this.#problem() : translate(`is_${state}`));
+    if (state === "failed") this.#showProblem(player.error);
+    else setText(parts.state, translate(`is_${state}`));
     setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
     this.#showWords();
     this.#showSpectrogram();
@@ -130,8 +131,10 @@ class PlayerBar {
     return this.#hasSpectrogram ? clip : null;
   }
 
-  #problem() {
-    return this.translate("failed", { problem: player.problem || this.translate("unreachable") });
+  /** @param {unknown} error */
+  #showProblem(error) {
+    const { text, details } = problems.of(error);
+    problems.show(this.parts.state, { text: this.translate("failed", { problem: text }), details });
   }
 
   /** @param {SpeechRequest} body */
@@ -240,7 +243,7 @@ class PlayerBar {
       saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
       this.#update();
     } catch (error) {
-      if (!isAbort(error)) setText(state, this.translate("failed", { problem: errorMessage(error) }));
+      if (!isAbort(error)) this.#showProblem(error);
     } finally {
       this.#isSaving = false;
     }

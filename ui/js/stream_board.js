@@ -7,6 +7,7 @@
 
 import { prepareCanvas } from "./canvas.js";
 import { createElement, requestJson, urlOf } from "./common.js";
+import { problems } from "./problems.js";
 import { RunLog } from "./run_log.js";
 import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
 
@@ -126,11 +127,11 @@ export class StreamBoard {
 
   /**
    * Show why a run could not be started, or why its frames no longer arrive.
-   * @param {string} problem
+   * @param {import("./problems.js").Problem} problem
    */
   showProblem(problem) {
     this.note.classList.add("st-error");
-    this.note.textContent = problem;
+    problems.show(this.note, problem);
   }
 
   /** @param {Frame} frame */

@@ -3,17 +3,18 @@
 import {
   button,
   createElement,
-  errorMessage,
   find,
   isAbort,
   localize,
   localizeElements,
+  RequestError,
   request,
   requestJson,
   setText,
 } from "./common.js";
 import { EventStreamReader } from "./event_stream.js";
 import { keepFields, valuesOf } from "./kept_fields.js";
+import { problems } from "./problems.js";
 import { StreamBoard } from "./stream_board.js";
 
 /** @typedef {import("./stream_board.js").Frame} Frame */
@@ -96,7 +97,7 @@ class StreamTestTab {
       const answer = await request(`${this.path}/run`, { json, signal });
       await this.#receive(answer);
     } catch (error) {
-      if (!isAbort(error)) this.board.showProblem(errorMessage(error) || this.translate("unreachable"));
+      if (!isAbort(error)) this.board.showProblem(problems.of(error));
     }
   }
 
@@ -117,7 +118,7 @@ class StreamTestTab {
       newest = events.read(value).at(-1) ?? newest; // each has all that is drawn
       if (newest) this.board.show(newest);
     }
-    if (!newest?.over) this.board.showProblem(this.translate("unreachable"));
+    if (!newest?.over) this.board.showProblem(problems.of(new RequestError("", 0)));
   }
 
   async #stop() {
@@ -136,7 +137,7 @@ class StreamTestTab {
       const choices = servers.map((server) => this.#choice(server));
       found.replaceChildren(...(choices.length ? choices : [this.translate("none_found")]));
     } catch (error) {
-      setText(found, errorMessage(error) || this.translate("unreachable"));
+      problems.show(found, problems.of(error));
     } finally {
       search.disabled = false;
     }

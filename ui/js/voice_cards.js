@@ -5,7 +5,8 @@
  * there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
  */
 
-import { button, createElement, setText } from "./common.js";
+import { button, createElement, find, setText } from "./common.js";
+import { NO_PROBLEM, problems } from "./problems.js";
 import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -234,7 +235,7 @@ export class VoiceCards {
   }
 
   /**
-   * Show how far downloads are.
+   * Show how far downloads are, and at their cards why some failed.
    * @param {Download[]} downloads
    */
   showDownloads(downloads) {
@@ -245,6 +246,7 @@ export class VoiceCards {
       if (!bar || !(fetching instanceof HTMLButtonElement)) continue;
       const download = known.get(name);
       const isRunning = download !== undefined && download.state !== "failed";
+      showProblemAt(card, download);
       bar.hidden = !isRunning;
       fetching.disabled = isRunning;
       if (download?.total) [bar.max, bar.value] = [download.total, download.received];
@@ -293,6 +295,20 @@ export class VoiceCards {
     const found = this.#cards.get(name)?.querySelector(`[data-part="${part}"]`);
     return found instanceof HTMLElement ? found : null;
   }
+}
+
+/**
+ * Tell at its card why a download failed, or is tried again.
+ * @param {Element} card
+ * @param {Download | undefined} download
+ */
+function showProblemAt(card, download) {
+  const shown = card.querySelector(".card-problem");
+  const problem = download ? problems.ofDownload(download) : NO_PROBLEM;
+  if (!problem.text) return shown?.remove();
+  const place = shown ?? createElement("div", { class: "card-problem problem" });
+  if (!shown) find(card, ".card-facts", HTMLElement).append(place);
+  problems.show(place, problem);
 }
 
 /** @param {Element} card */

@@ -28,7 +28,8 @@ import { requestJson } from "./common.js";
  * @property {number} received bytes
  * @property {number | null} total bytes
  * @property {number} bytes_per_second
- * @property {string} error
+ * @property {string} error why it failed, in English; empty otherwise
+ * @property {string | null} cause why it failed or is being tried again, as a name
  */
 
 /** @typedef {{ revision: number, downloads: Download[] }} VoicesUpdate */

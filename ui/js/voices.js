@@ -5,8 +5,9 @@
  * of voices come from files that anybody may have written.
  */
 
-import { button, createElement, errorMessage, localize, requestJson } from "./common.js";
+import { button, createElement, localize, requestJson, setText } from "./common.js";
 import { player } from "./player.js";
+import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, languageNames, sizeText, VoiceSearch } from "./voice_facts.js";
 
@@ -70,6 +71,7 @@ class VoiceList {
     voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
     voiceDirectory.start();
     if (voiceDirectory.isLoaded) this.#show();
+    this.#showDownloads();
   }
 
   #makeFilters() {
@@ -167,6 +169,12 @@ class VoiceList {
     this.message.classList.toggle("voices-problem", isProblem);
   }
 
+  /** @param {unknown} error */
+  #showProblem(error) {
+    this.#showMessage("", true);
+    problems.show(this.message, problems.of(error));
+  }
+
   // ---- Requests
 
   /**
@@ -188,7 +196,7 @@ class VoiceList {
     try {
       return await work();
     } catch (error) {
-      this.#showMessage(errorMessage(error) || this.translate("failed"), true);
+      this.#showProblem(error);
       return null;
     }
   }
@@ -346,7 +354,7 @@ class VoiceList {
       if (listen)
         listen.textContent = this.translate(player.isBusy && name === this.#sampled ? "stop" : "listen");
     }
-    if (player.state === "failed" && this.#sampled && player.problem) this.#showMessage(player.problem, true);
+    if (player.state === "failed" && this.#sampled) this.#showProblem(player.error);
   }
 
   // ---- Actions
@@ -489,7 +497,9 @@ class VoiceList {
     const bar = item.querySelector("progress");
     if (bar && download.total) [bar.max, bar.value] = [download.total, download.received];
     const how = item.querySelector(".voices-quiet");
-    if (how) how.textContent = download.error || this.#progressOf(download);
+    if (how) setText(how, download.state === "failed" ? "" : this.#progressOf(download));
+    const problem = item.querySelector(".problem");
+    if (problem) problems.show(problem, problems.ofDownload(download));
     return item;
   }
 
@@ -501,7 +511,12 @@ class VoiceList {
       : createElement("progress", { "aria-label": this.translate("progress", { name: voice }) });
     const again = isFailed ? this.#button("fetch", voice, () => this.#act("download", voice)) : null;
     const stop = this.#button(isFailed ? "dismiss" : "cancel", voice, () => this.#act("cancel", voice));
-    const facts = [createElement("strong", {}, voice), bar, createElement("span", { class: "voices-quiet" })];
+    const facts = [
+      createElement("strong", {}, voice),
+      bar,
+      createElement("span", { class: "voices-quiet" }),
+      createElement("div", { class: "problem" }),
+    ];
     return createElement(
       "li",
       { "data-voice": voice, "data-failed": String(isFailed) },

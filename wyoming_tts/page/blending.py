@@ -479,7 +479,7 @@ def _add_view(router: APIRouter, service: BlendService) -> None:
         try:
             return json_response(asdict(await service.parse(body.recipe)))
         except SpeechError as error:  # a recipe that is still being typed
-            return json_response({"problem": str(error)})
+            return json_response({"problem": str(error), "code": error.code})
 
 
 def _add_changes(router: APIRouter, service: BlendService) -> None:

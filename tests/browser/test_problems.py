@@ -1,0 +1,72 @@
+"""What the page says when something fails: what to do, in the reader's language, and details."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.page_actions import open_tab, problems_of
+from tests.support.page_site import Site
+from ui.words import Words
+from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState, FailureCause
+
+VOICE = "de_DE-thorsten-medium"
+TECHNICAL = "[Errno -2] Name or service not known"
+WHAT_TO_DO = Words().text("problem.download_name_unresolved", "de")
+
+
+def on_server(site: Site, work: object, *values: object) -> None:
+    """Call something on the product's event loop."""
+
+    async def call() -> None:
+        work(*values)  # type: ignore[operator]
+
+    asyncio.run_coroutine_threadsafe(call(), site.loop).result(10)
+
+
+@pytest.fixture
+def failed_download(site: Site) -> Iterator[str]:
+    """A voice whose download has failed for want of a network."""
+    failure = DownloadProgress(
+        VOICE, DownloadState.FAILED, 0, 63_000_000, TECHNICAL, FailureCause.NAME_UNRESOLVED
+    )
+    on_server(site, site.parts.downloads.record_progress, failure)
+    yield VOICE
+    on_server(site, site.parts.downloads.cancel, VOICE)
+
+
+def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_download: str) -> None:
+    open_tab(german, "audition", "de")
+    german.locator("#audition-search").fill("thorsten medium")
+    card = german.locator(f'.card[data-voice="{failed_download}"]')
+    expect(card.locator(".card-problem")).to_contain_text(WHAT_TO_DO)
+    expect(card.get_by_role("button", name="herunterladen")).to_be_enabled()
+    expect(german.locator("#audition-problem")).to_have_text(
+        f"Thorsten konnte nicht heruntergeladen werden: {WHAT_TO_DO}"
+    )
+    technical = card.get_by_text(TECHNICAL)
+    expect(technical).to_be_hidden()
+    card.get_by_text("Einzelheiten").click()
+    expect(technical).to_be_visible()
+    german.locator("#audition-search").fill("")
+
+    open_tab(german, "voices", "de")
+    listed = german.locator(f'.voices-downloads > li[data-voice="{failed_download}"]')
+    expect(listed).to_contain_text(WHAT_TO_DO)
+    expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
+    expect(listed.get_by_role("button", name="laden")).to_be_visible()
+
+
+def test_a_refused_request_is_told_in_the_readers_language(german: Page) -> None:
+    german.evaluate("ttsPlayer.play({ input: 'x', voice: 'nobody' })")
+    state = german.locator('.player [data-part="state"]')
+    expect(state).to_contain_text(Words().text("problem.code_unknown_voice", "de"))
+    details = state.get_by_text("nobody")
+    expect(details).to_be_hidden()
+    state.get_by_text("Einzelheiten").click()
+    expect(details).to_be_visible()
+    found = problems_of(german).found
+    found[:] = [line for line in found if "v1/audio/speech" not in line]  # the browser logs it as well

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RequestError } from "../../ui/js/common.js";
+import { Problems } from "../../ui/js/problems.js";
+
+const TEXTS = {
+  en: {
+    unreachable: "No answer.",
+    failed: "Status {status}.",
+    code_busy: "Busy.",
+    download_disk_full: "The disk is full.",
+    download_again: "Again.",
+  },
+  de: {
+    unreachable: "Keine Antwort.",
+    failed: "Status {status}.",
+    code_busy: "Ausgelastet.",
+    download_disk_full: "Kein Platz.",
+    download_again: "Noch einmal.",
+  },
+};
+const german = new Problems(TEXTS, "de-DE");
+const english = new Problems(TEXTS, "en-GB");
+const BUSY = new RequestError("The server is busy: 3 wait.", 429, { code: "busy" });
+const DOWNLOAD = { voice: "x", received: 0, total: 1, bytes_per_second: 0 };
+const FULL = { ...DOWNLOAD, state: "failed", cause: "disk_full", error: "[Errno 28]" };
+
+test("a code is told in the reader's language, with the server's words as details", () => {
+  assert.deepEqual(german.of(BUSY), { text: "Ausgelastet.", details: "The server is busy: 3 wait." });
+});
+
+test("in English the server's words are the text", () => {
+  assert.deepEqual(english.of(BUSY), { text: "The server is busy: 3 wait.", details: "" });
+});
+
+test("without a known code the server's words are the text, without words the status is", () => {
+  assert.equal(german.of(new RequestError("Odd.", 400, { code: "odd" })).text, "Odd.");
+  assert.equal(german.of(new RequestError("", 500)).text, "Status 500.");
+  assert.equal(english.of(new RequestError("", 429, { code: "busy" })).text, "Busy.");
+});
+
+test("a server that does not answer is told without the browser's words", () => {
+  const error = new RequestError("", 0, { cause: new TypeError("Failed to fetch") });
+  assert.deepEqual(german.of(error), { text: "Keine Antwort.", details: "" });
+});
+
+test("a script's own error is its text", () => {
+  assert.deepEqual(german.of(new Error("Gib zuerst einen Text ein.")).text, "Gib zuerst einen Text ein.");
+});
+
+test("a failed download is told by its cause in every language", () => {
+  assert.deepEqual(german.ofDownload(FULL), { text: "Kein Platz.", details: "[Errno 28]" });
+  assert.deepEqual(english.ofDownload(FULL), { text: "The disk is full.", details: "[Errno 28]" });
+});
+
+test("a download between two tries tells why it waits, one that runs tells nothing", () => {
+  const waiting = { ...FULL, state: "running", error: "" };
+  assert.deepEqual(german.ofDownload(waiting), { text: "Kein Platz. Noch einmal.", details: "" });
+  assert.equal(german.ofDownload({ ...waiting, cause: null }).text, "");
+});

@@ -1,0 +1,90 @@
+/**
+ * Error messages in the reader's language: what a failed request or download means and what to do, by its code or
+ * cause. The server's own words, which are English, follow as details.
+ */
+
+import { createElement, errorMessage, localize, RequestError } from "./common.js";
+
+/** @typedef {import("./common.js").Texts} Texts */
+/** @typedef {import("./voice_directory.js").Download} Download */
+
+/** @typedef {{ text: string, details: string }} Problem `details` are technical, or "" */
+
+const TEXTS = "problem-texts"; // the ID of their element, which `ui/application.py` brings
+/** @type {Problem} */
+export const NO_PROBLEM = { text: "", details: "" };
+
+export class Problems {
+  /**
+   * @param {Texts} texts of the section `problem`
+   * @param {string} [tag] of the language
+   */
+  constructor(texts, tag) {
+    const { translate, locale } = localize(texts, tag);
+    this.translate = translate;
+    this.isEnglish = locale.split("-")[0] === "en";
+  }
+
+  /**
+   * What went wrong with a request, or in a script. In English the server's words tell it best.
+   * @param {unknown} error
+   * @returns {Problem}
+   */
+  of(error) {
+    if (!(error instanceof RequestError)) return { text: errorMessage(error), details: "" };
+    const { message, status, code } = error;
+    if (!status && !code) return { text: this.translate("unreachable"), details: "" };
+    const known = code ? this.#known(`code_${code}`) : "";
+    if (message && (this.isEnglish || !known)) return { text: message, details: "" };
+    return { text: known || this.translate("failed", { status }), details: message };
+  }
+
+  /**
+   * Why a download failed and what to do, or why it is tried again.
+   * @param {Download} download
+   * @returns {Problem}
+   */
+  ofDownload({ state, cause, error }) {
+    const known = cause ? this.#known(`download_${cause}`) : "";
+    const isFailed = state === "failed";
+    if (!known) return { text: isFailed ? error || this.translate("unreachable") : "", details: "" };
+    return { text: isFailed ? known : `${known} ${this.translate("download_again")}`, details: error };
+  }
+
+  /**
+   * Show a problem in an element, which is empty without one. What is the same as before is left alone: its details
+   * may be open.
+   * @param {Element} element
+   * @param {Problem} problem
+   */
+  show(element, { text, details }) {
+    const shown = details ? [text, this.#details(details)] : [text];
+    const before = element.textContent;
+    const after = shown.map((each) => (typeof each === "string" ? each : each.textContent)).join("");
+    if (before !== after) element.replaceChildren(...shown);
+  }
+
+  /** @param {string} details */
+  #details(details) {
+    return createElement(
+      "details",
+      { class: "problem-details" },
+      createElement("summary", {}, this.translate("details")),
+      createElement("span", { lang: "en", dir: "auto" }, details),
+    );
+  }
+
+  /** @param {string} name */
+  #known(name) {
+    const text = this.translate(name);
+    return text === name ? "" : text;
+  }
+}
+
+/** Without a page, as under Node, there are no texts. */
+function problemsOfPage() {
+  if (typeof document === "undefined") return new Problems({ en: {} }, "en");
+  return new Problems(JSON.parse(document.getElementById(TEXTS)?.textContent ?? '{ "en": {} }'));
+}
+
+export const problems = problemsOfPage();
