@@ -39,7 +39,7 @@ def checked_page(context: BrowserContext) -> Iterator[Page]:
     page.problems = PageProblems(page)  # type: ignore[attr-defined]
     yield page
     page.close()
-    assert problems_of(page).found == []
+    assert problems_of(page).found == [], problems_of(page).found
 
 
 def visit(page: Page, url: str) -> Page:
