@@ -51,6 +51,23 @@ async def test_each_request_is_a_line(lines: Lines, caplog: pytest.LogCaptureFix
     assert (fields["status"], fields["bytes"], fields["complete"]) == ("200", sent, True)
 
 
+async def test_a_query_that_is_quoted_as_a_path_is_in_no_log(
+    lines: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(HttpOptions(log_requests=True), middleware=guard_middleware("hidden-key")) as served:
+        await served.client.get("/v1/audio/voices%3Fapi_key=hidden-key")
+        await served.client.get(
+            "/v1/nothing%3Fapi_key=hidden-key", headers={"Authorization": "Bearer hidden-key"}
+        )
+    refused, missing = lines()
+    assert r'path="/v1/audio/voices?\u2026" status=401' in refused
+    assert "status=404" in missing
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("wyoming_tts")]
+    assert "refused GET" in "".join(told)
+    assert "hidden-key" not in "".join(told)
+
+
 async def test_nothing_is_logged_unless_it_is_wanted(lines: Lines) -> None:
     async with serving() as served:
         await served.client.get("/healthz")

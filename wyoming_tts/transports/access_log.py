@@ -54,7 +54,7 @@ def _fields(entry: AccessEntry) -> dict[str, str | int | float | bool]:
         "client": entry.client or "-",
         "transport": entry.transport,
         "method": entry.method,
-        "path": _without_secrets(entry.path)[:MAX_CHARS] or "-",
+        "path": shown_path(entry.path)[:MAX_CHARS] or "-",
         "status": entry.status,
         "bytes": entry.sent_bytes,
         "seconds": round(entry.seconds, 3),
@@ -63,9 +63,11 @@ def _fields(entry: AccessEntry) -> dict[str, str | int | float | bool]:
     }
 
 
-def _without_secrets(path: str) -> str:
+def shown_path(path: str) -> str:
+    """Return a path without what only its client may know."""
+    path, mark, _ = path.partition("?")  # its client has quoted the query as well
     secret = next((begin for begin in _SECRET_PATHS if path.startswith(begin)), None)
-    return path if secret is None else f"{secret}…"
+    return f"{path}{mark and '?…'}" if secret is None else f"{secret}…"
 
 
 def _shown(value: object) -> str:

@@ -18,6 +18,7 @@ from types import MappingProxyType
 from wyoming_tts.bounded_json import JsonOverLimit, check_values
 from wyoming_tts.errors import Busy, RateLimited, SpeechError, TokenForbidden
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
+from wyoming_tts.transports.access_log import shown_path
 from wyoming_tts.transports.damped_log import DampedLog
 from wyoming_tts.transports.http.body_reading import (
     BodyDropped,
@@ -453,7 +454,7 @@ def _log_refusal(log: Callable[..., None], request: GuardedRequest, refusal: _Re
         "%s: refused %s %r: %s",
         request.peer or "unix",
         request.method,
-        request.path[:_MAX_LOGGED_CHARS],
+        shown_path(request.path)[:_MAX_LOGGED_CHARS],
         refusal.message,
     )
 
