@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def run_cache_command(arguments: argparse.Namespace, loaded: LoadedSettings) -> 
         CommandFailed: the server refuses, or files or the shared cache cannot be reached.
     """
     settings = loaded.settings
-    cleared = _clear_running(settings, arguments.url)
+    cleared = _clear_running(settings, arguments.url or None)
     is_running = cleared is not None
     if cleared is None:
         cleared = _clear_files(settings)
@@ -89,8 +90,18 @@ def _clear_running(settings: Settings, url: str | None) -> dict[str, ClearedTier
             f"{target} refused with {answer.status_code}.",
             hint="It may want a key (--api-keys), or be another server (--url).",
         )
-    removed = answer.json()
-    return {tier: ClearedTier(**removed[tier]) for tier in ("memory", "disk")}
+    return _parse_removed(answer.text, target)
+
+
+def _parse_removed(answer: str, target: str) -> dict[str, ClearedTier]:
+    try:
+        removed = json.loads(answer)
+        tiers = {tier: removed[tier] for tier in ("memory", "disk")}
+        return {tier: ClearedTier(int(each["segments"]), int(each["bytes"])) for tier, each in tiers.items()}
+    except (ValueError, TypeError, LookupError):
+        raise CommandFailed(
+            f"{target} gave an answer that is not of this command.", hint="It may be another server (--url)."
+        ) from None
 
 
 def _own_address(settings: Settings) -> str | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import secrets
 import time
+from types import MappingProxyType
+from typing import Final
 
 from pydantic import ValidationError
 
 from wyoming_tts.settings import Settings, SettingsError
 
 _SECONDS = 300
+_FLAGS: Final = MappingProxyType({"voices": "voice"})
+"""Names of flags that differ from those of claims."""
 
 
 def add_token_flags(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +52,9 @@ def mint_token(arguments: argparse.Namespace, settings: Settings) -> int:
     keys = secrets_by_id(settings.token_keys)
     key_id = arguments.kid or next(reversed(keys), "")
     if key_id not in keys:
-        known = f"expected one of {', '.join(keys)}" if keys else "and none at all"
-        raise SettingsError(f"token_keys: there is no key {key_id!r}, {known}")
+        if not keys:
+            raise SettingsError("token_keys: there is no key; name the server's settings with --config FILE")
+        raise SettingsError(f"token_keys: there is no key {key_id!r}, expected one of {', '.join(keys)}")
     longest = settings.token_lifetime
     if not 0 < arguments.seconds <= longest:
         raise SettingsError(f"--seconds: got {arguments.seconds:g}, expected at most {longest}")
@@ -67,8 +72,9 @@ def mint_token(arguments: argparse.Namespace, settings: Settings) -> int:
             streams=arguments.streams,
         )
     except ValidationError as error:
-        wrong = error.errors(include_url=False)[0]
-        raise SettingsError(f"--{wrong['loc'][0]}: got {wrong['input']!r}: {wrong['msg']}") from error
+        wrong = max(error.errors(include_url=False), key=lambda each: len(each["loc"]))  # the innermost
+        flag = _FLAGS.get(claim := str(wrong["loc"][0]), claim)
+        raise SettingsError(f"--{flag}: got {wrong['input']!r}: {wrong['msg']}") from error
     print(mint(keys, key_id, claims))
     return 0
 

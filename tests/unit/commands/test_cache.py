@@ -52,6 +52,24 @@ async def test_a_server_that_was_named_has_to_answer(capsys: pytest.CaptureFixtu
     assert "cannot be reached" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("answer", ["<html>", "[1]", "{}", '{"memory": {"segments": "x"}, "disk": 5}'])
+async def test_another_server_that_was_named_is_told(answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(answer)}\r\n\r\n{answer}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(respond, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await clear("--url", f"http://127.0.0.1:{port}") == 1
+    assert "It may be another server" in capsys.readouterr().err
+
+
+async def test_an_empty_url_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await clear("--url", "", "--http-port", str(free_port()), "--cache-dir", str(tmp_path)) == 0
+    assert "No server answered" in capsys.readouterr().out
+
+
 @needs_redis
 async def test_the_shared_cache_loses_our_segments_and_nothing_else(
     capsys: pytest.CaptureFixture[str],

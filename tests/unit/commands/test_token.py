@@ -34,6 +34,15 @@ def test_what_cannot_be_minted_is_told(capsys: pytest.CaptureFixture[str]) -> No
         ("--kid", "old"): "there is no key 'old', expected one of web, next",
         ("--seconds", "3601"): "--seconds: got 3601, expected at most 3600",
         ("--requests", "0"): "--requests: got 0",
+        ("--voice", ""): "--voice: got ''",
     }.items():
         assert main(["token", "mint", *flags]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_without_keys_it_says_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("WYOMING_TTS_TOKEN_KEYS")
+    assert main(["token", "mint"]) == 2
+    assert "--config FILE" in capsys.readouterr().err
