@@ -1,7 +1,8 @@
 """Settings: each defined once, with its type, default, range and meaning.
 
-`model` defines them. Derived from it are `descriptions` (names, defaults and allowed values for people), the
-command line's `flags`, the `markdown_table` of the documents and the options of the Home Assistant `addon`.
+`groups` define them, with types from `values`; `model` is all of them. Derived from it are `descriptions`
+(names, defaults and allowed values for people), the command line's `flags`, the `markdown_table` of the
+documents, the schema of the Helm `chart` and the options of the Home Assistant `addon`.
 `loading` takes a setting from its flag, else from the environment, else from the file, else its default, and
 remembers which: a wrong value is quickest corrected where it was written.
 """
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.settings.flags import add_flags
+from wyoming_tts.settings.groups.base import Group
 from wyoming_tts.settings.loading import LoadedSettings, SettingsError, load_settings
 from wyoming_tts.settings.markdown_table import settings_table
-from wyoming_tts.settings.model import Group, Settings
+from wyoming_tts.settings.model import Settings
 
 __all__ = [
     "SETTINGS",

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args, get_origin
 from annotated_types import Ge, Gt, Le
 from pydantic.fields import FieldInfo
 
-from wyoming_tts.settings.model import PREFIX, Group, Settings
+from wyoming_tts.settings.groups.base import Group
+from wyoming_tts.settings.model import PREFIX, Settings
 
 CONFIG_VARIABLE = f"{PREFIX}CONFIG"
 """Names the configuration file if there is no `--config`."""

@@ -16,7 +16,8 @@ from pydantic_core import ErrorDetails
 
 from wyoming_tts.json_template import InvalidTemplate
 from wyoming_tts.settings.descriptions import CONFIG_VARIABLE, SETTINGS, SettingInfo
-from wyoming_tts.settings.model import PREFIX, SECRETS, InvalidTokenKey, Settings
+from wyoming_tts.settings.model import PREFIX, SECRETS, Settings
+from wyoming_tts.settings.values.token_keys import InvalidTokenKey
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, read_yaml
 
 DEFAULT = "default"
