@@ -69,10 +69,14 @@ def parse_sums(content: bytes) -> Mapping[str, str]:
     """Parse `SHA256SUMS`: digests by name.
 
     Raises:
-        ValueError: a line is none of sha256sum's.
+        ValueError: a line is none of sha256sum's, or it is no text.
     """
     sums = {}
-    for number, line in enumerate(content.decode("utf-8-sig").splitlines(), start=1):
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{SUMS_FILE}: expected UTF-8, as sha256sum writes it") from None
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         if not (match := _SUM.fullmatch(line)):

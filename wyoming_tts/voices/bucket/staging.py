@@ -42,6 +42,10 @@ class Unfit(Exception):
     """What was received is not what it should be; the message names the file and says why."""
 
 
+class Incomplete(Unfit):
+    """Not all of it arrived: the next time it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Staging:
     """Receives groups of files and installs them into a data directory."""
@@ -62,15 +66,24 @@ class Staging:
         """
         part = self._directory_of(group, _PART)
         await self.run_blocking(partial(_make_empty, part))
+        try:
+            await self._receive_all(store, group, part, sums)
+        except Unfit:
+            await self.run_blocking(partial(shutil.rmtree, part))
+            raise
+        ready = self._directory_of(group, _READY)
+        await self.run_blocking(partial(part.replace, ready))
+        return await self.run_blocking(partial(self._install, ready))
+
+    async def _receive_all(
+        self, store: ObjectStore, group: FileGroup, part: Path, sums: Mapping[str, str]
+    ) -> None:
         entries = {}
         for name in group.names:
             entries[name] = await self._receive(store, name, part / Path(name).name)
             if name in sums and sums[name] != entries[name].digest:
                 raise Unfit(f"{name} has not the digest that SHA256SUMS says")
         await self.run_blocking(partial(self._check, part, entries))
-        ready = self._directory_of(group, _READY)
-        await self.run_blocking(partial(part.replace, ready))
-        return await self.run_blocking(partial(self._install, ready))
 
     def recover(self) -> None:
         """Install what an earlier process had ready, and delete what it had not. Blocks.
@@ -112,7 +125,7 @@ class Staging:
                     break
                 await self.run_blocking(partial(_append, path, piece, digest))
         if size != meta.size:
-            raise Unfit(f"{name} has {meta.size} bytes, but others arrived")
+            raise Incomplete(f"{name} has {meta.size} bytes, but others arrived")
         return BroughtFile(meta.version, digest.hexdigest())
 
     def _check(self, part: Path, entries: Mapping[str, BroughtFile]) -> None:

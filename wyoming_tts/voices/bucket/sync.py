@@ -35,7 +35,7 @@ from wyoming_tts.voices.bucket.layout import (
 from wyoming_tts.voices.bucket.object_store import BucketError, ObjectMissing, ObjectStore, StoredObject
 from wyoming_tts.voices.bucket.record import SyncRecord
 from wyoming_tts.voices.bucket.shared_files import MAX_BYTES, Exchange, SharedFiles
-from wyoming_tts.voices.bucket.staging import SYNC_DIRECTORY, Staging, Unfit
+from wyoming_tts.voices.bucket.staging import SYNC_DIRECTORY, Incomplete, Staging, Unfit
 from wyoming_tts.voices.styles import STYLES_DIRECTORY
 from wyoming_tts.voices.verification import CheckForm
 
@@ -99,6 +99,15 @@ class SyncOptions:
     may_push: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a voice was found unfit."""
+
+    state: tuple[tuple[str, str | None], ...]
+    """Version and expected digest of each of its files."""
+    reason: str
+
+
 @dataclass(slots=True)
 class BucketSync:
     """Keeps a data directory in the state of a bucket; one at a time for each directory."""
@@ -111,6 +120,8 @@ class BucketSync:
     options: SyncOptions = SyncOptions()
     status: SyncStatus = SyncStatus()
     first_round_over: asyncio.Event = field(default_factory=asyncio.Event)
+    _unfit: dict[FileGroup, _Refusal] = field(default_factory=dict)
+    """Voices that were brought in vain, and are not brought again before they are changed."""
 
     async def run_once(self) -> SyncReport:
         """Run one round.
@@ -204,11 +215,12 @@ class BucketSync:
         sums = await self._sums() if SUMS_FILE in objects else {}
         brought: list[str] = []
         kept: list[str] = []
+        self._unfit = {group: refusal for group, refusal in self._unfit.items() if group in groups}
         for group in groups:
             if not await self.run_blocking(partial(self._is_outdated, staging.record, group, objects)):
                 continue
             try:
-                is_installed = await self._bring(staging, group, sums)
+                is_installed = await self._bring_once(staging, group, objects, sums)
             except (Unfit, ObjectMissing) as error:
                 problems.append(str(error))
                 continue
@@ -216,6 +228,26 @@ class BucketSync:
         gone = _gone(staging.record, objects)
         deleted = await self.run_blocking(partial(staging.remove, gone)) if gone else ()
         return SyncReport(tuple(brought), deleted, (), tuple(kept), tuple(problems))
+
+    async def _bring_once(
+        self,
+        staging: Staging,
+        group: FileGroup,
+        objects: Mapping[str, StoredObject],
+        sums: Mapping[str, str],
+    ) -> bool:
+        """Bring a voice, unless the same was found unfit before: it may be large."""
+        state = tuple((objects[name].version, sums.get(name)) for name in group.names)
+        refused = self._unfit.get(group)
+        if refused is not None and refused.state == state:
+            raise Unfit(refused.reason)
+        try:
+            return await self._bring(staging, group, sums)
+        except Incomplete:
+            raise
+        except Unfit as error:
+            self._unfit[group] = _Refusal(state, str(error))
+            raise
 
     async def _bring(self, staging: Staging, group: FileGroup, sums: Mapping[str, str]) -> bool:
         if not await self.run_blocking(partial(self._is_replaceable, staging.record, group)):

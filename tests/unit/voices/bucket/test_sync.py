@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ from tests.support.buckets import (
 )
 from wyoming_tts.settings import SettingsError
 from wyoming_tts.voices.bucket import object_store
-from wyoming_tts.voices.bucket.object_store import BucketError
+from wyoming_tts.voices.bucket.object_store import BucketError, ObjectStore
 from wyoming_tts.voices.bucket.sync import SyncOptions, SyncReport, SyncState
 
 BOTH_WAYS = SyncOptions(may_push=True)
@@ -81,12 +83,37 @@ async def test_what_is_half_written_or_tampered_with_never_becomes_a_voice(
     assert (here / FILES[0]).read_bytes() == other, "the voice of before stays"
 
 
+async def test_what_is_unfit_is_not_brought_again_before_it_is_changed(
+    bucket: DirectoryBucket, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streamed = []
+    stream = ObjectStore.stream
+
+    def noted(store: ObjectStore, name: str) -> AbstractAsyncContextManager[Any]:
+        streamed.append(name)
+        return stream(store, name)
+
+    monkeypatch.setattr(ObjectStore, "stream", noted)
+    bucket.put_voice()
+    bucket.put(FILES[0], voice_file(FILES[0])[:-100])
+    sync = sync_of(here, bucket.url)
+    first, second = await sync.run_once(), await sync.run_once()
+    assert (first.problems, len(streamed)) == (second.problems, len(FILES))
+    assert not [path for path in (here / ".sync").iterdir() if path.is_dir()], "it takes no space"
+
+    bucket.put_voice()
+    bucket.put_sums(**{FILES[0]: "0" * 64})
+    assert "has not the digest" in (await sync.run_once()).problems[0]
+    bucket.put_sums()  # the list was wrong, not the voice
+    assert sorted((await sync.run_once()).brought) == sorted(FILES)
+
+
 async def test_a_sum_list_that_is_none_stops_the_sync(bucket: DirectoryBucket, here: Path) -> None:
     bucket.put_voice()
-    bucket.put("SHA256SUMS", b"garbage\n")
-
-    with pytest.raises(BucketError, match="SHA256SUMS, line 1"):
-        await sync_of(here, bucket.url).run_once()
+    for content, told in ((b"garbage\n", "SHA256SUMS, line 1"), (b"\xff\xfe", "SHA256SUMS: expected UTF-8")):
+        bucket.put("SHA256SUMS", content)
+        with pytest.raises(BucketError, match=told):
+            await sync_of(here, bucket.url).run_once()
     assert visible(here) == []
 
 
