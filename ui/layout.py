@@ -12,6 +12,7 @@ from ui.words import Words
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
 """System fonts only: a web font would be requested from another server."""
+SHARED_SHEETS = ("base.css", "fields.css")
 FIRST_SCRIPTS = ("audition", "player_bar")
 """The scripts of what is in sight at first."""
 
@@ -61,5 +62,5 @@ def theme() -> gr.themes.Base:
 def style() -> str:
     """Return the CSS of all tabs, shared rules first. Reads files: blocks."""
     sheets = (sheet for sheet in files("ui").joinpath("style").iterdir() if sheet.name.endswith(".css"))
-    ordered = sorted(sheets, key=lambda sheet: (sheet.name != "base.css", sheet.name))
+    ordered = sorted(sheets, key=lambda sheet: (sheet.name not in SHARED_SHEETS, sheet.name))
     return "\n".join(sheet.read_text(encoding="utf-8") for sheet in ordered)

@@ -23,6 +23,8 @@ from starlette.routing import Route
 
 _FOLDER = "static/js"
 """Relative to the page; `transports.http.gradio_filter` lets `static` through."""
+_LONGEST_MS = 3000
+"""For so long an element is unseen while its script asks the server what to fill it with."""
 _IMPORT = re.compile(r"""\bfrom "\./(\w+)\.js";""")
 _CACHED_FOREVER = "private, max-age=31536000, immutable"
 _REVALIDATED = "no-cache"
@@ -85,6 +87,7 @@ def script_element(
         html_template="${value}" if content else "",
         js_on_load=_mounting(name, waits_until_seen=waits_until_seen),
         elem_id=elem_id,
+        elem_classes=["tts"],  # `style/fields.css`
         apply_default_css=is_prose,
         min_height=min_height,
         **props,
@@ -92,13 +95,18 @@ def script_element(
 
 
 def _mounting(name: str, *, waits_until_seen: bool) -> str:
-    mount = f"{import_expression(name)}.then((script) => script.mount({{ element, props, watch }}));"
+    """Return the script that mounts a module in an element, which is inert and unseen until it is filled."""
+    filled = (
+        f"script.mount({{ element, props, watch }}), new Promise((done) => setTimeout(done, {_LONGEST_MS}))"
+    )
+    load = f"{import_expression(name)}.then((script) => Promise.race([{filled}]))"
+    mount = f"{load}.then(() => {{ element.inert = false; }});"
     if not waits_until_seen:
-        return mount
+        return f"element.inert = true; {mount}"
     return (
         "element.inert = true; const sight = new IntersectionObserver((seen) => {"
         "  if (!seen.some((each) => each.isIntersecting)) return;"
-        f"  sight.disconnect(); {mount.removesuffix(';')}.then(() => {{ element.inert = false; }});"
+        f"  sight.disconnect(); {mount}"
         "}); sight.observe(element);"
     )
 

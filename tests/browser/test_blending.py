@@ -49,6 +49,7 @@ def tab(shared_page: Page, problems: PageProblems) -> Iterator[Page]:
     page.locator("#blend-while-moving").uncheck()
     type_recipe(page, START)
     expect(page.locator("#blend-legend")).to_have_text("af_bella60 %af_sky40 %")
+    show_numbers(page)
     yield page
     assert problems.found == []
 
@@ -63,6 +64,13 @@ def bar_shares(page: Page) -> dict[str, float]:
     """Each voice's share of the bar in percent."""
     pieces = "(bar) => [...bar.children].map((piece) => [piece.dataset.voice, parseFloat(piece.style.width)])"
     return dict(page.locator("#blend-bar").evaluate(pieces))
+
+
+def show_numbers(page: Page, *, shown: bool = True) -> None:
+    """Show the numbers of two voices, or only the slider between them."""
+    numbers = page.locator("#blend-numbers")
+    if numbers.get_attribute("aria-pressed") != str(shown).lower():
+        numbers.click()
 
 
 def type_recipe(page: Page, recipe: str) -> None:
@@ -135,6 +143,52 @@ def test_moving_a_slider_updates_the_recipe_and_the_bar(tab: Page) -> None:
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(75)+af_sky(25)")
     tab.locator("#blend-fade").evaluate("(n) => { n.value = 90; n.dispatchEvent(new Event('input')); }")
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(10)+af_sky(90)")
+
+
+def test_two_voices_have_one_slider_which_is_wide_on_every_screen(tab: Page) -> None:
+    narrow = []
+    for width in (320, 390, 641, 800, 924, 960, 1280):
+        tab.set_viewport_size({"width": width, "height": 844})
+        for shown, sliders in ((False, "#blend-fader"), (True, "#blend-rows")):
+            show_numbers(tab, shown=shown)
+            expect(tab.locator("#blend-rows .blend-row").first).to_be_visible(visible=shown)
+            for slider in tab.locator(f"{sliders} input[type=range]").all():
+                box = slider.bounding_box()
+                narrow += [(width, sliders, box)] if box is None or box["width"] < 150 else []
+    tab.set_viewport_size(PHONE)
+    assert narrow == []
+    show_numbers(tab, shown=False)
+    tab.locator("#blend-fade").press("ArrowRight")
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(59)+af_sky(41)")
+    tab.locator("#blend-fade-b").select_option("bf_emma")
+    expect(tab.locator("#blend-recipe")).to_have_value("af_bella(59)+bf_emma(41)")
+    tab.locator("#blend-add").click()
+    expect(tab.locator("#blend-fader")).to_be_hidden()
+    expect(tab.locator("#blend-rows select")).to_have_count(3)
+    expect(tab.locator("#blend-rows select").last).to_be_focused()
+
+
+def test_what_was_mixed_and_typed_outlives_a_reload(page: Page, site: Site) -> None:
+    open_tab(visit(page, site.url), "blend")
+    type_recipe(page, "af_bella(70)+bf_emma(30)")
+    page.locator("#blend-language").select_option("en_GB")
+    page.locator("#blend-text").fill("Of my own.")
+    save(page, "kept_mix")
+    slide(page, 1, 35)
+    page.locator("#blend-description").fill("Nearly done.")
+    expect(page.locator("#blend-recipe")).to_have_value("af_bella(70)+bf_emma(35)")
+    page.reload()
+    expect(page.locator("#blend-legend")).to_have_text("af_bella67 %bf_emma33 %")
+    expect(page.locator("#blend-recipe")).to_have_value("af_bella(70)+bf_emma(35)")
+    expect(page.locator("#blend-text")).to_have_value("Of my own.")
+    expect(page.locator("#blend-language")).to_have_value("en_GB")
+    expect(page.locator("#blend-editing")).to_contain_text("kept_mix")
+    page.locator("#blend-keep").click()  # is a change of the one that was edited
+    expect(card(page, "kept_mix")).to_contain_text("Nearly done.")
+    card(page, "kept_mix").get_by_role("button", name="Delete: kept_mix").click()
+    card(page, "kept_mix").get_by_role("button", name="Delete", exact=True).click()
+    expect(card(page, "kept_mix")).to_have_count(0)
+    page.locator("#blend-leave-edit").click()
 
 
 def test_typing_a_recipe_moves_the_sliders_and_an_invalid_one_leaves_them(tab: Page) -> None:

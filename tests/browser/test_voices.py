@@ -122,7 +122,7 @@ def test_an_invalid_voice_file_is_refused_with_its_reason(
     files = [tmp_path / "bad.onnx", tmp_path / "bad.onnx.json"]
     voices.get_by_label("Voice files").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
-    expect(voices.locator("#voices .voices-shelf > .voices-problem")).to_contain_text("no 'audio'")
+    expect(voices.locator("#voices .voices-shelf > .voices-message.problem")).to_contain_text("no 'audio'")
     assert [problem for problem in problems.found if "400" in problem]
     problems.found.clear()
 

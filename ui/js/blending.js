@@ -7,6 +7,7 @@
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { createElement, debounce, find, localize, localizeElements, setText } from "./common.js";
+import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { player } from "./player.js";
@@ -26,7 +27,10 @@ class BlendTab {
   /** The blend that is edited, as it was when that began. @type {Draft | null} */
   #expected = null;
   #isNormalized = true;
-  #isSampleOurs = true;
+  /** Whether somebody wrote the text, so that no sample takes its place. */
+  #isOwnText = false;
+  /** @type {Promise<void> | null} */
+  #mapShown = null;
 
   /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
@@ -35,6 +39,7 @@ class BlendTab {
     this.api = new BlendApi();
     this.parts = partsOf(element);
     localizeElements(element, this.translate);
+    this.keepFields = keepFields(element, "blend");
     const context = { element, translate: this.translate, api: this.api };
     this.mixer = new Mixer({
       ...context,
@@ -60,14 +65,20 @@ class BlendTab {
     this.keep = this.api.trying(this.parts.keepProblem, () => this.#keep());
     this.refresh = this.api.trying(this.parts.listProblem, () => this.#refresh());
     this.#listen();
-    this.refresh();
+    /** Resolves once all is in its place. */
+    this.filled = this.#fill();
+  }
+
+  async #fill() {
+    await this.refresh();
+    await Promise.all([this.#mapShown, this.mixer.settled()]);
   }
 
   #listen() {
     const { parts } = this;
     const importVoice = this.api.trying(parts.importProblem, () => this.#importVoice());
     parts.text.addEventListener("input", () => {
-      this.#isSampleOurs = false;
+      this.#isOwnText = true;
     });
     parts.hear.addEventListener("click", () => this.hearMix());
     parts.stop.addEventListener("click", () => this.#stop());
@@ -116,7 +127,8 @@ class BlendTab {
     this.#drawLanguages();
     this.map.place(this.mixer.read?.parts ?? []);
     const sample = this.#view.samples[this.mixer.read?.language ?? ""];
-    if (this.#isSampleOurs && sample) this.parts.text.value = sample;
+    if (!this.#isOwnText && sample) this.parts.text.value = sample;
+    this.keepFields();
   }
 
   // ---- Keeping
@@ -210,12 +222,14 @@ class BlendTab {
     parts.editing.hidden = blend === null;
     setText(parts.editingWords, blend === null ? "" : this.translate("editing", { name: blend.name }));
     setText(parts.keep, this.translate(blend === null ? "keep" : "keep_changes"));
+    parts.expected.value = blend === null ? "" : JSON.stringify(blend);
+    this.keepFields();
   }
 
   #leaveEdit() {
-    this.#expect(null);
     this.#isNormalized = true;
     this.parts.name.value = "";
+    this.#expect(null);
   }
 
   /**
@@ -264,7 +278,7 @@ class BlendTab {
     this.#showModel(fresh);
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
     if (fresh.kokoro !== "ready") return;
-    if (fresh.kokoro === "ready" && isOther("voices")) this.#showMap();
+    if (isOther("voices")) this.#mapShown = this.#showMap();
     if (!this.mixer.rows.length) this.#begin();
     else if (isOther("voices")) this.mixer.draw();
   }
@@ -300,7 +314,7 @@ class BlendTab {
     this.map.place(this.mixer.read?.parts ?? []);
   }
 
-  /** Mix two voices of one language, so that there is something to hear. */
+  /** Mix what was mixed before, or two voices of one language, so that there is something to hear. */
   #begin() {
     const pack = this.#view.voices.filter(({ kind }) => kind === "pack");
     const first = pack.find(({ name }) => name === "af_heart") ?? pack[0];
@@ -310,7 +324,21 @@ class BlendTab {
     this.mixer.add(first.name, 60);
     this.mixer.add(second.name, 40);
     this.mixer.draw();
-    this.mixer.moved();
+    if (this.parts.recipe.value.trim()) this.#restore();
+    else this.mixer.moved();
+  }
+
+  /** Go on with what the browser kept of the mix, its text, and the blend that was edited. */
+  #restore() {
+    const { recipe, text, expected } = this.parts;
+    const { samples } = this.#view;
+    this.#isOwnText = text.value !== "" && !Object.values(samples).includes(text.value);
+    const blend = readDraft(expected.value);
+    if (blend !== null) {
+      this.#isNormalized = blend.normalized;
+      this.#expect(blend);
+    }
+    this.mixer.take(recipe.value);
   }
 
   // ---- Files and the model
@@ -346,6 +374,7 @@ function partsOf(element) {
     absentWords: part("absent-words", HTMLElement),
     description: part("description", HTMLInputElement),
     editing: part("editing", HTMLElement),
+    expected: part("expected", HTMLInputElement),
     editingWords: part("editing-words", HTMLElement),
     fetch: part("fetch", HTMLButtonElement),
     fetching: part("fetching", HTMLElement),
@@ -380,6 +409,18 @@ function partsOf(element) {
 }
 
 /**
+ * @param {string} json
+ * @returns {Draft | null}
+ */
+function readDraft(json) {
+  try {
+    return JSON.parse(json || "null");
+  } catch {
+    return null; // something else wrote there
+  }
+}
+
+/**
  * @param {HTMLFormElement} form
  * @param {() => unknown} work
  */
@@ -391,4 +432,4 @@ function onSubmit(form, work) {
 }
 
 /** @param {import("./common.js").MountContext} context */
-export const mount = (context) => void new BlendTab(context);
+export const mount = (context) => new BlendTab(context).filled;

@@ -1,42 +1,56 @@
-/** Kept fields: what was entered into a form, kept by the browser over a reload and a restart of the server. */
+/** Kept fields: what was entered into a form or another element, kept by the browser over a reload and a restart of the server. */
 
 const PREFIX = "wyoming-tts.fields.";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Field */
 
 /**
- * Restore a form's fields from before, and keep what is entered from now on.
- * @param {HTMLFormElement} form
- * @param {string} key that no other form has
+ * Restore the named fields within an element from before, and keep what is entered from now on.
+ * @param {HTMLElement} root
+ * @param {string} key that no other element has
+ * @returns {() => void} keeps the fields now, after a script wrote into them
  */
-export function keepFields(form, key) {
+export function keepFields(root, key) {
   const name = PREFIX + key;
   const before = read(name);
-  for (const field of fieldsOf(form)) {
+  for (const field of fieldsOf(root)) {
     const value = before[field.name];
     if (isCheckbox(field) && typeof value === "boolean") field.checked = value;
-    else if (typeof value === "string") field.value = value;
+    else if (typeof value === "string") restore(field, value);
   }
-  form.addEventListener("input", () => write(name, valuesOf(form)));
+  const keep = () => write(name, valuesOf(root));
+  root.addEventListener("input", keep);
+  return keep;
 }
 
 /**
- * The values of a form's fields by their names.
- * @param {HTMLFormElement} form
+ * A list that is filled later has the value from the beginning.
+ * @param {Field} field
+ * @param {string} value
+ */
+function restore(field, value) {
+  field.value = value;
+  if (field instanceof HTMLSelectElement && field.value !== value)
+    field.add(new Option(value, value, true, true));
+}
+
+/**
+ * The values of the fields within an element by their names.
+ * @param {HTMLElement} root
  * @returns {Record<string, string | boolean>}
  */
-export const valuesOf = (form) =>
+export const valuesOf = (root) =>
   Object.fromEntries(
-    fieldsOf(form).map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]),
+    fieldsOf(root).map((field) => [field.name, isCheckbox(field) ? field.checked : field.value]),
   );
 
 /**
- * @param {HTMLFormElement} form
+ * @param {HTMLElement} root
  * @returns {Field[]}
  */
-const fieldsOf = (form) =>
-  /** @type {Field[]} */ ([...form.elements]).filter(
-    ({ name, type }) => name && type !== "radio" && type !== "file",
+const fieldsOf = (root) =>
+  /** @type {Field[]} */ ([...root.querySelectorAll("input[name], textarea[name], select[name]")]).filter(
+    ({ type }) => type !== "radio" && type !== "file",
   );
 
 /**

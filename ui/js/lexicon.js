@@ -24,6 +24,7 @@ class LexiconEditor {
     this.label = createElement("label", { for: "voices-lexicon-text" }, translate("lexicon"));
     this.text = createElement("textarea", {
       id: "voices-lexicon-text",
+      class: "mono",
       rows: 12,
       spellcheck: "false",
       autocomplete: "off",
@@ -32,7 +33,7 @@ class LexiconEditor {
     });
     this.state = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
     this.problems = createElement("ul", { class: "voices-problems" });
-    this.saving = button(translate("save"), () => this.#save(), { class: "voices-primary" });
+    this.saving = button(translate("save"), () => this.#save(), { class: "primary" });
     this.sentence = createElement("input", {
       type: "text",
       id: "voices-sentence",
@@ -55,13 +56,13 @@ class LexiconEditor {
       "section",
       { class: "voices-lexicon" },
       createElement("h2", {}, translate("lexicon")),
-      createElement("p", { class: "voices-quiet" }, translate("lexicon_hint")),
+      createElement("p", { class: "quiet" }, translate("lexicon_hint")),
       this.label,
       this.text,
       this.problems,
       this.state,
-      createElement("div", { class: "voices-line" }, this.saving, reload),
-      createElement("div", { class: "voices-line voices-try" }, label, this.sentence, hear),
+      createElement("div", { class: "actions" }, this.saving, reload),
+      createElement("div", { class: "actions voices-try" }, label, this.sentence, hear),
       this.said,
     );
   }
@@ -91,7 +92,7 @@ class LexiconEditor {
   /** @param {string} what */
   #showState(what, isProblem = false) {
     this.state.textContent = what;
-    this.state.classList.toggle("voices-problem", isProblem);
+    this.state.classList.toggle("problem", isProblem);
   }
 
   // ---- Loading, checking, saving

@@ -1,4 +1,8 @@
-/** Mixer: a slider for each voice, kept in sync with the recipe in both directions. */
+/**
+ * Mixer: one slider between two voices, or one for each of several, kept in sync with the recipe in both directions.
+ *
+ * Of two voices, the numbers and locks of each are shown only to who asks for them.
+ */
 
 import { shownTag } from "./blend_api.js";
 import { button, createElement, debounce, find, latestOnly, RequestError, setText } from "./common.js";
@@ -42,6 +46,8 @@ export class Mixer {
   read = null;
   /** Resolves once the newest recipe is parsed. @type {Promise<void>} */
   #reading = Promise.resolve();
+  /** Whether the numbers are shown also of two voices. */
+  #hasNumbers = false;
 
   /** @param {TabContext} context */
   constructor(context) {
@@ -54,8 +60,9 @@ export class Mixer {
       randomize: find(element, "#blend-randomize", HTMLButtonElement),
       fader: find(element, "#blend-fader", HTMLElement),
       fade: find(element, "#blend-fade", HTMLInputElement),
-      fadeA: find(element, "#blend-fade-a", HTMLElement),
-      fadeB: find(element, "#blend-fade-b", HTMLElement),
+      fadeVoices: ["a", "b"].map((end) => find(element, `#blend-fade-${end}`, HTMLSelectElement)),
+      fadeShares: ["a", "b"].map((end) => find(element, `#blend-fade-share-${end}`, HTMLOutputElement)),
+      numbers: find(element, "#blend-numbers", HTMLButtonElement),
       recipe: find(element, "#blend-recipe", HTMLInputElement),
       problem: find(element, "#blend-recipe-problem", HTMLElement),
       bar: find(element, "#blend-bar", HTMLElement),
@@ -68,11 +75,14 @@ export class Mixer {
   }
 
   #listen() {
-    const { add, normalize, randomize, fade, recipe } = this.parts;
+    const { add, normalize, randomize, numbers, fade, fadeVoices, recipe } = this.parts;
     add.addEventListener("click", () => this.#addUnused());
     normalize.addEventListener("click", () => this.#share(({ weight }) => weight));
     randomize.addEventListener("click", () => this.#share(() => -Math.log(1 - Math.random()))); // uniform over all mixes
+    numbers.addEventListener("click", () => this.#showNumbers(!this.#hasNumbers));
     fade.addEventListener("input", () => this.#fade(Number(fade.value)));
+    for (const [index, picker] of fadeVoices.entries())
+      picker.addEventListener("change", () => this.#pick(this.rows[index], picker.value));
     recipe.addEventListener("input", () => this.readTyped());
     recipe.addEventListener("change", () => this.#tidy());
   }
@@ -196,7 +206,24 @@ export class Mixer {
 
   /** @param {number} index */
   #focusPicker(index) {
-    this.parts.rows.querySelectorAll("select")[index]?.focus();
+    const { rows, fadeVoices } = this.parts;
+    const pickers = rows.hidden ? fadeVoices : rows.querySelectorAll("select");
+    pickers[index]?.focus();
+  }
+
+  /** @param {boolean} isShown */
+  #showNumbers(isShown) {
+    this.#hasNumbers = isShown;
+    this.#drawFader();
+  }
+
+  /**
+   * @param {Row} row
+   * @param {string} voice
+   */
+  #pick(row, voice) {
+    row.voice = voice;
+    this.moved();
   }
 
   /** @param {(row: Row) => number} proportion */
@@ -214,6 +241,8 @@ export class Mixer {
   draw() {
     const lowest = this.rows.some(({ weight }) => weight < 0) ? -FULL_WEIGHT : 0;
     this.parts.rows.replaceChildren(...this.rows.map((row, index) => this.#rowOf(row, index, lowest)));
+    for (const [index, picker] of this.parts.fadeVoices.entries())
+      picker.replaceChildren(...this.#options(this.rows[index]?.voice ?? ""));
     this.parts.add.disabled = this.rows.length >= MAX_VOICES;
     this.#drawNumbers();
   }
@@ -252,10 +281,7 @@ export class Mixer {
   #picker(row, index) {
     const label = this.context.translate("voice_of_row", { row: index + 1 });
     const picker = createElement("select", { "aria-label": label }, ...this.#options(row.voice));
-    picker.addEventListener("change", () => {
-      row.voice = picker.value;
-      this.moved();
-    });
+    picker.addEventListener("change", () => this.#pick(row, picker.value));
     return picker;
   }
 
@@ -307,6 +333,7 @@ export class Mixer {
    */
   #drawRow(node, row, percent) {
     const { translate } = this.context;
+    find(node, "select", HTMLSelectElement).value = row.voice;
     const slider = find(node, "input", HTMLInputElement);
     if (Number(slider.value) !== Math.round(row.weight)) slider.value = String(row.weight);
     slider.setAttribute("aria-label", translate("weight_of", { voice: row.voice }));
@@ -345,9 +372,12 @@ export class Mixer {
   }
 
   #drawFader() {
-    const { fader, fade, fadeA, fadeB } = this.parts;
+    const { rows, numbers, normalize, fader, fade, fadeVoices, fadeShares } = this.parts;
     const isOfTwo = this.rows.length === 2 && this.rows.every(({ weight }) => weight >= 0);
-    fader.hidden = !isOfTwo;
+    const hasNumbers = this.#hasNumbers || !isOfTwo;
+    fader.hidden = numbers.hidden = !isOfTwo;
+    rows.hidden = normalize.hidden = !hasNumbers;
+    numbers.setAttribute("aria-pressed", String(hasNumbers));
     if (!isOfTwo) return;
     const [first, second] = this.rows;
     const at = Math.round((second.weight / (sum([first.weight, second.weight]) || 1)) * FULL_WEIGHT);
@@ -357,8 +387,10 @@ export class Mixer {
       "aria-valuetext",
       this.context.translate("fader_at", { share: at, voice: second.voice }),
     );
-    setText(fadeA, first.voice);
-    setText(fadeB, second.voice);
+    for (const [index, share] of [FULL_WEIGHT - at, at].entries()) {
+      fadeVoices[index].value = this.rows[index].voice;
+      setText(fadeShares[index], `${share} %`);
+    }
   }
 
   #drawParents() {

@@ -51,7 +51,7 @@ export class SavedBlends {
       kept.kind === "imported" ? "" : recipe,
     ];
     const isMute = !kept.can_speak && view().kokoro === "ready";
-    const problem = createElement("p", { class: "blend-problem", role: "alert" });
+    const problem = createElement("p", { class: "problem", role: "alert" });
     const question = createElement("div", { class: "blend-asked" });
     return createElement(
       "li",
@@ -63,8 +63,8 @@ export class SavedBlends {
         createElement("span", {}, facts.filter(Boolean).join(" · ")),
       ),
       description ? createElement("p", {}, description) : null,
-      isMute ? createElement("p", { class: "blend-hint" }, translate("cannot_speak")) : null,
-      createElement("div", { class: "blend-actions" }, ...this.#actions(kept, problem, question)),
+      isMute ? createElement("p", { class: "notice" }, translate("cannot_speak")) : null,
+      createElement("div", { class: "actions" }, ...this.#actions(kept, problem, question)),
       question,
       problem,
     );
@@ -188,7 +188,7 @@ function askUser(place, { title, value, confirm }, translate, onYes) {
   const input = value === undefined ? null : createElement("input", text);
   const yes = createElement(
     "button",
-    { type: "submit", class: input ? "blend-primary" : "blend-danger" },
+    { type: "submit", class: input ? "primary" : "danger" },
     confirm ?? translate("ok"),
   );
   const onsubmit = (/** @type {Event} */ event) => {

@@ -192,7 +192,7 @@ function table({ translate }, name, columns) {
     createElement("th", { scope: "col", class: `status-${column}` }, translate(column)),
   );
   const body = createElement("tbody");
-  const region = { class: "status-scroll", tabindex: 0, role: "region", "aria-label": translate(name) };
+  const region = { class: "status-scroll", tabindex: 0, role: "group", "aria-label": translate(name) };
   return {
     body,
     region: createElement(
@@ -250,7 +250,7 @@ class CopyButtons {
   /** @param {Words} words */
   constructor({ translate }) {
     this.translate = translate;
-    this.announcer = createElement("span", { class: "status-unseen", role: "status" });
+    this.announcer = createElement("span", { class: "unseen", role: "status" });
   }
 
   /**
@@ -501,7 +501,7 @@ class Utterances {
     const { body, region } = table(words, "recent", UTTERANCE);
     this.body = body;
     this.none = createElement("p", { class: "status-none" }, words.translate("recent_none"));
-    this.count = createElement("span", { class: "status-count" });
+    this.count = createElement("span", { class: "quiet status-count" });
     this.element = section(words, "recent", this.count, region, this.none);
   }
 
@@ -611,8 +611,8 @@ class Settings {
     this.body = body;
     this.none = createElement("p", { class: "status-none" }, translate("settings_none"));
     this.all = createElement("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
-    const label = createElement("label", { for: "status-all" }, translate("all_settings"));
-    const choice = createElement("div", { class: "status-row" }, this.all, label);
+    const label = createElement("span", {}, translate("all_settings"));
+    const choice = createElement("label", { class: "check" }, this.all, label);
     this.element = section(words, "settings", choice, region, this.none);
   }
 
@@ -666,6 +666,12 @@ class StatusTab {
   /** Set while polling. @type {AbortController | null} */
   #polling = null;
   #isShown = false;
+  /** @type {() => void} */
+  #tell = () => {};
+  /** Resolves once there is something to see. @type {Promise<void>} */
+  filled = new Promise((filled) => {
+    this.#tell = filled;
+  });
 
   /** @param {import("./common.js").MountContext<Props>} context */
   constructor({ element, props }) {
@@ -714,6 +720,7 @@ class StatusTab {
     } catch {
       if (!signal.aborted) this.headline.show("no_answer");
     }
+    this.#tell();
     if (!signal.aborted) this.#timer = setTimeout(() => this.#poll(signal), POLL_INTERVAL);
   }
 
@@ -742,4 +749,4 @@ class StatusTab {
 }
 
 /** @param {import("./common.js").MountContext<Props>} context */
-export const mount = (context) => void new StatusTab(context);
+export const mount = (context) => new StatusTab(context).filled;

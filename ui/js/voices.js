@@ -49,8 +49,8 @@ class VoiceList {
     this.search = new VoiceSearch(locale, translate);
     this.filters = this.#makeFilters();
     this.message = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
-    this.count = createElement("p", { class: "voices-count", "aria-live": "polite" });
-    this.room = createElement("p", { class: "voices-room" });
+    this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
+    this.room = createElement("p", { class: "quiet voices-room" });
     this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
     this.downloads = createElement("ul", { class: "voices-downloads", "aria-label": translate("downloads") });
     this.broken = createElement("div", { class: "voices-broken" });
@@ -64,7 +64,7 @@ class VoiceList {
       multiple: true,
       accept: ".onnx,.json",
     });
-    this.sending = button(translate("upload"), () => this.#upload(), { class: "voices-primary" });
+    this.sending = button(translate("upload"), () => this.#upload(), { class: "primary" });
     element.replaceChildren(this.#layout());
     player.addEventListener("change", () => this.#showSampled());
     voiceDirectory.addEventListener("change", () => this.#show());
@@ -72,6 +72,8 @@ class VoiceList {
     voiceDirectory.start();
     if (voiceDirectory.isLoaded) this.#show();
     this.#showDownloads();
+    /** Resolves once there is something to see. */
+    this.filled = voiceDirectory.isLoaded ? Promise.resolve() : voiceDirectory.refresh();
   }
 
   #makeFilters() {
@@ -107,7 +109,7 @@ class VoiceList {
         createElement("p", {}, translate("add_hint")),
         createElement(
           "div",
-          { class: "voices-line" },
+          { class: "actions" },
           createElement("label", { for: "voices-files" }, translate("files")),
           this.files,
           this.sending,
@@ -126,7 +128,7 @@ class VoiceList {
     control.addEventListener("input", () => this.#filter());
     return createElement(
       "div",
-      { class: "voices-field" },
+      { class: "field" },
       createElement("label", { for: control.id }, this.translate(name)),
       control,
     );
@@ -166,7 +168,7 @@ class VoiceList {
   /** @param {string} text */
   #showMessage(text, isProblem = false) {
     this.message.textContent = text;
-    this.message.classList.toggle("voices-problem", isProblem);
+    this.message.classList.toggle("problem", isProblem);
   }
 
   /** @param {unknown} error */
@@ -229,7 +231,7 @@ class VoiceList {
         "div",
         { class: "voices-facts" },
         createElement("div", { class: "voices-name" }, createElement("strong", {}, voice.name), mark),
-        createElement("span", { class: "voices-quiet" }, this.#factsOf(voice)),
+        createElement("span", { class: "quiet" }, this.#factsOf(voice)),
       ),
       createElement("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
     );
@@ -256,7 +258,7 @@ class VoiceList {
         this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
       ];
     }
-    const label = { class: "voices-primary", "aria-label": this.translate("listen_to", { name }) };
+    const label = { class: "voices-listen", "aria-label": this.translate("listen_to", { name }) };
     return [
       button(this.translate("listen"), () => this.#sample(voice), label),
       voice.is_default ? null : this.#button("make_default", name, () => this.#makeDefault(name)),
@@ -323,7 +325,7 @@ class VoiceList {
 
   /** @param {BrokenFile} file */
   #brokenLine({ name, path, reason, size }) {
-    const facts = createElement("span", { class: "voices-quiet" }, `${reason} · ${this.#size(size)}`);
+    const facts = createElement("span", { class: "quiet" }, `${reason} · ${this.#size(size)}`);
     return createElement(
       "li",
       {},
@@ -350,7 +352,7 @@ class VoiceList {
 
   #showSampled() {
     for (const [name, row] of this.#rows) {
-      const listen = row.querySelector(".voices-primary");
+      const listen = row.querySelector(".voices-listen");
       if (listen)
         listen.textContent = this.translate(player.isBusy && name === this.#sampled ? "stop" : "listen");
     }
@@ -395,7 +397,7 @@ class VoiceList {
     const keep = button(this.translate("keep"), () => dialog.close());
     const disabled = !planned.files.length;
     const go = button(this.translate("delete"), () => dialog.close("confirmed"), {
-      class: "voices-danger",
+      class: "danger",
       disabled,
     });
     dialog.replaceChildren(
@@ -496,7 +498,7 @@ class VoiceList {
     const item = shown && isSame ? shown : this.#newDownload(download);
     const bar = item.querySelector("progress");
     if (bar && download.total) [bar.max, bar.value] = [download.total, download.received];
-    const how = item.querySelector(".voices-quiet");
+    const how = item.querySelector(".quiet");
     if (how) setText(how, download.state === "failed" ? "" : this.#progressOf(download));
     const problem = item.querySelector(".problem");
     if (problem) problems.show(problem, problems.ofDownload(download));
@@ -514,7 +516,7 @@ class VoiceList {
     const facts = [
       createElement("strong", {}, voice),
       bar,
-      createElement("span", { class: "voices-quiet" }),
+      createElement("span", { class: "quiet" }),
       createElement("div", { class: "problem" }),
     ];
     return createElement(
@@ -562,4 +564,4 @@ function modelAndConfig(chosen) {
 }
 
 /** @param {MountContext} context */
-export const mount = (context) => void new VoiceList(context);
+export const mount = (context) => new VoiceList(context).filled;
