@@ -7,14 +7,24 @@ from importlib.resources import files
 import gradio as gr
 
 from ui import audition, blending, player_bar, status, stream_test, voices
+from ui.scripts import script_element
 from ui.words import Words
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
 """System fonts only: a web font would be requested from another server."""
 SHARED_SHEETS = ("base.css", "fields.css")
-FIRST_SCRIPTS = ("audition", "player_bar")
+FIRST_SCRIPTS = ("audition", "player_bar", "tabs")
 """The scripts of what is in sight at first."""
+
+_TABS = {
+    "audition": audition.tab,
+    "blend": blending.tab,
+    "stream_test": stream_test.tab,
+    "voices": voices.tab,
+    "status": status.tab,
+}
+_TITLE = '<h1 class="unseen" data-text="title"></h1>'
 
 
 def build(words: Words | None = None) -> gr.Blocks:
@@ -22,23 +32,13 @@ def build(words: Words | None = None) -> gr.Blocks:
     words = words or Words()
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
     with blocks:
+        script_element("tabs", _TITLE, elem_id="page-title", texts=words.section("page"), names=list(_TABS))
         with gr.Tabs(elem_id="tabs"):
-            with _tab("audition", words):
-                audition.tab(words)
-            with _tab("blend", words):
-                blending.tab(words)
-            with _tab("stream_test", words):
-                stream_test.tab(words)
-            with _tab("voices", words):
-                voices.tab(words)
-            with _tab("status", words):
-                status.tab(words)
+            for name, tab in _TABS.items():
+                with gr.Tab(words(f"page.{name}"), id=name, elem_id=f"tab-{name}"):
+                    tab(words)
         player_bar.bar(words)
     return blocks
-
-
-def _tab(name: str, words: Words) -> gr.Tab:
-    return gr.Tab(words(f"page.{name}"), id=name, elem_id=f"tab-{name}")
 
 
 def theme() -> gr.themes.Base:

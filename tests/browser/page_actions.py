@@ -20,10 +20,43 @@ TIMEOUT_MILLISECONDS = 30_000
 """Generous: the page may still be built, and the machine busy."""
 _AXE: str = Axe().axe_script
 _OF_COLOURS = ("color-contrast", "link-in-text-block")
-_SERIOUS = frozenset({"serious", "critical"})
+_OFF_UNLESS_ASKED = ("target-size",)
+"""Rules that axe-core has, but does not apply by itself."""
 expect.set_options(timeout=TIMEOUT_MILLISECONDS)
 _NEXT_FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 _TRANSITIONS_DONE = "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
+_WEAK_CONTRASTS = """() => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+    const paint = (colours) => {
+        canvas.clearRect(0, 0, 1, 1);
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const ground = (element) =>
+        element ? [...ground(element.parentElement), getComputedStyle(element).backgroundColor] : ["white"];
+    const luminance = (colour) => colour
+        .map((part) => part / 255)
+        .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+    const contrast = (one, other) => {
+        const [low, high] = [luminance(paint(one)), luminance(paint(other))].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+    };
+    const seen = [...document.querySelectorAll(".tts button, .tts input, .tts select, .tts textarea")].filter(
+        (each) => !each.disabled && each.checkVisibility({ visibilityProperty: true }));
+    const weak = [];
+    for (const each of seen) {
+        const around = ground(each.parentElement);
+        const style = getComputedStyle(each);
+        const edges = [[...around, style.borderTopColor], ground(each)];
+        const hasBorder = parseFloat(style.borderTopWidth) > 0 && style.appearance !== "auto";
+        const isWeak = Math.max(...edges.map((edge) => contrast(edge, around))) < 3;
+        const hint = [...ground(each), getComputedStyle(each, "::placeholder").color];
+        const isFaint = each.placeholder && contrast(hint, ground(each)) < 4.5;
+        if ((hasBorder && isWeak) || isFaint) weak.push(each.outerHTML);
+    }
+    return weak;
+}"""
 
 
 def problems_of(page: Page) -> PageProblems:
@@ -45,6 +78,7 @@ def checked_page(context: BrowserContext) -> Iterator[Page]:
 def visit(page: Page, url: str) -> Page:
     """Open the page and wait until it is filled."""
     page.goto(url)
+    page.locator("#tab-audition-button").click()  # the browser may have kept another tab
     expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible(timeout=TIMEOUT_MILLISECONDS)
     expect(page.locator(".card-chosen")).to_be_attached(timeout=TIMEOUT_MILLISECONDS)
     name_player(page)
@@ -73,6 +107,11 @@ def open_tab(page: Page, name: str, language: str = "en") -> None:
 def resize(page: Page, size: ViewportSize) -> None:
     """Change the size of the screen and wait for the layout."""
     page.set_viewport_size(size)
+    wait_for_layout(page)
+
+
+def wait_for_layout(page: Page) -> None:
+    """Wait until what has changed is drawn."""
     page.evaluate(_NEXT_FRAME)
 
 
@@ -89,19 +128,22 @@ def set_color_scheme(page: Page, scheme: str) -> None:
 
 
 def accessibility_violations(page: Page, within: str = "html", *, of_colours: bool = False) -> list[str]:
-    """Serious violations found by axe-core; with `of_colours` only those of colours."""
+    """Violations found by axe-core, of whatever impact; with `of_colours` only those of colours."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(_AXE)
     page.wait_for_function(_TRANSITIONS_DONE)
-    options: dict[str, object] = {"resultTypes": ["violations"]}
+    rules = {rule: {"enabled": True} for rule in _OFF_UNLESS_ASKED}
+    options: dict[str, object] = {"resultTypes": ["violations"], "rules": rules}
     if of_colours:
-        options["runOnly"] = _OF_COLOURS
+        options = {"resultTypes": ["violations"], "runOnly": _OF_COLOURS}
     found = page.evaluate(
         "([within, options]) => axe.run(within, options).then((result) => result.violations)",
         [within, options],
     )
-    return [
-        f"{each['id']}: {[node['html'] for node in each['nodes']]}"
-        for each in found
-        if each["impact"] in _SERIOUS
-    ]
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found]
+
+
+def weak_contrasts(page: Page) -> list[str]:
+    """Fields and buttons whose border has less contrast than 3:1, or whose placeholder less than 4.5:1."""
+    found: list[str] = page.evaluate(_WEAK_CONTRASTS)
+    return found

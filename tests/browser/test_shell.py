@@ -25,6 +25,8 @@ from tests.browser.page_actions import (
     resize,
     set_color_scheme,
     visit,
+    wait_for_layout,
+    weak_contrasts,
 )
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
@@ -133,8 +135,8 @@ def test_signing_in_with_the_key_is_needed_once(page: Page, problems: PageProble
     page.context.clear_cookies()
 
 
-def test_no_tab_has_serious_accessibility_violations(desktop: Page) -> None:
-    """axe-core finds nothing serious on any tab."""
+def test_no_tab_has_accessibility_violations(desktop: Page) -> None:
+    """Neither axe-core's rules, of whatever impact, nor what it does not measure, on Gradio's parts too."""
     violations_by_tab = {}
     for tab in sorted(TABS, key="voices".__eq__):  # last, because its long list slows the others down
         open_tab(desktop, tab)
@@ -142,11 +144,85 @@ def test_no_tab_has_serious_accessibility_violations(desktop: Page) -> None:
             desktop.locator("#voices-language").select_option(
                 "de"
             )  # one language is enough: all rows are alike
-        violations_by_tab[tab, "light"] = accessibility_violations(desktop)
+        violations_by_tab[tab, "light"] = [*accessibility_violations(desktop), *weak_contrasts(desktop)]
         set_color_scheme(desktop, "dark")
-        violations_by_tab[tab, "dark"] = accessibility_violations(desktop, of_colours=True)
+        in_dark = [*accessibility_violations(desktop, of_colours=True), *weak_contrasts(desktop)]
+        violations_by_tab[tab, "dark"] = in_dark
         set_color_scheme(desktop, "light")
     assert {tab: violations for tab, violations in violations_by_tab.items() if violations} == {}
+
+
+_KEEP_SHIFTS = """window.shift = 0;
+    new PerformanceObserver((list) => { for (const each of list.getEntries()) window.shift += each.value; })
+        .observe({ type: "layout-shift", buffered: true });"""
+
+
+def test_nothing_jumps_while_the_page_is_loaded_and_a_tab_is_opened(page: Page, site: Site) -> None:
+    """Shifts that follow a click count, too: the browser's own score leaves them out."""
+    resize(page, PHONE)
+    page.add_init_script(_KEEP_SHIFTS)
+    visit(page, site.url)
+    shifts = {"load": page.evaluate("shift")}
+    for tab in ("blend", "stream_test", "voices", "status"):
+        page.evaluate("shift = 0")
+        open_tab(page, tab)
+        expect(page.locator(f"#{tab} [inert]")).to_have_count(0)
+        wait_for_layout(page)
+        shifts[tab] = page.evaluate("shift")
+    assert max(shifts.values()) < 0.05, shifts
+
+
+def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(page: Page, site: Site) -> None:
+    visit(page, site.url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Text to speech")
+    page.locator("#tab-audition-button").focus()
+    for key, tab in (("ArrowRight", "blend"), ("End", "status"), ("ArrowRight", "audition")):
+        page.keyboard.press(key)
+        expect(page.locator(f"#tab-{tab}[role=tabpanel]")).to_be_visible()
+        expect(page.locator(f"#tab-{tab}-button")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tab-status-button")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.role") != "tab"
+    page.reload()
+    expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
+    page.set_viewport_size({"width": 320, "height": 640})  # some tabs are in the menu now
+    expect(page.locator(".overflow-menu > button").filter(visible=True)).to_be_visible()
+    page.locator("#tab-status-button").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tab-voices-button")).to_be_focused()
+    expect(page.locator("#tab-voices[role=tabpanel]")).to_be_visible()
+
+
+_HIDDEN_FOCUS = """(tab) => {
+    const bar = document.querySelector("#player-bar");
+    const kinds = ["button", "input", "select", "textarea", "summary", "a[href]"];
+    const all = [...document.querySelectorAll(kinds.map((kind) => `#tab-${tab} ${kind}`).join())];
+    const seen = all.filter((each) => !each.disabled && each.checkVisibility({ visibilityProperty: true }));
+    const behind = seen.reverse().filter((each) => {
+        scrollTo(0, 0);
+        each.focus();
+        const [it, edge] = [each.getBoundingClientRect(), bar.getBoundingClientRect().top];
+        return it.height < edge && it.bottom > edge;
+    });
+    return behind.map((each) => each.outerHTML);
+}"""
+
+
+def test_what_has_the_focus_is_not_behind_the_player_bar(desktop: Page) -> None:
+    resize(desktop, PHONE)
+    open_tab(desktop, "audition")
+    desktop.locator("#audition-text").fill("One two three four five six seven eight nine ten. " * 9)
+    desktop.locator("#audition-text").press("Control+Enter")
+    expect(desktop.locator(".player-words span").last).to_be_visible()  # the bar is high
+    desktop.keyboard.press("Escape")
+    behind = {}
+    for tab in TABS:
+        open_tab(desktop, tab)
+        if tab == "voices":
+            desktop.locator("#voices-language").select_option("de")
+        behind[tab] = desktop.evaluate(_HIDDEN_FOCUS, tab)
+    assert behind == {tab: [] for tab in TABS}
 
 
 def test_every_tab_fits_a_phone_screen(desktop: Page, german: Page) -> None:

@@ -107,7 +107,8 @@ class PlayerBar {
 
   /** Let the page end above the bar. */
   #keepRoom() {
-    document.documentElement.style.setProperty("--player-height", `${this.element.offsetHeight}px`);
+    const height = innerHeight - this.element.getBoundingClientRect().top; // with Gradio's space below it
+    document.documentElement.style.setProperty("--player-height", `${Math.ceil(height)}px`);
   }
 
   /** Unfold or fold the spectrogram; it is computed once all of the sound is there. */

@@ -1,0 +1,87 @@
+/**
+ * The list of tabs: arrow keys, Home and End between them, and the tab that was open before, or that a link names.
+ *
+ * Gradio's tabs open by a click only, each is a stop of the Tab key, and those that have no room are in a menu.
+ */
+
+import { localize, localizeElements } from "./common.js";
+import { pageState } from "./page_state.js";
+
+/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, names: string[] }>} MountContext */
+
+/** @type {Record<string, (at: number, last: number) => number>} */
+const MOVES = {
+  ArrowLeft: (at, last) => (at === 0 ? last : at - 1),
+  ArrowRight: (at, last) => (at === last ? 0 : at + 1),
+  Home: () => 0,
+  End: (_, last) => last,
+};
+
+/**
+ * Which tab a key leads to.
+ * @param {string} key
+ * @param {number} at the tab that has the focus
+ * @param {number} count of tabs
+ * @returns {number | null} null if it is another key
+ */
+export const moveBetween = (key, at, count) => (Object.hasOwn(MOVES, key) ? MOVES[key](at, count - 1) : null);
+
+class TabList {
+  /** @param {MountContext} context */
+  constructor({ element, props }) {
+    this.names = props.names;
+    this.translate = localize(props.texts).translate;
+    localizeElements(element, this.translate);
+    document.addEventListener("keydown", (event) => this.#onKey(event));
+    new MutationObserver(() => this.#follow()).observe(document.body, {
+      subtree: true,
+      childList: true,
+      attributeFilter: ["aria-selected"],
+    });
+    const { tab } = pageState.values;
+    if (this.names.includes(tab)) this.#open(tab);
+    this.#follow();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #onKey(event) {
+    const at = this.names.findIndex((name) => event.target === tabOf(name));
+    if (at < 0 || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const next = moveBetween(event.key, at, this.names.length);
+    if (next === null) return;
+    event.preventDefault();
+    this.#open(this.names[next]);
+    requestAnimationFrame(() => tabOf(this.names[next])?.focus()); // one from the menu is drawn first
+  }
+
+  /** @param {string} name */
+  #open(name) {
+    const shown = tabOf(name) ?? this.#inMenu(name);
+    shown?.click();
+  }
+
+  /** @param {string} name */
+  #inMenu(name) {
+    const label = this.translate(name);
+    const inMenu = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".overflow-dropdown button")]);
+    return inMenu.find((each) => each.textContent?.trim() === label);
+  }
+
+  /** Keep the name of the open tab, which alone is a stop of the Tab key. */
+  #follow() {
+    for (const name of this.names) {
+      const tab = tabOf(name);
+      if (!tab) continue;
+      const isOpen = tab.getAttribute("aria-selected") === "true";
+      tab.tabIndex = isOpen ? 0 : -1;
+      if (isOpen) pageState.patch({ tab: name });
+    }
+  }
+}
+
+/** @param {string} name */
+const tabOf = (name) =>
+  /** @type {HTMLElement | null} */ (document.querySelector(`[role="tab"][data-tab-id="${name}"]`));
+
+/** @param {MountContext} context */
+export const mount = (context) => void new TabList(context);
