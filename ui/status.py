@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ui.scripts import script_element
 from ui.words import Words
+from wyoming_tts.page.bug_report import REPORT_PATH
 from wyoming_tts.page.status import SETTINGS_PATH, STATUS_PATH
 
 
@@ -15,5 +16,6 @@ def tab(words: Words) -> None:
         waits_until_seen=True,
         min_height=640,
         texts=words.section("status"),
-        paths={"status": STATUS_PATH, "settings": SETTINGS_PATH},
+        download_texts=words.section("downloads"),
+        paths={"status": STATUS_PATH, "settings": SETTINGS_PATH, "report": REPORT_PATH},
     )

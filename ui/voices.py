@@ -11,7 +11,13 @@ def tab(words: Words) -> None:
     """Build the tab in the current Gradio context."""
     texts = words.section("voices")
     script_element(
-        "voices", elem_id="voices", waits_until_seen=True, min_height=640, texts=texts, path=voices.PATH
+        "voices",
+        elem_id="voices",
+        waits_until_seen=True,
+        min_height=640,
+        texts=texts,
+        download_texts=words.section("downloads"),
+        path=voices.PATH,
     )
     script_element(
         "lexicon",

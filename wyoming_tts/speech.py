@@ -187,6 +187,11 @@ class SpeakingVoice:
     requested: str = ""
     """The name, else the language, that was asked for; empty if neither was."""
 
+    @property
+    def is_another(self) -> bool:
+        """Whether it is not the one that was asked for by that name."""
+        return self.reason not in {VoiceReason.REQUESTED, VoiceReason.DEFAULT}
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceSpec:

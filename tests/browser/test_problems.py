@@ -54,7 +54,7 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     german.locator("#audition-search").fill("")
 
     open_tab(german, "voices", "de")
-    listed = german.locator(f'.voices-downloads > li[data-voice="{failed_download}"]')
+    listed = german.locator(f'#voices .downloads > li[data-voice="{failed_download}"]')
     expect(listed).to_contain_text(WHAT_TO_DO)
     expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
     expect(listed.get_by_role("button", name="laden")).to_be_visible()

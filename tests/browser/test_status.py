@@ -20,6 +20,7 @@ from tests.browser.page_actions import (
 )
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS
+from wyoming_tts import __version__
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 
 POLL_MILLISECONDS = 3000
@@ -57,8 +58,10 @@ def advance_to_next_poll(page: Page) -> None:
 
 def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: Page, site: Site) -> None:
     card = status.locator(".status-settings-card")
-    latency = status.locator(".status-latency-card p")
-    expect(latency).to_have_text("Nothing has been spoken yet.")  # only the first test here speaks
+    latency = status.locator(".status-latency-card")
+    expect(latency.locator("p")).to_have_text(
+        "Nothing has been spoken yet."
+    )  # only the first test here speaks
     before = card.bounding_box()
     answer = status.request.post(
         f"{site}v1/audio/speech",
@@ -70,10 +73,48 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
     expect(row).to_have_count(1)
     expect(row).to_contain_text(LETTERS.name)
     expect(row.locator("td.status-outcome")).to_have_text("done")
-    expect(latency).to_contain_text(re.compile(r"started after \d+ ms"))
-    assert status.locator(".status-sparkline polyline").get_attribute("points")
+    expect(latency.locator("tbody")).to_have_text(re.compile(r"^piper1[\d,]+ ms[\d,]+ ms$"))
+    expect(latency.locator(".status-points path")).to_have_count(1)
+    expect(latency.locator(".status-y")).to_have_text(re.compile(r"^[\d,]+ ms[\d.,]+ ms0 ms$"))
     assert card.bounding_box() == before
     assert "hush" not in status.content()
+
+
+def test_who_is_spoken_to_stands_first(status: Page) -> None:
+    kitchen = {
+        "peer": "192.0.2.7",
+        "name": "<b>kitchen</b>",
+        "transport": "wyoming",
+        "voice": LETTERS.name,
+        "requested_voice": "",
+        "state": "speaking",
+        "ahead": 2.5,
+        "seconds": 4,
+    }
+    waiting = kitchen | {"peer": "127.0.0.1", "name": "", "voice": "", "state": "queued", "ahead": 0}
+
+    def answer(route: Route) -> None:
+        route.fulfill(json=route.fetch().json() | {"listeners": [kitchen, waiting]})
+
+    status.route("**/page/status.json*", answer)
+    advance_to_next_poll(status)
+    expect(status.locator("#status h2").first).to_have_text("Being spoken to now")
+    rows = status.locator(".status-listeners-card tbody tr")
+    first = ["<b>kitchen</b> (192.0.2.7)", "speaks", "2.5 s", LETTERS.name, "wyoming", "4.0 s"]
+    expect(rows.nth(0).locator("td")).to_have_text(first)
+    second = ["this machine (127.0.0.1)", "waits for its turn", "0.0 s", "–", "wyoming", "4.0 s"]
+    expect(rows.nth(1).locator("td")).to_have_text(second)
+    status.unroute("**/page/status.json*")
+    advance_to_next_poll(status)
+    expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
+
+
+def test_everything_for_a_bug_report_is_copied_at_once(status: Page) -> None:
+    status.get_by_role("button", name="Copy everything for a bug report").click()
+    card = status.locator(".status-report-card")
+    expect(card.locator("p[role=status]")).to_have_text("Copied")
+    expect(card.locator("pre")).to_contain_text(f"# wyoming-tts {__version__}")
+    expect(card.locator("pre")).to_contain_text(f"- {LETTERS.name}: piper")
 
 
 def test_the_log_can_be_filtered_by_level(status: Page) -> None:
@@ -171,10 +212,17 @@ def test_the_status_tab_and_its_responses_contain_no_secrets(browser: Browser, k
     ):
         responses: list[str] = []
         page.on(
-            "response", lambda answer: responses.append(answer.text()) if "/page/s" in answer.url else None
+            "response",
+            lambda answer: (
+                responses.append(answer.text())
+                if "/page/s" in answer.url or "/page/report" in answer.url
+                else None
+            ),
         )
         open_status(page, keyed_site.url)
         page.get_by_label("Show settings left at their defaults").check()
+        page.get_by_role("button", name="Copy everything").click()
+        expect(page.locator(".status-report")).to_contain_text("api_keys: (set, not shown)")
         for name in ("api_keys", "remote_key"):
             row = page.locator(".status-settings-card tr", has=page.get_by_text(name, exact=True))
             expect(row).to_contain_text("set, not shown")

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bestEndpoint, polylinePoints, splitDuration } from "../../ui/js/status.js";
+import { localize } from "../../ui/js/common.js";
+import { axesOf, placeOf, roundUp } from "../../ui/js/latency_chart.js";
+import { bestEndpoint } from "../../ui/js/status_connect.js";
+import { whoListens } from "../../ui/js/status_listeners.js";
+import { splitDuration } from "../../ui/js/status_parts.js";
 
 /**
  * @param {string} host
@@ -39,8 +43,28 @@ test("behind a proxy and on localhost the server's first address is shown", () =
   assert.equal(bestEndpoint([], HTTP, { hostname: "tts.local", port: "8880" }), undefined);
 });
 
-test("a sparkline fills its box; a single value is a level line", () => {
-  assert.equal(polylinePoints([1, 2, 0]), "0.00,20.00 50.00,2.00 100.00,38.00");
-  assert.equal(polylinePoints([3]), "0.00,2.00 100.00,2.00");
-  assert.equal(polylinePoints([0]), "0.00,38.00 100.00,38.00");
+test("an axis ends at the next round number", () => {
+  const rounded = [0.001, 0.0011, 0.034, 0.05, 0.3, 1, 7, 10].map(roundUp);
+  assert.deepEqual(rounded, [0.001, 0.002, 0.05, 0.05, 0.5, 1, 10, 10]);
+});
+
+test("values of all engines stand on the same axes", () => {
+  const piper = { engine: "piper", values: [{ time: 100, seconds: 0.02 }], p50: 0.02, p95: 0.02 };
+  const kokoro = { engine: "kokoro", values: [{ time: 120, seconds: 0.4 }], p50: 0.4, p95: 0.4 };
+  const axes = axesOf([kokoro, piper]);
+  assert.deepEqual(axes, { first: 100, last: 120, top: 0.5 });
+  assert.deepEqual(placeOf({ time: 100, seconds: 0 }, axes), { x: 0, y: 100 });
+  assert.deepEqual(placeOf({ time: 120, seconds: 0.5 }, axes), { x: 100, y: 0 });
+  assert.deepEqual(placeOf(piper.values[0], axesOf([piper])), { x: 50, y: 0 });
+  assert.deepEqual(axesOf([{ ...piper, values: [{ time: 1, seconds: 0 }] }]).top, 0.001);
+});
+
+test("a listener is named, and its address told", () => {
+  const words = localize({ en: { who_server: "the server", who_here: "here" } }, "en");
+  /** @param {string} peer */
+  const who = (peer, name = "") => whoListens({ peer, name }, words.translate);
+  assert.equal(who("192.0.2.7", "kitchen"), "kitchen (192.0.2.7)");
+  assert.equal(who("192.0.2.7"), "192.0.2.7");
+  assert.equal(who("127.0.0.1"), "here (127.0.0.1)");
+  assert.equal(who(""), "the server");
 });

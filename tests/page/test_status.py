@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from wyoming_tts.page.status import (
     ListeningAddresses,
     SettingInForce,
     StatusService,
+    TimeToFirstAudio,
     status_routes,
 )
 from wyoming_tts.server.speech_service import ServerSpeechService
@@ -31,6 +34,7 @@ from wyoming_tts.settings.model import SECRETS
 from wyoming_tts.speech import Utterance
 from wyoming_tts.telemetry.log_tail import LogTail, keep_log_tail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
+from wyoming_tts.text.feed import TextFeed
 
 KEYS = ("sk-first-of-two", "sk-second-of-two")
 
@@ -65,7 +69,7 @@ async def test_the_status_of_an_idle_server_is_reported(parts: Parts) -> None:
     assert status.server["default_voice"] == LETTERS.name
     assert status.server["load"]["streams"] == 0  # type: ignore[index]
     assert status.spoken == ()
-    assert status.latency.p50 is None
+    assert (status.listeners, status.latency) == ((), ())
 
 
 async def test_recent_utterances_are_reported_without_their_text() -> None:
@@ -79,7 +83,7 @@ async def test_recent_utterances_are_reported_without_their_text() -> None:
     (spoken,) = status.spoken
     assert (spoken.transport, spoken.voice, spoken.outcome) == ("http", LETTERS.name, "done")
     assert spoken.audio_seconds == pytest.approx(audio_seconds)
-    assert spoken.ttfa == status.latency.p50
+    assert [latency.p50 for latency in status.latency] == [spoken.ttfa]
     assert "secretly" not in str(status)
 
 
@@ -97,14 +101,51 @@ async def test_utterances_are_listed_newest_first_with_the_reason_of_failures(pa
     assert status.spoken_count == 2
 
 
-async def test_latencies_are_reported_in_order_with_percentiles(parts: Parts) -> None:
-    recent = RecentUtterances()
-    for hundredths in range(101):
-        recent.on_record(record(ttfa=hundredths / 100))
-    latency = (await service_of(parts, recent=recent).status()).latency
-    assert (len(latency.values), latency.values[0], latency.values[-1]) == (100, 0.01, 1.0)
-    assert latency.p50 == pytest.approx(0.505)
-    assert latency.p95 == pytest.approx(0.9505)
+async def test_latencies_are_reported_by_engine_in_order_with_percentiles(parts: Parts) -> None:
+    recent = RecentUtterances(clock=count(1000).__next__)
+    for hundredths in range(100):
+        recent.on_record(record(ttfa=hundredths / 100, engine="piper" if hundredths else "kokoro"))
+    kokoro, piper = (await service_of(parts, recent=recent).status()).latency
+    assert (kokoro.engine, kokoro.values, kokoro.p95) == ("kokoro", (TimeToFirstAudio(1000, 0.0),), 0.0)
+    assert (piper.engine, len(piper.values), piper.values[-1]) == ("piper", 99, TimeToFirstAudio(1099, 0.99))
+    assert piper.p50 == pytest.approx(0.5)
+    assert piper.p95 == pytest.approx(0.941)
+
+
+async def test_who_is_spoken_to_is_reported_by_name_from_the_first_text_to_the_end(parts: Parts) -> None:
+    feed, asked = TextFeed(), list[set[str]]()
+
+    def names(addresses: Iterable[str]) -> Mapping[str, str]:
+        asked.append(set(addresses))
+        return {"192.0.2.7": "kitchen"}
+
+    service = service_of(parts, names=names)
+    utterance = Utterance(feed, transport="wyoming", peer="192.0.2.7")
+    async with parts.synthesizer.speak(utterance) as stream:
+        pulling = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        (before,) = (await service.status()).listeners
+        await feed.put("One sentence is here. Then")
+        await pulling
+        (during,) = (await service.status()).listeners
+        feed.close()
+        rest = [chunk async for chunk in stream]
+    (after,) = (await service.status()).listeners
+    assert rest
+    assert (before.name, before.peer, before.transport) == ("kitchen", "192.0.2.7", "wyoming")
+    assert [before.state, during.state, after.state] == ["waiting_for_text", "speaking", "sent"]
+    assert (during.voice, during.requested_voice) == (LETTERS.name, "")
+    assert 0 < during.ahead < after.ahead
+    assert asked[-1] == {"192.0.2.7"}
+    assert "sentence" not in str(during)
+
+
+async def test_home_assistant_is_known_to_its_addon() -> None:
+    async with running_parts(ingress_peer="172.30.32.2") as parts:
+        for peer in ("172.30.32.1", "172.30.32.2", "172.30.33.9"):
+            async with parts.synthesizer.speak(Utterance(TextFeed(), peer=peer)):
+                (listener,) = (await service_of(parts).status()).listeners
+            assert (listener.name == "Home Assistant") == (peer != "172.30.33.9")
 
 
 async def test_an_overlong_voice_name_from_a_client_is_truncated(parts: Parts) -> None:

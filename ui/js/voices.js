@@ -5,7 +5,8 @@
  * of voices come from files that anybody may have written.
  */
 
-import { button, createElement, localize, requestJson, setText } from "./common.js";
+import { button, createElement, localize, requestJson } from "./common.js";
+import { DownloadList } from "./download_list.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
@@ -13,7 +14,6 @@ import { familyOf, languageNames, sizeText, VoiceSearch } from "./voice_facts.js
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
-/** @typedef {import("./voice_directory.js").Download} Download */
 
 /**
  * @typedef {object} Removal
@@ -26,7 +26,7 @@ import { familyOf, languageNames, sizeText, VoiceSearch } from "./voice_facts.js
  * @property {string[]} silenced voices that would no longer work
  */
 
-/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} MountContext */
+/** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, download_texts: import("./common.js").Texts, path: string }>} MountContext */
 
 const SIZES = [50e6, 100e6, 200e6];
 const QUALITIES = ["x_low", "low", "medium", "high", "fp32", "fp16", "int8"];
@@ -52,7 +52,8 @@ class VoiceList {
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
     this.room = createElement("p", { class: "quiet voices-room" });
     this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
-    this.downloads = createElement("ul", { class: "voices-downloads", "aria-label": translate("downloads") });
+    const downloads = new DownloadList(props.download_texts, (what, name) => this.#act(what, name));
+    this.downloads = downloads.element;
     this.broken = createElement("div", { class: "voices-broken" });
     this.dialog = createElement("dialog", {
       class: "voices-dialog",
@@ -477,61 +478,10 @@ class VoiceList {
   // ---- Downloads
 
   #showDownloads() {
-    const shown = /** @type {HTMLElement[]} */ ([...this.downloads.children]);
-    const known = new Map(shown.map((item) => [item.dataset.voice, item]));
-    this.downloads.replaceChildren(
-      ...voiceDirectory.downloads.map((each) => this.#download(each, known.get(each.voice))),
-    );
     const fetched = voiceDirectory.downloading;
     for (const fetching of this.list.querySelectorAll("button")) {
       if (fetching.dataset.fetch) fetching.disabled = fetched.has(fetching.dataset.fetch);
     }
-  }
-
-  /**
-   * Update the item of a download if there is one, so that the focus stays on its button.
-   * @param {Download} download
-   * @param {HTMLElement | undefined} shown
-   */
-  #download(download, shown) {
-    const isSame = shown?.dataset.failed === String(download.state === "failed");
-    const item = shown && isSame ? shown : this.#newDownload(download);
-    const bar = item.querySelector("progress");
-    if (bar && download.total) [bar.max, bar.value] = [download.total, download.received];
-    const how = item.querySelector(".quiet");
-    if (how) setText(how, download.state === "failed" ? "" : this.#progressOf(download));
-    const problem = item.querySelector(".problem");
-    if (problem) problems.show(problem, problems.ofDownload(download));
-    return item;
-  }
-
-  /** @param {Download} download */
-  #newDownload({ voice, state }) {
-    const isFailed = state === "failed";
-    const bar = isFailed
-      ? null
-      : createElement("progress", { "aria-label": this.translate("progress", { name: voice }) });
-    const again = isFailed ? this.#button("fetch", voice, () => this.#act("download", voice)) : null;
-    const stop = this.#button(isFailed ? "dismiss" : "cancel", voice, () => this.#act("cancel", voice));
-    const facts = [
-      createElement("strong", {}, voice),
-      bar,
-      createElement("span", { class: "quiet" }),
-      createElement("div", { class: "problem" }),
-    ];
-    return createElement(
-      "li",
-      { "data-voice": voice, "data-failed": String(isFailed) },
-      createElement("div", { class: "voices-facts" }, ...facts),
-      createElement("div", { class: "voices-actions" }, again, stop),
-    );
-  }
-
-  /** @param {Download} download */
-  #progressOf({ state, received, total, bytes_per_second: speed }) {
-    if (state === "waiting") return this.translate("waiting");
-    const share = total ? `${this.#size(received)} / ${this.#size(total)}` : this.#size(received);
-    return `${share} · ${this.translate("per_second", { size: this.#size(speed) })}`;
   }
 }
 

@@ -10,8 +10,16 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.page import PageServices
 from wyoming_tts.page.audition import AuditionService, audition_routes
 from wyoming_tts.page.blending import BlendService, blend_routes
+from wyoming_tts.page.bug_report import BugReporter, bug_report_routes
 from wyoming_tts.page.lexicon import LexiconService, lexicon_routes
-from wyoming_tts.page.status import ListeningAddresses, StatusService, StatusSource, status_routes
+from wyoming_tts.page.status import (
+    ListeningAddresses,
+    PeerNamer,
+    StatusService,
+    StatusSource,
+    no_names,
+    status_routes,
+)
 from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.voices import VoiceService, voice_routes
@@ -31,6 +39,7 @@ def make_page_services(
     settings: Callable[[], LoadedSettings],
     recent: RecentUtterances,
     log: LogTail,
+    names: PeerNamer = no_names,
 ) -> PageServices:
     """Make the services of all tabs. Cheap, but importing this module is not.
 
@@ -41,7 +50,17 @@ def make_page_services(
         settings: Returns the settings in force.
         recent: The latest utterances.
         log: The latest log lines.
+        names: Returns the names that are known of clients' addresses.
     """
+    status = StatusService(
+        parts,
+        server=server,
+        addresses=addresses,
+        settings=settings,
+        recent=recent,
+        log=log,
+        names=names,
+    )
     return PageServices(
         audition=AuditionService(parts),
         blending=BlendService(parts),
@@ -50,9 +69,8 @@ def make_page_services(
         ),
         voices=VoiceService(parts),
         lexicon=LexiconService(parts),
-        status=StatusService(
-            parts, server=server, addresses=addresses, settings=settings, recent=recent, log=log
-        ),
+        status=status,
+        bug_report=BugReporter(status, lambda: parts.library.voices, log.redact),
     )
 
 
@@ -65,6 +83,7 @@ def page_routers(services: PageServices) -> list[APIRouter]:
         voice_routes(services.voices),
         lexicon_routes(services.lexicon),
         status_routes(services.status),
+        bug_report_routes(services.bug_report),
     ]
 
 

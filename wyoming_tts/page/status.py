@@ -22,6 +22,7 @@ from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.settings.model import SECRETS
 from wyoming_tts.speech import UtteranceRecord, VoiceReason
+from wyoming_tts.synthesis.running import RunningUtterance
 from wyoming_tts.telemetry.log_lines import MAX_NAME_LENGTH
 from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
@@ -35,6 +36,12 @@ _MAX_UTTERANCES = 50
 _MAX_VALUE_CHARS = 300
 _URL_SECRETS = re.compile(r"(?<=://)[^\s,]*(?=@)|(?<=\?)[^\s,]+")
 """Credentials before the host, and the query."""
+_HOME_ASSISTANT = "Home Assistant"
+_ADDON_GATEWAY = "172.30.32.1"
+"""From here Home Assistant reaches its add-ons, in the network that its Supervisor makes for them."""
+
+PeerNamer = Callable[[Iterable[str]], Mapping[str, str]]
+"""Returns the names of addresses, as far as they are known at once."""
 
 BoundSockets = Sequence[tuple[str, int]]
 """Host and port of each."""
@@ -53,6 +60,11 @@ class ListeningAddresses:
     """Whether HTTP is served over TLS."""
     announced_as: str | None = None
     """The server's zeroconf name; None while it is not announced."""
+
+
+def no_names(_: Iterable[str]) -> Mapping[str, str]:
+    """Know no name."""
+    return {}
 
 
 class StatusSource(Protocol):
@@ -110,12 +122,41 @@ class FinishedUtterance:
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
-    """Time to first audio of recent utterances in seconds, oldest first, with percentiles."""
+class Listener:
+    """Whom the server speaks to now."""
 
-    values: tuple[float, ...]
-    p50: float | None
-    p95: float | None
+    peer: str
+    """Address; empty for the server itself."""
+    name: str
+    """What is known of that address by name, else empty."""
+    transport: str
+    voice: str
+    requested_voice: str
+    """What was asked for, if another voice speaks than that; else empty."""
+    state: str
+    """As `RunState`."""
+    ahead: float
+    """Seconds of audio that are made and not played yet."""
+    seconds: float
+    """Since the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeToFirstAudio:
+    """When an utterance ended, in seconds since 1970, and how long its first audio took, in seconds."""
+
+    time: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Time to first audio of an engine's recent utterances, oldest first, with percentiles in seconds."""
+
+    engine: str
+    values: tuple[TimeToFirstAudio, ...]
+    p50: float
+    p95: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +171,9 @@ class ServerStatus:
     spoken_count: int
     """Utterances since the start; `spoken` has the latest, newest first."""
     spoken: tuple[FinishedUtterance, ...]
-    latency: Latency
+    listeners: tuple[Listener, ...]
+    latency: tuple[Latency, ...]
+    """Of each engine that spoke lately, by name."""
     log: tuple[LogLine, ...]
     """Lines that the client has not seen yet, oldest first."""
 
@@ -162,6 +205,7 @@ class StatusService:
         settings: Callable[[], LoadedSettings],
         recent: RecentUtterances,
         log: LogTail,
+        names: PeerNamer = no_names,
     ) -> None:
         self._parts = parts
         self._server = server
@@ -169,6 +213,7 @@ class StatusService:
         self._current_settings = settings
         self._recent = recent
         self._log = log
+        self._names = names
 
     async def status(self, *, log_after: int = 0) -> ServerStatus:
         """Return the current state, with the log lines numbered above `log_after`."""
@@ -180,9 +225,17 @@ class StatusService:
             addresses=addresses,
             spoken_count=self._recent.count,
             spoken=tuple(map(_finished, self._recent.newest(_MAX_UTTERANCES))),
-            latency=_latency(self._recent.latencies),
+            listeners=self._listeners(),
+            latency=_latencies(self._recent.heard),
             log=self._log.lines(after=log_after),
         )
+
+    def _listeners(self) -> tuple[Listener, ...]:
+        running = self._parts.synthesizer.running[:_MAX_UTTERANCES]
+        names = dict(self._names({one.peer for one in running}))
+        if ingress := self._parts.settings.ingress_peer:
+            names |= dict.fromkeys((str(ingress), _ADDON_GATEWAY), _HOME_ASSISTANT)
+        return tuple(_listener(one, names.get(one.peer, "")) for one in running)
 
     def settings(self) -> tuple[SettingInForce, ...]:
         """Return the settings in force and their sources, in the order of the documentation."""
@@ -240,10 +293,31 @@ def _replaced_voice(record: UtteranceRecord) -> str:
     return "" if is_own else record.requested_voice[:MAX_NAME_LENGTH]
 
 
-def _latency(values: tuple[float, ...]) -> Latency:
-    if not values:
-        return Latency((), None, None)
-    return Latency(values, percentile(values, 50), percentile(values, 95))
+def _listener(one: RunningUtterance, name: str) -> Listener:
+    return Listener(
+        peer=one.peer,
+        name=name,
+        transport=one.transport[:MAX_NAME_LENGTH],
+        voice=one.voice[:MAX_NAME_LENGTH],
+        requested_voice=one.requested_voice[:MAX_NAME_LENGTH],
+        state=str(one.state),
+        ahead=one.ahead,
+        seconds=one.seconds,
+    )
+
+
+def _latencies(heard: Iterable[TimedRecord]) -> tuple[Latency, ...]:
+    by_engine: dict[str, list[TimeToFirstAudio]] = {}
+    for ended in heard:
+        if ended.record.ttfa is not None:
+            of_engine = by_engine.setdefault(ended.record.engine, [])
+            of_engine.append(TimeToFirstAudio(ended.time, ended.record.ttfa))
+    return tuple(_latency(engine, values) for engine, values in sorted(by_engine.items()))
+
+
+def _latency(engine: str, values: Sequence[TimeToFirstAudio]) -> Latency:
+    seconds = [value.seconds for value in values]
+    return Latency(engine, tuple(values), percentile(seconds, 50), percentile(seconds, 95))
 
 
 def _in_force(info: SettingInfo, value: object, source: str) -> SettingInForce:

@@ -41,8 +41,10 @@ from wyoming_tts.voices.watching import VOICE_FILES, watch_directories
 from wyoming_tts.workers import Workers
 
 if TYPE_CHECKING:
+    from zeroconf import Zeroconf
+
     from wyoming_tts.page import PageServices
-    from wyoming_tts.page.status import ListeningAddresses
+    from wyoming_tts.page.status import ListeningAddresses, PeerNamer
     from wyoming_tts.transports.discovery import ZeroconfAnnouncer
 
 _LOGGER = logging.getLogger(__name__)
@@ -109,6 +111,7 @@ async def serve(
                 settings=lambda: current.loaded,
                 recent=recent,
                 log=log,
+                names=_peer_namer(settings, announced),
             )
 
         http = HttpSide(
@@ -296,6 +299,20 @@ class _Announced:
     @property
     def name(self) -> str | None:
         return self.announcement.name if self.announcement is not None else None
+
+    @property
+    def zeroconf(self) -> Zeroconf | None:
+        return self.announcement.zeroconf if self.announcement is not None else None
+
+
+def _peer_namer(settings: Settings, announced: _Announced) -> PeerNamer:
+    if not settings.zeroconf:
+        from wyoming_tts.page.status import no_names  # noqa: PLC0415 - imports FastAPI
+
+        return no_names
+    from wyoming_tts.transports.peer_names import PeerNames  # noqa: PLC0415 - imports zeroconf
+
+    return PeerNames(lambda: announced.zeroconf)
 
 
 def _listening_uris(server: WyomingServer, settings: Settings) -> str:

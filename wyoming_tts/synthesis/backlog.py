@@ -93,6 +93,11 @@ class StreamBacklog:
             return ()
         return tuple(self._costs.works(self._rendering_cost, self._current, self._clock()))
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is text to speak, other than what is expected to follow."""
+        return self._current is not None or bool(self._known)
+
     def works(self) -> Sequence[Work]:
         """As `demand.Backlog.works`; while text arrives, with what is expected to follow."""
         now = self._clock()

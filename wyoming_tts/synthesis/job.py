@@ -86,6 +86,8 @@ class Job:
         """For how long audio was held back while its listener heard nothing."""
         self.predicted_start: float | None = None
         """Seconds to the first audio, as expected when it asked for a place."""
+        self.is_queued = False
+        """Whether it waits for a place now."""
         self._now = now
         self._costs = costs
         self._backlog: StreamBacklog | None = None
@@ -162,6 +164,26 @@ class Job:
             return SpeakingVoice(self._substitute.name, VoiceReason.FALLBACK, requested)
         return SpeakingVoice(self.spec.voice.name, self.spec.reason, requested)
 
+    @property
+    def speaking_or_none(self) -> SpeakingVoice | None:
+        """The same; None while it is not resolved."""
+        return None if self._spec is None else self.speaking
+
+    @property
+    def lacks_text(self) -> bool:
+        """Whether all text that is known is spoken, and more may follow."""
+        return self._backlog is not None and not (self._backlog.is_known or self.utterance.is_complete)
+
+    @property
+    def began_at(self) -> float:
+        """When it was requested."""
+        return self._began_at
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended, or would if it ended now."""
+        return self._outcome
+
     def on_chunk_requested(self) -> None:
         """Note that the listener has room for the next chunk."""
         self._requested_at = self._now()
@@ -173,10 +195,11 @@ class Job:
     @contextmanager
     def timing_wait(self) -> Iterator[None]:
         """Add the time of the block to that spent in the admission queue; it does not count as TTFA."""
-        started = self._now()
+        started, self.is_queued = self._now(), True
         try:
             yield
         finally:
+            self.is_queued = False
             self._wait_seconds += self._now() - started
             if self._first_audio_at is None:
                 self._first_segment_at = self._now()

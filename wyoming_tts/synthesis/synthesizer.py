@@ -46,6 +46,7 @@ from wyoming_tts.synthesis.prefetch import Prefetch
 from wyoming_tts.synthesis.prosody import merge_prosody
 from wyoming_tts.synthesis.rendering import Pronunciations, SegmentRenderer
 from wyoming_tts.synthesis.resampling import StreamResampler
+from wyoming_tts.synthesis.running import RunningUtterance, RunningUtterances
 from wyoming_tts.synthesis.utterance_voices import UtteranceVoices, wait_for_any_voice
 from wyoming_tts.text.first_segment import NEVER_CUT
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, LexiconHit
@@ -145,6 +146,7 @@ class Synthesizer:
         self._workers = workers
         self._admission = admission
         self._queue = AdmissionQueue(admission, clock)
+        self._running = RunningUtterances(clock)
         self._options = options
         self._languages = languages
         self._lexicon = lexicon
@@ -182,6 +184,11 @@ class Synthesizer:
         """The installed voices, sorted by name."""
         return self._library.voices
 
+    @property
+    def running(self) -> tuple[RunningUtterance, ...]:
+        """The utterances that are spoken now."""
+        return self._running.now()
+
     @asynccontextmanager
     async def speak(self, utterance: Utterance) -> AsyncIterator[SpeechStream]:
         """Open the stream of an utterance; its audio is made as the stream is iterated.
@@ -205,11 +212,12 @@ class Synthesizer:
         if not in_background:
             self._workers.make_way()  # also before its first step: a model may have to be loaded
         try:
-            with job.recording_failure():
-                spec = await self._resolve(utterance)
-                job.on_voice_resolved(spec, speed=self._options.prosody.speed)
-            async with aclosing(self._chunks(job)) as chunks:
-                yield SpeechStream(job, chunks)
+            with self._running.watching(job):
+                with job.recording_failure():
+                    spec = await self._resolve(utterance)
+                    job.on_voice_resolved(spec, speed=self._options.prosody.speed)
+                async with aclosing(self._chunks(job)) as chunks:
+                    yield SpeechStream(job, chunks)
         finally:
             self._on_record(job.record())
 

@@ -63,6 +63,10 @@ class LogTail(logging.Handler):
         """Redact these secrets in every line from now on."""
         self._secrets = _pattern(secrets)
 
+    def redact(self, text: str) -> str:
+        """Return a text without the secrets that are hidden in lines."""
+        return self._redact(text)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the record's line; one that cannot be formatted is skipped, as the log itself reports it."""
         try:

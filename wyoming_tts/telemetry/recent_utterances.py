@@ -24,16 +24,16 @@ class TimedRecord:
 
 
 class RecentUtterances:
-    """The latest records and the latest latencies, `kept` of each.
+    """The latest records and the latest with a first audio, `kept` of each.
 
-    Latencies are kept separately, so that many failures, which have none, do not push them out.
+    The latter are kept separately, so that many failures do not push them out.
     """
 
     def __init__(self, kept: int = KEPT, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._count = 0
         self._ended: deque[TimedRecord] = deque(maxlen=kept)
-        self._latencies: deque[float] = deque(maxlen=kept)
+        self._heard: deque[TimedRecord] = deque(maxlen=kept)
 
     def __repr__(self) -> str:
         return f"<RecentUtterances {len(self._ended)} of {self._count}>"
@@ -44,16 +44,17 @@ class RecentUtterances:
         return self._count
 
     @property
-    def latencies(self) -> tuple[float, ...]:
-        """Seconds to the first audio, the oldest first."""
-        return tuple(self._latencies)
+    def heard(self) -> tuple[TimedRecord, ...]:
+        """Those that had a first audio, the oldest first."""
+        return tuple(self._heard)
 
     def on_record(self, record: UtteranceRecord) -> None:
         """Add the record of an utterance; called on the event loop."""
         self._count += 1
-        self._ended.append(TimedRecord(self._clock(), record))
+        ended = TimedRecord(self._clock(), record)
+        self._ended.append(ended)
         if record.ttfa is not None:
-            self._latencies.append(record.ttfa)
+            self._heard.append(ended)
 
     def newest(self, count: int = KEPT) -> tuple[TimedRecord, ...]:
         """Return up to `count` records, the newest first."""

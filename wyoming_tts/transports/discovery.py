@@ -190,6 +190,11 @@ class ZeroconfAnnouncer:
         return self._info.get_name() if self._info else None
 
     @property
+    def zeroconf(self) -> Zeroconf | None:
+        """What hears the network and speaks to it; None while it is not open."""
+        return self._zeroconf.zeroconf if self._zeroconf else None
+
+    @property
     def addresses(self) -> tuple[str, ...]:
         """The announced addresses."""
         return tuple(self._info.parsed_addresses()) if self._info else ()

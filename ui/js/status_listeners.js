@@ -1,0 +1,57 @@
+/** A card of the Status tab: who is being spoken to now. */
+
+import { createElement, setText } from "./common.js";
+import { Figures, row, section, table, voiceText } from "./status_parts.js";
+
+/** @typedef {import("./status_parts.js").Listener} Listener */
+/** @typedef {import("./status_parts.js").Status} Status */
+/** @typedef {import("./status_parts.js").Words} Words */
+
+const LISTENER = ["who", "state", "ahead", "voice", "transport", "since"];
+const LOOPBACK = /^(127\.|::1$|unix$)/;
+
+/**
+ * Who listens: the name of the address if there is one, and the address.
+ * @param {Pick<Listener, "peer" | "name">} listener
+ * @param {import("./common.js").Translate} translate
+ */
+export function whoListens({ peer, name }, translate) {
+  if (!peer) return translate("who_server");
+  const known = name || (LOOPBACK.test(peer) ? translate("who_here") : "");
+  return known ? `${known} (${peer})` : peer;
+}
+
+export class Listeners {
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    const { body, region } = table(words, "listeners", LISTENER);
+    this.body = body;
+    this.none = createElement("p", { class: "status-none" }, words.translate("listeners_none"));
+    this.count = createElement("span", { class: "quiet status-count" });
+    this.element = section(words, "listeners", this.count, region, this.none);
+  }
+
+  /** @param {Status} status */
+  show({ listeners, server: { load } }) {
+    this.none.hidden = listeners.length > 0;
+    const { translate } = this.words;
+    setText(this.count, translate("listeners_count", { count: listeners.length, waiting: load.queue }));
+    this.body.replaceChildren(...listeners.map((one) => row(LISTENER, this.#cells(one))));
+  }
+
+  /** @param {Listener} one */
+  #cells(one) {
+    const { translate, number } = this.words;
+    const state = translate(`state_${one.state}`);
+    return [
+      whoListens(one, translate),
+      createElement("span", { class: `status-is-${one.state.replaceAll("_", "-")}` }, state),
+      `${number(one.ahead, 1)} s`,
+      voiceText(one, this.words),
+      one.transport,
+      `${number(one.seconds, 1)} s`,
+    ];
+  }
+}

@@ -1,0 +1,69 @@
+/** A card of the Status tab: recent utterances. */
+
+import { createElement, setText } from "./common.js";
+import { Figures, row, section, table, voiceText } from "./status_parts.js";
+
+/** @typedef {import("./status_parts.js").Spoken} Spoken */
+/** @typedef {import("./status_parts.js").Status} Status */
+/** @typedef {import("./status_parts.js").Words} Words */
+
+const UTTERANCE = [
+  "time",
+  "transport",
+  "voice",
+  "ttfa",
+  "held",
+  "audio",
+  "wall",
+  "rtf",
+  "xrt",
+  "kbps",
+  "gaps",
+  "outcome",
+];
+
+export class Utterances {
+  #shown = 0;
+
+  /** @param {Words} words */
+  constructor(words) {
+    this.words = words;
+    this.figures = new Figures(words);
+    const { body, region } = table(words, "recent", UTTERANCE);
+    this.body = body;
+    this.none = createElement("p", { class: "status-none" }, words.translate("recent_none"));
+    this.count = createElement("span", { class: "quiet status-count" });
+    this.element = section(words, "recent", this.count, region, this.none);
+  }
+
+  /** @param {Status} status */
+  show({ spoken, spoken_count: now }) {
+    this.none.hidden = spoken.length > 0;
+    setText(this.count, this.words.translate("recent_count", { count: this.words.number(now) }));
+    if (now === this.#shown) return;
+    this.#shown = now;
+    this.body.replaceChildren(...spoken.map((one) => row(UTTERANCE, this.#cells(one))));
+  }
+
+  /** @param {Spoken} one */
+  #cells({ outcome, error, ...one }) {
+    const { translate, number } = this.words;
+    const message = translate(outcome) + (error ? ` (${error})` : "");
+    const figure = (/** @type {number | null} */ value, digits = 0) =>
+      value === null ? "–" : number(value, digits);
+    return [
+      this.figures.clock(one.time),
+      one.transport,
+      voiceText(one, this.words),
+      this.figures.milliseconds(one.ttfa),
+      one.held ? this.figures.milliseconds(one.held) : "–",
+      `${number(one.audio_seconds, 1)} s`,
+      `${number(one.wall_seconds, 1)} s`,
+      figure(one.rtf, 3),
+      figure(one.xrt, 1),
+      figure(one.kbps),
+      number(one.underruns),
+      createElement("span", { class: `status-outcome status-is-${outcome}` }, message),
+    ];
+  }
+}
