@@ -31,6 +31,21 @@ _HTML = """
     <button type="button" id="audition-blind" data-text="blind" hidden></button>
     <div id="audition-cards"></div>
   </section>
+  <section id="audition-pair" aria-labelledby="audition-pair-title" hidden>
+    <h2 id="audition-pair-title" data-text="pair"></h2>
+    <div class="audition-fader">
+      <span id="audition-pair-a"></span>
+      <input type="range" id="audition-pair-share" min="0" max="100" step="5" data-label="pair">
+      <span id="audition-pair-b"></span>
+    </div>
+    <form id="audition-pair-keep" class="actions" autocomplete="off">
+      <input type="text" id="audition-pair-name" maxlength="64" required autocapitalize="off"
+        spellcheck="false" data-label="pair_name">
+      <button type="submit" data-text="pair_keep"></button>
+    </form>
+    <p id="audition-pair-kept" role="status"></p>
+    <p id="audition-pair-problem" class="problem" role="alert"></p>
+  </section>
   <section class="audition-use" aria-labelledby="audition-use-title">
     <h2 id="audition-use-title"></h2>
     <p id="audition-use-steps" class="quiet"></p>

@@ -54,8 +54,10 @@ class ListenTab:
     def find(self, query: str) -> list[str]:
         """Search voices, and return those that are shown."""
         self.page.locator("#audition-search").fill(query)
-        shown = self.page.locator(".card:not([hidden])")
-        return [card.get_attribute("data-voice") or "" for card in shown.all()]
+        shown: list[str] = self.page.locator(".card:not([hidden])").evaluate_all(
+            "(cards) => cards.map((card) => card.dataset.voice)"
+        )
+        return shown
 
     def hear_card(self, voice: str) -> None:
         self.find(voice)
@@ -411,6 +413,27 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
         tab.find(voice)
         tab.card(voice).locator(".card-star").click()
     tab.hear_card(EMBEDDED)
+    tab.find("")
+
+
+def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: ListenTab) -> None:
+    page = tab.page
+    tab.write("Ho.")
+    tab.find("american kokoro female")
+    tab.card("af_bella").drag_to(tab.card("af_sky"))
+    expect(page.locator("#audition-pair-a")).to_have_text("Bella 50 %")
+    tab.wait_for("ttsPlayer.body?.voice === 'af_sky' && ttsPlayer.state === 'done'")
+    share = page.locator("#audition-pair-share")
+    share.focus()
+    page.keyboard.press("ArrowRight")
+    tab.wait_for("ttsPlayer.body?.voice === 'af_bella(45)+af_sky(55)' && ttsPlayer.state === 'done'")
+    expect(page.locator("#audition-pair-name")).to_have_value("bella_sky")
+    page.get_by_role("button", name="Keep this blend").click()
+    expect(tab.card("bella_sky")).to_have_class(re.compile("card-chosen"))
+    expect(page.locator("#audition-use-title")).to_have_text("Use bella_sky")
+    page.request.post(f"{page.url}page/blends/remove", data={"name": "bella_sky"})
+    tab.hear_card(EMBEDDED)
+    expect(page.locator("#audition-pair")).to_be_hidden()
     tab.find("")
 
 

@@ -19,6 +19,7 @@ import {
 } from "./common.js";
 import { history } from "./history.js";
 import { linkTo, pageState } from "./page_state.js";
+import { PairBlend } from "./pair_blend.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { speechRequest } from "./speech_request.js";
@@ -62,6 +63,13 @@ class AuditionTab {
       hear: (voice) => this.hear(voice),
       fetch: (voice) => this.#attempt(() => voiceDirectory.change("download", voice.name)),
       mark: (voice) => this.#mark(voice),
+      pair: (one, other) => this.#showPair(one, other),
+    });
+    this.pair = new PairBlend(this.parts.pair, {
+      translate,
+      hear: (recipe) => this.#attempt(() => this.#hearRecipe(recipe)),
+      takenNames: () => new Set(voiceDirectory.view.voices.map(({ name }) => name)),
+      onKept: (name) => this.#chooseKept(name),
     });
     this.explainLatest = latestOnly((/** @type {object} */ json) =>
       requestJson(`${this.path}/explain`, { json }),
@@ -113,6 +121,7 @@ class AuditionTab {
     const known = voiceDirectory.find(voice);
     parts.blind.hidden = shortlist.length < 2;
     parts.makeDefault.disabled = !known || known.is_default;
+    this.pair.show(voiceDirectory.find(pageState.values.previous), known);
     if (!known) return;
     const name = this.#shownName(voice);
     const listed = known.description || voice; // as Home Assistant lists it
@@ -270,6 +279,30 @@ class AuditionTab {
   async #hearBlind(name, label) {
     const usual = { ...pageState.values, speaker: "", sliders: {} };
     await player.play(this.#request(usual, await this.#factsOf(name)), label);
+  }
+
+  /**
+   * Have the slider between two voices at hand: one card was dropped on another.
+   * @param {Voice} one
+   * @param {Voice} other
+   */
+  #showPair(one, other) {
+    this.#choose(one);
+    this.hear(other);
+    this.parts.pair.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {string} recipe */
+  async #hearRecipe(recipe) {
+    const facts = await this.#factsOf(pageState.values.voice);
+    await player.play(this.#request(pageState.values, { ...facts, name: recipe }));
+  }
+
+  /** @param {string} name of a blend that was saved */
+  async #chooseKept(name) {
+    await voiceDirectory.refresh();
+    this.#choose(voiceDirectory.find(name));
+    this.cards.reveal(name);
   }
 
   /** @param {string} name */
@@ -432,6 +465,7 @@ function partsOf(element) {
     link: part("link", HTMLButtonElement),
     makeDefault: part("make-default", HTMLButtonElement),
     makeshift: part("makeshift", HTMLElement),
+    pair: part("pair", HTMLElement),
     problem: part("problem", HTMLElement),
     root: find(element, ".audition", HTMLElement),
     said: part("said", HTMLDetailsElement),

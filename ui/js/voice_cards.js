@@ -6,6 +6,7 @@
  */
 
 import { button, createElement, find, setText } from "./common.js";
+import { isBlendable } from "./pair_blend.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
 
@@ -21,6 +22,7 @@ import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
  * @property {(voice: Voice) => void} hear
  * @property {(voice: Voice) => void} fetch
  * @property {(voice: Voice) => void} mark puts it on the shortlist, or off
+ * @property {(one: Voice, other: Voice) => void} pair one card was dropped on another, and both can be blended
  */
 
 /** @typedef {"marked" | "here" | "away" | "robots"} Shelf */
@@ -39,6 +41,8 @@ export class VoiceCards {
   #voices = [];
   /** @type {string[]} */
   #shortlist = [];
+  /** The voice whose card is being dragged. @type {Voice | undefined} */
+  #dragged;
   #query = "";
   #chosen = "";
 
@@ -52,6 +56,9 @@ export class VoiceCards {
     this.shelves = new Map(SHELVES.map((name) => [name, this.#shelf(name)]));
     element.replaceChildren(...[...this.shelves.values()].map(({ details }) => details));
     element.addEventListener("keydown", (event) => this.#onKey(event));
+    element.addEventListener("dragstart", (event) => this.#onDragStart(event));
+    element.addEventListener("dragover", (event) => this.#pairOf(event) && event.preventDefault());
+    element.addEventListener("drop", (event) => this.#onDrop(event));
   }
 
   /** @param {Shelf} name */
@@ -129,7 +136,8 @@ export class VoiceCards {
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
-    return createElement("li", { class: "card", "data-voice": voice.name }, main, facts, star);
+    const draggable = String(isBlendable(voice));
+    return createElement("li", { class: "card", "data-voice": voice.name, draggable }, main, facts, star);
   }
 
   /**
@@ -251,6 +259,39 @@ export class VoiceCards {
       fetching.disabled = isRunning;
       if (download?.total) [bar.max, bar.value] = [download.total, download.received];
     }
+  }
+
+  // ---- Two cards put together
+
+  /** @param {DragEvent} event */
+  #onDragStart({ target, dataTransfer }) {
+    this.#dragged = this.#voiceAt(target);
+    dataTransfer?.setData("text/plain", this.#dragged?.name ?? "");
+  }
+
+  /**
+   * The voices of the card that is dragged and the one below it, if they can be blended.
+   * @param {DragEvent} event
+   * @returns {[Voice, Voice] | null}
+   */
+  #pairOf({ target }) {
+    const [one, other] = [this.#dragged, this.#voiceAt(target)];
+    return one && other && one !== other && isBlendable(one) && isBlendable(other) ? [one, other] : null;
+  }
+
+  /** @param {DragEvent} event */
+  #onDrop(event) {
+    const pair = this.#pairOf(event);
+    this.#dragged = undefined;
+    if (!pair) return;
+    event.preventDefault();
+    this.options.pair(...pair);
+  }
+
+  /** @param {EventTarget | null} target */
+  #voiceAt(target) {
+    const card = target instanceof Element ? target.closest(".card") : null;
+    return card ? this.#voices.find(({ name }) => name === nameOf(card)) : undefined;
   }
 
   // ---- Keys

@@ -1,0 +1,119 @@
+/**
+ * Pair blend: two Kokoro voices with one slider between them, heard when it is let go, and kept as a voice.
+ *
+ * The two are the voices that were chosen last; a card that is dropped on another makes them so.
+ */
+
+import { BlendApi } from "./blend_api.js";
+import { find, setText } from "./common.js";
+import { unusedName } from "./mix.js";
+import { kokoroName } from "./voice_facts.js";
+
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+
+/**
+ * @typedef {object} PairOptions
+ * @property {import("./common.js").Translate} translate
+ * @property {(recipe: string) => Promise<unknown>} hear
+ * @property {() => Set<string>} takenNames
+ * @property {(name: string) => Promise<unknown>} onKept
+ */
+
+const WHOLE = 100;
+
+/** @param {Voice | undefined} voice */
+export const isBlendable = (voice) =>
+  voice !== undefined && voice.engine === "kokoro" && voice.is_installed && !voice.problem;
+
+/**
+ * The recipe of two voices; one without a share is left out.
+ * @param {string} one
+ * @param {string} other
+ * @param {number} share of the other, in percent
+ */
+export function pairRecipe(one, other, share) {
+  if (share <= 0) return one;
+  return share >= WHOLE ? other : `${one}(${WHOLE - share})+${other}(${share})`;
+}
+
+export class PairBlend {
+  /** @type {[one: string, other: string]} */
+  #pair = ["", ""];
+
+  /**
+   * @param {HTMLElement} element
+   * @param {PairOptions} options
+   */
+  constructor(element, options) {
+    this.element = element;
+    this.options = options;
+    this.api = new BlendApi();
+    /** @template {Element} Found @param {string} name @param {new () => Found} type */
+    const part = (name, type) => find(element, `#audition-pair-${name}`, type);
+    this.parts = {
+      a: part("a", HTMLElement),
+      b: part("b", HTMLElement),
+      form: part("keep", HTMLFormElement),
+      kept: part("kept", HTMLElement),
+      name: part("name", HTMLInputElement),
+      problem: part("problem", HTMLElement),
+      share: part("share", HTMLInputElement),
+    };
+    const keep = this.api.trying(this.parts.problem, () => this.#keep());
+    this.parts.share.addEventListener("input", () => this.#showShares());
+    this.parts.share.addEventListener("change", () => options.hear(this.recipe));
+    this.parts.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      keep();
+    });
+  }
+
+  get recipe() {
+    return pairRecipe(...this.#pair, Number(this.parts.share.value));
+  }
+
+  /**
+   * Show the slider between two voices, if both are Kokoro's.
+   * @param {Voice | undefined} one
+   * @param {Voice | undefined} other
+   */
+  show(one, other) {
+    const isPair = isBlendable(one) && isBlendable(other) && one !== other;
+    this.element.hidden = !isPair;
+    if (!isPair || !one || !other) return;
+    if (this.#pair[0] === one.name && this.#pair[1] === other.name) return;
+    this.#pair = [one.name, other.name];
+    const { share, name, kept } = this.parts;
+    share.value = String(WHOLE / 2);
+    const proposed = [one, other]
+      .map((voice) => kokoroName(voice.name).toLowerCase().replace(/\W+/g, "_"))
+      .join("_");
+    const taken = this.options.takenNames();
+    name.value = taken.has(proposed) ? unusedName(proposed, taken) : proposed;
+    setText(kept, "");
+    this.#showShares();
+  }
+
+  #showShares() {
+    const share = Number(this.parts.share.value);
+    const [one, other] = this.#pair.map(kokoroName);
+    setText(this.parts.a, `${one} ${WHOLE - share} %`);
+    setText(this.parts.b, `${other} ${share} %`);
+    this.parts.share.setAttribute("aria-valuetext", `${one} ${WHOLE - share} %, ${other} ${share} %`);
+  }
+
+  async #keep() {
+    const { name, kept } = this.parts;
+    const draft = {
+      name: name.value.trim(),
+      recipe: this.recipe,
+      language: null,
+      description: "",
+      spherical: false,
+      normalized: true,
+    };
+    await this.api.change("keep", { draft, expected: null });
+    setText(kept, this.options.translate("pair_kept", { name: draft.name }));
+    await this.options.onKept(draft.name);
+  }
+}
