@@ -30,4 +30,10 @@ _HTML = """
 
 def bar(words: Words) -> None:
     """Add the bar to the current Gradio context, below the tabs."""
-    script_element("player_bar", _HTML, elem_id="player-bar", texts=words.section("player"))
+    script_element(
+        "player_bar",
+        _HTML,
+        elem_id="player-bar",
+        texts=words.section("player"),
+        titles=words.section("page"),
+    )

@@ -113,11 +113,12 @@ def _mounting(name: str, *, waits_until_seen: bool) -> str:
 
 def preloads(names: Iterable[str]) -> str:
     """Return the `modulepreload` links of scripts and all that they import. Reads files: blocks."""
-    paths = (path_of(name) for name in sorted(_with_imports(names)))
+    paths = (path_of(name) for name in sorted(with_imports(names)))
     return "".join(f'<link rel="modulepreload" href="./{path}">' for path in paths)
 
 
-def _with_imports(names: Iterable[str]) -> set[str]:
+def with_imports(names: Iterable[str]) -> set[str]:
+    """Return the names of scripts and of all that they import."""
     found: set[str] = set()
     pending = list(names)
     while pending:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import gradio as gr
 import yaml
 
-LANGUAGES = ("en", "de")
+LANGUAGES = ("en", "de", "fr")
 """The first is the fallback."""
 
 Texts: TypeAlias = Mapping[str, str]
@@ -22,11 +22,15 @@ class Words:
 
     def __init__(self) -> None:
         self._texts = {language: read_texts(language) for language in LANGUAGES}
-        self.i18n = gr.I18n(**{language: dict(texts) for language, texts in self._texts.items()})
-        """For mounting: the browser gets all languages."""
+        self.i18n = gr.I18n(**{language: self._gradios(language) for language in LANGUAGES})
+        """For mounting: the labels of tabs, which Gradio shows, in all languages."""
+
+    def _gradios(self, language: str) -> dict[str, str]:
+        """Return the texts that Gradio shows; all others reach their scripts by `section`."""
+        return {name: text for name, text in self._texts[language].items() if name.startswith("page.")}
 
     def __call__(self, name: str) -> Any:
-        """Return a placeholder for a component's label or value, which the browser replaces by the text.
+        """Return a placeholder for a tab's label, which the browser replaces by the text from `page`.
 
         Raises:
             KeyError: there is no text of that name.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import INGRESS_PEER, KEY
 from tests.browser.page_actions import (
@@ -31,6 +31,7 @@ from tests.browser.page_actions import (
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
 from tests.support.page_site import Site, site_in_a_thread
+from ui.words import Words
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +245,19 @@ def test_the_page_is_shown_in_the_browsers_language(german: Page) -> None:
     for tab in TABS:
         open_tab(german, tab, "de")
     assert "__i18n__" not in german.locator("body").inner_text()
+    expect(german.locator("html")).to_have_attribute("lang", "de-DE")
+    expect(german).to_have_title(Words().text("page.title", "de"))
+
+
+def test_a_third_language_is_one_file_of_texts(browser: Browser, site: Site) -> None:
+    context = browser.new_context(locale="fr-FR")
+    with checked_page(context) as page:
+        visit(page, site.url)
+        expect(page).to_have_title(Words().text("page.title", "fr"))
+        for tab in TABS:
+            open_tab(page, tab, "fr")
+        assert "__i18n__" not in page.locator("body").inner_text()
+    context.close()
 
 
 _LAZY = """

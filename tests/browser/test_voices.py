@@ -102,7 +102,7 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     voices.get_by_label("Voice files").set_input_files([model, config])
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(row(voices, NAME)).to_be_visible()
-    expect(voices.locator("#voices .voices-shelf > .voices-message")).to_have_text(f"{NAME} is installed.")
+    expect(voices.locator(".voices-add .voices-message")).to_have_text(f"{NAME} is installed.")
 
     button(voices, f"Listen to {NAME}", NAME).click()
     voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
@@ -122,7 +122,7 @@ def test_an_invalid_voice_file_is_refused_with_its_reason(
     files = [tmp_path / "bad.onnx", tmp_path / "bad.onnx.json"]
     voices.get_by_label("Voice files").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
-    expect(voices.locator("#voices .voices-shelf > .voices-message.problem")).to_contain_text("no 'audio'")
+    expect(voices.locator(".voices-add .problem")).to_contain_text("no 'audio'")
     assert [problem for problem in problems.found if "400" in problem]
     problems.found.clear()
 
@@ -145,9 +145,12 @@ def test_a_lexicon_problem_is_shown_with_its_line_and_a_saved_lexicon_is_spoken(
     expect(lexicon.locator(".voices-problems")).to_contain_text("Line 2, column 8")
     expect(lexicon.get_by_role("button", name="Save")).to_be_disabled()
     text.fill("en:\n  kWh: kilowatt hours\n")
-    lexicon.get_by_role("button", name="Save").click()
-    expect(lexicon.locator(".voices-message")).to_have_text("Saved, and in use from now on.")
     lexicon.get_by_role("button", name="Listen", exact=True).click()
+    expect(lexicon.locator(".voices-said")).to_contain_text("Lexicon–")
+    expect(lexicon.locator(".notice")).to_contain_text("not heard")
+    lexicon.get_by_role("button", name="Save and listen").click()
+    expect(lexicon.locator(".voices-message")).to_have_text("Saved, and in use from now on.")
+    expect(lexicon.locator(".notice")).to_be_hidden()
     expect(lexicon.locator(".voices-said")).to_contain_text("kWh: kilowatt hours")
     voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
     text.fill("")

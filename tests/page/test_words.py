@@ -1,11 +1,14 @@
-"""The page's texts: every language has all of them, and every failure that the page may show has one."""
+"""The page's texts: every language has all of them, none is missing or unused, and every failure has one."""
 
 from __future__ import annotations
 
 import re
+from importlib.resources import files
 
 import pytest
+import yaml
 
+from ui import scripts
 from ui.words import LANGUAGES, Words, read_texts
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.voices.download.downloads import FailureCause
@@ -13,6 +16,82 @@ from wyoming_tts.voices.download.downloads import FailureCause
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _OF_TOKENS = {code for code in ErrorCode if code.startswith("token_")} | {ErrorCode.VOICE_NOT_ALLOWED}
 """The page uses no token."""
+
+
+ROOTS = {
+    "audition": ("audition",),
+    "player": ("player_bar",),
+    "blend": ("blending",),
+    "stream_test": ("stream_test",),
+    "voices": ("voices", "lexicon"),
+    "status": ("status",),
+    "problem": ("problems",),
+    "downloads": ("download_list",),
+}
+"""The scripts that get the texts of a section; what they import uses them too."""
+MODULES = {"player": "player_bar", "blend": "blending"}
+"""The module of a section's markup, where it has another name."""
+COMPUTED = {
+    "audition": r"shelf_\w+|quality_\w+|female|male|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
+    "player": r"is_\w+",
+    "blend": r"kokoro_\w+|kind_\w+|preset\.\w+",
+    "stream_test": r"(state|what|row|example)\.\w+",
+    "voices": r"\w+_what|quality(_\w+)?|state|female|male",
+    "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
+    "problem": r"(code|download)_\w+",
+    "downloads": r"\w+_what",
+}
+"""Names that scripts put together, or take from values of the server."""
+_USED = re.compile(r"""\btranslate\(\s*"([\w.]+)"|\bdata-(?:text|label|placeholder)="([\w.]+)\"""")
+
+
+def sources_of(section: str) -> dict[str, str]:
+    """Everything that may use the texts of a section, by name."""
+    of_others = {"problems", "download_list"} - set(ROOTS[section])
+    modules = scripts.with_imports(ROOTS[section]) - of_others
+    found = {name: scripts.sources()[f"{name}.js"] for name in modules}
+    markup = files("ui").joinpath(f"{MODULES.get(section, section)}.py")
+    return found | ({"markup": markup.read_text("utf-8")} if markup.is_file() else {})
+
+
+def test_every_section_has_its_scripts_and_every_script_with_texts_its_section() -> None:
+    assert {name.partition(".")[0] for name in read_texts("en")} == {"page", *ROOTS}
+    known = {name for section in ROOTS for name in sources_of(section)}
+    using = {name.removesuffix(".js") for name, source in scripts.sources().items() if _USED.search(source)}
+    assert using - known == set()
+
+
+@pytest.mark.parametrize("section", ROOTS)
+def test_every_text_that_is_used_exists(section: str) -> None:
+    texts = read_texts("en")
+    used = {
+        (source, name)
+        for source, code in sources_of(section).items()
+        for found in _USED.findall(code)
+        for name in found
+        if name
+    }
+    assert used
+    known = {f"{section}.{name}" for _, name in used} & set(texts)
+    assert {each for each in used if f"{section}.{each[1]}" not in known} <= {
+        ("player_bar", "title")
+    }  # page's
+
+
+@pytest.mark.parametrize("section", ROOTS)
+def test_every_text_is_used(section: str) -> None:
+    code = "\n".join(sources_of(section).values())
+    mentioned = set(re.findall(r"""["']([\w.]+)["']|\b(\w+):""", code))
+    names = {name for pair in mentioned for name in pair if name}
+    texts = {name.removeprefix(f"{section}.") for name in read_texts("en") if name.startswith(f"{section}.")}
+    assert {name for name in texts - names if not re.fullmatch(COMPUTED[section], name)} == set()
+
+
+def test_every_preset_is_described_in_english_as_in_its_file() -> None:
+    presets = yaml.safe_load(files("voices").joinpath("blends.yaml").read_text("utf-8"))["blends"]
+    described = {f"blend.preset.{name}": preset["description"] for name, preset in presets.items()}
+    texts = {name: text for name, text in read_texts("en").items() if name.startswith("blend.preset.")}
+    assert texts == described
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

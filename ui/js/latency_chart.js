@@ -2,6 +2,7 @@
 
 import { createElement, setText } from "./common.js";
 import { Figures, row, section, table } from "./status_parts.js";
+import { engineLabel } from "./voice_facts.js";
 
 /** @typedef {import("./status_parts.js").Latency} Latency */
 /** @typedef {import("./status_parts.js").Status} Status */
@@ -140,7 +141,7 @@ export class LatencyChart {
       marker(series),
     );
     return [
-      createElement("span", { class: "status-engine-name" }, sign, engine || "–"),
+      createElement("span", { class: "status-engine-name" }, sign, engineLabel(engine) || "–"),
       this.words.number(values.length),
       this.figures.milliseconds(p50),
       this.figures.milliseconds(p95),

@@ -40,6 +40,14 @@ class LexiconEditor {
       maxlength: 500,
       value: translate("example"),
     });
+    this.savingAndHearing = button(translate("save_and_hear"), () => this.#saveAndHear());
+    const told = createElement("span", {}, translate("heard_as_saved"));
+    this.notice = createElement(
+      "div",
+      { class: "notice", role: "status", hidden: true },
+      told,
+      this.savingAndHearing,
+    );
     this.said = createElement("dl", { class: "voices-said", "aria-live": "polite" });
     this.checked = latestOnly(() => this.#request("check", { text: this.text.value }));
     this.checkSoon = debounce(() => this.#check(), PAUSE);
@@ -63,6 +71,7 @@ class LexiconEditor {
       this.state,
       createElement("div", { class: "actions" }, this.saving, reload),
       createElement("div", { class: "actions voices-try" }, label, this.sentence, hear),
+      this.notice,
       this.said,
     );
   }
@@ -116,9 +125,10 @@ class LexiconEditor {
     this.checkSoon.cancel();
     /** @type {Lexicon | null} */
     const lexicon = await this.#request("save", { text: this.text.value, version: this.#version });
-    if (!lexicon) return;
+    if (!lexicon) return false;
     this.#take(lexicon);
     this.#showState(this.translate("saved"));
+    return true;
   }
 
   /** @param {Lexicon} lexicon */
@@ -132,14 +142,13 @@ class LexiconEditor {
   #showChecked({ problems, warnings, entries }) {
     const hasProblems = problems.length > 0;
     this.problems.replaceChildren(...[...problems, ...warnings].map((problem) => this.#problem(problem)));
-    this.saving.disabled = hasProblems;
+    this.saving.disabled = this.savingAndHearing.disabled = hasProblems;
+    if (!this.#isUnsaved) this.notice.hidden = true;
     this.text.setAttribute("aria-invalid", String(hasProblems));
     if (hasProblems) this.#showState("");
     else
       this.#showState(
-        this.text.value === this.#saved
-          ? this.translate("entries", { count: entries })
-          : this.translate("unsaved"),
+        this.#isUnsaved ? this.translate("unsaved") : this.translate("entries", { count: entries }),
       );
   }
 
@@ -162,7 +171,17 @@ class LexiconEditor {
 
   // ---- Trying it
 
+  get #isUnsaved() {
+    return this.text.value !== this.#saved;
+  }
+
+  async #saveAndHear() {
+    if (await this.#save()) await this.#hear();
+  }
+
+  /** Speak the sentence with the lexicon that is saved, and say so if another one is in the editor. */
   async #hear() {
+    this.notice.hidden = !this.#isUnsaved;
     player.play({ input: this.sentence.value });
     /** @type {Said | null} */
     const said = await this.#request("said", { sentence: this.sentence.value });

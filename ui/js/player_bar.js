@@ -28,6 +28,7 @@ import { languageNames, shownName } from "./voice_facts.js";
 /** @typedef {import("./common.js").Translate} Translate */
 /** @typedef {import("./history.js").Heard} Heard */
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
+/** @typedef {import("./common.js").Texts} Texts */
 
 const FORMATS = ["wav", "mp3", "opus", "srt"];
 const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
@@ -40,7 +41,7 @@ class PlayerBar {
   /** @type {boolean | null} null until there is a clip */
   #hasSpectrogram = null;
 
-  /** @param {import("./common.js").MountContext} context */
+  /** @param {import("./common.js").MountContext<{ texts: Texts }>} context */
   constructor({ element, props }) {
     this.element = element;
     const { translate, locale, number } = localize(props.texts);
@@ -324,5 +325,18 @@ function partsOf(element) {
   };
 }
 
-/** @param {import("./common.js").MountContext} context */
-export const mount = (context) => void new PlayerBar(context);
+/**
+ * Tell browsers, screen readers and translators the language that the page is in.
+ * @param {Texts} titles
+ */
+function nameDocument(titles) {
+  const { translate, locale } = localize(titles);
+  document.documentElement.lang = locale;
+  document.title = translate("title");
+}
+
+/** @param {import("./common.js").MountContext<{ texts: Texts, titles: Texts }>} context */
+export function mount(context) {
+  nameDocument(context.props.titles);
+  new PlayerBar(context);
+}

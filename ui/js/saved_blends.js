@@ -41,10 +41,18 @@ export class SavedBlends {
     this.nothing.hidden = kept.length > 0;
   }
 
+  /** A preset is described in the reader's language. @param {SavedVoice} kept */
+  #describe({ kind, draft }) {
+    const name = `preset.${draft.name}`;
+    const description = this.context.translate(name);
+    return kind === "preset" && description !== name ? description : draft.description;
+  }
+
   /** @param {SavedVoice} kept */
   #card(kept) {
     const { translate, view } = this.context;
-    const { name, recipe, description } = kept.draft;
+    const { name, recipe } = kept.draft;
+    const description = this.#describe(kept);
     const facts = [
       translate(`kind_${kept.kind}`),
       shownTag(kept.language),

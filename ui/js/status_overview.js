@@ -2,6 +2,8 @@
 
 import { createElement, setText, urlOf } from "./common.js";
 import { Figures, section } from "./status_parts.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { engineLabel, languageNames } from "./voice_facts.js";
 
 /** @typedef {import("./status_parts.js").Status} Status */
 /** @typedef {import("./status_parts.js").Summary} Summary */
@@ -58,17 +60,27 @@ const FACTS = {
   },
   voices: ({ server: { voices } }, { translate }) =>
     translate("voices_detail", { installed: voices.installed, more: voices.downloadable }),
-  default_voice: ({ server }) => server.default_voice,
+  default_voice: ({ server }, { locale }) => voiceWithLanguage(server.default_voice, locale),
   models: ({ server, model_bytes: bytes }, { translate }, figures) => {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
     return server.models.length ? server.models.join(", ") + size : translate("none");
   },
-  engines: ({ server }) => server.engines.join(", "),
+  engines: ({ server }) => server.engines.map(engineLabel).join(", "),
   versions: ({ server }) => {
     const packages = Object.entries({ Python: server.python, ...server.packages });
     return packages.map((pair) => pair.join(" ")).join(", ");
   },
 };
+
+/**
+ * A voice's name with its language, where that is known.
+ * @param {string} name
+ * @param {string} locale
+ */
+function voiceWithLanguage(name, locale) {
+  const voice = voiceDirectory.find(name);
+  return voice ? `${name} (${languageNames(locale)(voice.language)})` : name;
+}
 
 export class Facts {
   /** @param {Words} words */

@@ -8,7 +8,7 @@
 import { button, createElement, find, setText } from "./common.js";
 import { isBlendable } from "./pair_blend.js";
 import { NO_PROBLEM, problems } from "./problems.js";
-import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
+import { engineLabel, genderOf, isRobot, qualityLabel, shownName, sizeText } from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").Download} Download */
@@ -29,8 +29,6 @@ import { genderOf, isRobot, shownName, sizeText } from "./voice_facts.js";
 
 /** @type {Shelf[]} */
 const SHELVES = ["marked", "here", "away", "robots"];
-/** @type {Record<string, string>} */
-const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
 /** @type {Record<string, number>} */
 const ENGINE_ORDER = { kokoro: 0, piper: 1, remote: 2 };
 
@@ -175,8 +173,8 @@ export class VoiceCards {
     const facts = [
       isRobot(voice) ? voice.name : search.languageName(voice.language),
       gender && translate(gender),
-      ENGINE_LABELS[voice.engine] ?? voice.engine,
-      voice.quality.replace("_", " "),
+      engineLabel(voice.engine),
+      qualityLabel(voice.quality, translate),
       voice.speakers > 1 ? translate("speakers", { count: voice.speakers }) : "",
       voice.size ? sizeText(voice.size, number) : "",
       voice.licence,

@@ -34,6 +34,8 @@ const EMBEDDED_ENGINE = "espeak";
 const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
 const KOKORO_NAME = /^[a-z]([fm])_(.+)$/;
 /** @type {Record<string, string>} */
+const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
+/** @type {Record<string, string>} */
 const GENDERS = { f: "female", m: "male" };
 
 /**
@@ -101,6 +103,20 @@ export function languageNames(locale) {
   };
 }
 
+/** The name of an engine as its makers write it. @param {string} engine */
+export const engineLabel = (engine) => ENGINE_LABELS[engine] ?? engine;
+
+/**
+ * The quality of a voice for people; those of a number format are the same in every language.
+ * @param {string} quality as `x_low` or `int8`
+ * @param {Translate} translate
+ */
+export function qualityLabel(quality, translate) {
+  const name = `quality_${quality}`;
+  const label = translate(name);
+  return label === name ? quality : label;
+}
+
 /** The language of a tag without its country. @param {string} tag */
 export const familyOf = (tag) => tag.split(/[_-]/)[0];
 
@@ -158,7 +174,8 @@ export class VoiceSearch {
     const { name, language, engine, quality, description } = voice;
     const languages = [this.languageName(language), this.englishName(language), language];
     const genders = gender ? [gender, this.translate(gender)] : [];
-    const said = [name, ...languages, ...genders, engine, quality, description].join(" ");
+    const kind = [engine, engineLabel(engine), quality, qualityLabel(quality, this.translate)];
+    const said = [name, ...languages, ...genders, ...kind, description].join(" ");
     const text = ` ${wordsOf(said).join(" ")}`;
     this.#texts.set(voice, text);
     return text;

@@ -10,7 +10,15 @@ import { DownloadList } from "./download_list.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf, languageNames, sizeText, VoiceSearch } from "./voice_facts.js";
+import {
+  engineLabel,
+  familyOf,
+  genderOf,
+  languageNames,
+  qualityLabel,
+  sizeText,
+  VoiceSearch,
+} from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
@@ -48,7 +56,7 @@ class VoiceList {
     this.languageName = languageNames(locale);
     this.search = new VoiceSearch(locale, translate);
     this.filters = this.#makeFilters();
-    this.message = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });
+    this.message = createElement("div", { class: "voices-message", role: "status", "aria-live": "polite" });
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
     this.room = createElement("p", { class: "quiet voices-room" });
     this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
@@ -66,6 +74,7 @@ class VoiceList {
       accept: ".onnx,.json",
     });
     this.sending = button(translate("upload"), () => this.#upload(), { class: "primary" });
+    this.sent = createElement("div", { class: "voices-message", role: "status", "aria-live": "polite" });
     element.replaceChildren(this.#layout());
     player.addEventListener("change", () => this.#showSampled());
     voiceDirectory.addEventListener("change", () => this.#show());
@@ -115,6 +124,7 @@ class VoiceList {
           this.files,
           this.sending,
         ),
+        this.sent,
       ),
       this.dialog,
     );
@@ -166,16 +176,23 @@ class VoiceList {
     return sizeText(count, this.number);
   }
 
-  /** @param {string} text */
-  #showMessage(text, isProblem = false) {
-    this.message.textContent = text;
-    this.message.classList.toggle("problem", isProblem);
+  /**
+   * @param {string} text
+   * @param {boolean} [isProblem]
+   * @param {HTMLElement} [place]
+   */
+  #showMessage(text, isProblem = false, place = this.message) {
+    place.textContent = text;
+    place.classList.toggle("problem", isProblem);
   }
 
-  /** @param {unknown} error */
-  #showProblem(error) {
-    this.#showMessage("", true);
-    problems.show(this.message, problems.of(error));
+  /**
+   * @param {unknown} error
+   * @param {HTMLElement} [place]
+   */
+  #showProblem(error, place = this.message) {
+    this.#showMessage("", true, place);
+    problems.show(place, problems.of(error));
   }
 
   // ---- Requests
@@ -192,14 +209,15 @@ class VoiceList {
    * Run an action and show its error, if any.
    * @template Outcome
    * @param {() => Promise<Outcome>} work
+   * @param {HTMLElement} [place] where the error is shown
    * @returns {Promise<Outcome | null>}
    */
-  async #attempt(work) {
-    this.#showMessage("");
+  async #attempt(work, place = this.message) {
+    this.#showMessage("", false, place);
     try {
       return await work();
     } catch (error) {
-      this.#showProblem(error);
+      this.#showProblem(error, place);
       return null;
     }
   }
@@ -241,7 +259,14 @@ class VoiceList {
   /** @param {Voice} voice */
   #factsOf(voice) {
     const size = voice.size ? this.#size(voice.size) : "";
-    const facts = [this.languageName(voice.language), voice.engine, voice.quality, size];
+    const gender = genderOf(voice);
+    const facts = [
+      this.languageName(voice.language),
+      gender && this.translate(gender),
+      engineLabel(voice.engine),
+      qualityLabel(voice.quality, this.translate),
+      size,
+    ];
     if (voice.problem) facts.push(voice.problem);
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
@@ -280,11 +305,11 @@ class VoiceList {
     const known = QUALITIES.filter((each) => qualities.has(each));
     this.#setOptions(
       quality,
-      known.map((each) => [each, each.replace("_", " ")]),
+      known.map((each) => [each, qualityLabel(each, this.translate)]),
     );
     this.#setOptions(
       engine,
-      [...new Set(voices.map((voice) => voice.engine))].sort().map((each) => [each, each]),
+      [...new Set(voices.map((voice) => voice.engine))].sort().map((each) => [each, engineLabel(each)]),
     );
   }
 
@@ -428,17 +453,14 @@ class VoiceList {
 
   async #upload() {
     const chosen = modelAndConfig([...(this.files.files ?? [])]);
-    if (!chosen) {
-      this.#showMessage(this.translate("both_needed"), true);
-      return;
-    }
+    if (!chosen) return this.#showMessage(this.translate("both_needed"), true, this.sent);
     this.sending.disabled = true;
-    const name = await this.#attempt(() => this.#sendAll(chosen));
+    const name = await this.#attempt(() => this.#sendAll(chosen), this.sent);
     this.sending.disabled = false;
     if (name === null) return;
     this.files.value = "";
     await voiceDirectory.reload();
-    this.#showMessage(this.translate("uploaded", { name }));
+    this.#showMessage(this.translate("uploaded", { name }), false, this.sent);
   }
 
   /**
@@ -462,11 +484,8 @@ class VoiceList {
     for (let start = 0; ; ) {
       const end = Math.min(start + voiceDirectory.view.piece_bytes, file.size);
       const share = file.size ? Math.floor((100 * start) / file.size) : 0;
-      this.#showMessage(
-        end < file.size
-          ? this.translate("uploading", { file: name, share })
-          : this.translate("checking", { file: name }),
-      );
+      const step = end < file.size ? "uploading" : "checking";
+      this.#showMessage(this.translate(step, { file: name, share }), false, this.sent);
       /** @type {Record<string, string>} */
       const headers = file.size ? { "Content-Range": `bytes ${start}-${end - 1}/${file.size}` } : {};
       const answer = await requestJson(path, { headers, body: file.slice(start, end) });
