@@ -1,6 +1,5 @@
 /**
- * The Audition tab: a sentence, the voices as cards that say it, what can be set of the chosen one, and the stages of
- * the text.
+ * The Listen tab: a sentence, the voices as cards that say it, and what can be done with the chosen one.
  */
 
 import { adjustmentFields } from "./adjustments.js";
@@ -8,9 +7,7 @@ import { BlindDialog } from "./blind_dialog.js";
 import {
   button,
   createElement,
-  debounce,
   find,
-  latestOnly,
   localize,
   localizeElements,
   onKeyInTab,
@@ -23,24 +20,13 @@ import { PairBlend } from "./pair_blend.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { speechRequest } from "./speech_request.js";
+import { TextStages } from "./text_stages.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, isRobot, shownName, sizeText, VoiceSearch } from "./voice_facts.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
-
-/**
- * The stages of a text on its way to sound.
- * @typedef {object} Explanation
- * @property {string} cleaned
- * @property {string} spoken
- * @property {{ written: string, said: string }[]} lexicon
- * @property {string[]} segments
- * @property {string[]} phonemes of each segment
- */
-
-const EXPLAIN_AFTER = 300; // milliseconds without a change
 
 class AuditionTab {
   /** @type {Map<string, Promise<VoiceFacts>>} */
@@ -71,10 +57,7 @@ class AuditionTab {
       takenNames: () => new Set(voiceDirectory.view.voices.map(({ name }) => name)),
       onKept: (name) => this.#chooseKept(name),
     });
-    this.explainLatest = latestOnly((/** @type {object} */ json) =>
-      requestJson(`${this.path}/explain`, { json }),
-    );
-    this.explainSoon = debounce(() => this.#explain(), EXPLAIN_AFTER);
+    this.stages = new TextStages(this.parts.said, `${this.path}/explain`);
     this.#listen();
     this.#showState();
     voiceDirectory.start();
@@ -92,7 +75,6 @@ class AuditionTab {
     parts.blind.addEventListener("click", () => this.#compareBlind());
     parts.makeDefault.addEventListener("click", () => this.#makeDefault());
     parts.link.addEventListener("click", () => this.#copyLink());
-    parts.said.addEventListener("toggle", () => this.explainSoon());
     parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
     parts.cards.addEventListener("click", (event) => this.#onCardClick(event));
     onKeyInTab(this.element, (event) => this.#onKey(event));
@@ -111,7 +93,7 @@ class AuditionTab {
     this.cards.choose(voice);
     this.#showUse();
     this.#showFound(this.cards.filter(search));
-    this.explainSoon();
+    this.stages.update(pageState.values);
   }
 
   /** What is to be done with the chosen voice, and with the shortlist. */
@@ -389,41 +371,6 @@ class AuditionTab {
     if (first?.is_installed && !first.problem) this.hear(first);
   }
 
-  // ---- Stages of the text
-
-  async #explain() {
-    const { parts } = this;
-    const { text, voice, speaker } = pageState.values;
-    if (!parts.said.open || !this.element.isConnected) return;
-    const asked = { text, voice: voice || null, speaker: speaker || null };
-    setText(parts.unexplained, "");
-    try {
-      /** @type {Explanation | null} */
-      const stages = text.trim() ? await this.explainLatest(asked) : NO_STAGES;
-      if (stages) this.#showStages(stages);
-    } catch (error) {
-      this.#showStages(NO_STAGES);
-      problems.show(parts.unexplained, problems.of(error));
-    }
-  }
-
-  /** @param {Explanation} stages */
-  #showStages({ cleaned, spoken, lexicon, segments, phonemes }) {
-    const { parts } = this;
-    setText(parts.cleaned, cleaned);
-    setText(parts.spoken, spoken);
-    setText(parts.lexicon, lexicon.map(({ written, said }) => `${written} → ${said}`).join(", "));
-    const items = segments.map((segment, i) =>
-      createElement(
-        "li",
-        {},
-        createElement("span", { dir: "auto" }, segment),
-        createElement("span", { class: "audition-phonemes", lang: "und-fonipa" }, phonemes[i]),
-      ),
-    );
-    parts.segments.replaceChildren(...items);
-  }
-
   /**
    * Run work, and show its error if it has one.
    * @param {() => Promise<unknown>} work
@@ -437,9 +384,6 @@ class AuditionTab {
     }
   }
 }
-
-/** @type {Explanation} */
-const NO_STAGES = { cleaned: "", spoken: "", lexicon: [], segments: [], phonemes: [] };
 
 /** The voice of the card that an event happened in. @param {EventTarget | null} target */
 function voiceOf(target) {
@@ -458,10 +402,8 @@ function partsOf(element) {
     adjustments: part("adjustments", HTMLElement),
     blind: part("blind", HTMLButtonElement),
     cards: part("cards", HTMLElement),
-    cleaned: part("cleaned", HTMLElement),
     examples: part("examples", HTMLElement),
     found: part("found", HTMLElement),
-    lexicon: part("lexicon", HTMLElement),
     link: part("link", HTMLButtonElement),
     makeDefault: part("make-default", HTMLButtonElement),
     makeshift: part("makeshift", HTMLElement),
@@ -470,10 +412,7 @@ function partsOf(element) {
     root: find(element, ".audition", HTMLElement),
     said: part("said", HTMLDetailsElement),
     search: part("search", HTMLInputElement),
-    segments: part("segments", HTMLElement),
-    spoken: part("spoken", HTMLElement),
     text: part("text", HTMLTextAreaElement),
-    unexplained: part("unexplained", HTMLElement),
     used: part("used", HTMLElement),
     useSteps: part("use-steps", HTMLElement),
     useTitle: part("use-title", HTMLElement),
