@@ -833,11 +833,12 @@ class TestLimits:
             await client.send("response.create", input="a" * 60_000)
             assert (await client.until("response.error"))["code"] == "too_long"
             await client.send("input.append", text="a" * 60, response_id="b")
-            await client.send("input.append", text="b" * 60)
+            await client.send("input.append", text=" " + "b" * 60)
             assert "response" not in await client.until("response.error", code="too_long")
+            await client.send("input.append", text="behind a gap")
             await client.send("input.commit")
             await client.until("response.completed", response="b")
-            assert client.audio["b"] == speech_pcm("a" * 60)
+            assert client.audio["b"] == speech_pcm("a" * 60) + speech_pcm(" ")
 
     async def test_words_over_the_limit_are_errors_and_those_before_it_are_spoken(
         self, synthesizer: FakeSynthesizer
@@ -855,6 +856,12 @@ class TestLimits:
             await client.send("input.commit")
             await client.until("response.completed", response="b")
             assert client.audio["b"] == speech_pcm("one tw") + speech_pcm("o")
+            await client.send("input.append", text="one two three", response_id="c")
+            await client.until("response.error", code="too_long")
+            await client.send("input.append", text="four")
+            await client.send("input.commit")
+            await client.until("response.completed", response="c")
+            assert client.audio["c"] == speech_pcm("one two")
 
     async def test_another_voice_than_the_one_asked_for_is_told_before_it_speaks(
         self, synthesizer: FakeSynthesizer

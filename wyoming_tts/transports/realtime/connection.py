@@ -283,12 +283,13 @@ class RealtimeConnection:
             )
         if response.feed.is_closed:
             return
-        if (too_long := response.meter.error_with(more.text)) is not None:
-            raise RefusedMessage(too_long)
         if (error := self._spend(len(more.text), requests=0)) is not None:
             response.feed.close()  # what it has is spoken to its end; more is dropped until the next commit
             raise RefusedMessage(error)
         await response.add(more.text)
+        if response.meter.error is not None:
+            response.feed.close()  # as above: text that goes on behind a gap is not spoken
+            raise RefusedMessage(response.meter.error)
 
     async def _open_response(self, more: AppendText) -> RealtimeResponse:
         response = self._response(ResponseMessages(more.id or _new_id("resp"), more.session))

@@ -226,11 +226,11 @@ class RealtimeProtocol:
         return ReportSession(session)
 
     def _on_create(self, message: Message) -> Command:
-        text = self._text(message, "input")
+        text = self._whole_text(message, "input")
         return SpeakText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
     def _on_append(self, message: Message) -> Command:
-        text = self._text(message, "text")
+        text = _get_text(message, "text")  # of one that is still being written, the beginning is spoken
         return AppendText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
     def _on_segment(self, message: Message) -> Iterator[Command]:
@@ -238,7 +238,9 @@ class RealtimeProtocol:
         continues = _get_bool(message, "continue") if message.get("continue") is not None else True
         if continues or message.get("input"):
             session = _with_overrides(formatted, message)
-            yield SpeakText(_get_id(message, "segment_id"), self._text(message, "input"), session, short=True)
+            yield SpeakText(
+                _get_id(message, "segment_id"), self._whole_text(message, "input"), session, short=True
+            )
         if not continues:
             yield EndSession()
 
@@ -256,10 +258,8 @@ class RealtimeProtocol:
             raise Unsupported(f"Got a sample rate of {session.sample_rate} Hz, Opus has {rates}.")
         return session
 
-    def _text(self, message: Message, key: str) -> str:
-        text = _get_string(message, key)
-        if text is None:
-            raise BadRequest(f"Got a message without {key!r}, expected a string.")
+    def _whole_text(self, message: Message, key: str) -> str:
+        text = _get_text(message, key)
         self._limits.text.check(text)
         return text
 
@@ -399,6 +399,13 @@ def _get_string(fields: Mapping[str, Any], key: str) -> str | None:
         raise BadRequest(f"Got {describe_value(value)} as {key!r}, expected a string.")
     # JSON can hold a lone surrogate, which cannot be spoken and cannot be encoded in a reply.
     return value.encode(errors="ignore").decode()
+
+
+def _get_text(fields: Mapping[str, Any], key: str) -> str:
+    text = _get_string(fields, key)
+    if text is None:
+        raise BadRequest(f"Got a message without {key!r}, expected a string.")
+    return text
 
 
 def _get_id(fields: Mapping[str, Any], *keys: str) -> str | None:

@@ -60,10 +60,10 @@ class RealtimeResponse(PendingRequest):
         return TimedWord.of(replace(word, start_time=word.start_time + later, end_time=word.end_time + later))
 
     async def add(self, text: str) -> None:
-        """Append text; never waits."""
-        self.meter.take(text)
-        self.transcript.add_text(text)
-        await super().add(text)
+        """Append text, as much of it as is within the limits; never waits."""
+        if taken := self.meter.take(text):
+            self.transcript.add_text(taken)
+            await super().add(taken)
 
     def cancel(self, played_ms: float | None = None) -> None:
         """Stop it for its client, who has played so much of it; None stands for all that was sent."""
