@@ -31,6 +31,7 @@ import { languageNames, shownName } from "./voice_facts.js";
 /** @typedef {import("./common.js").Texts} Texts */
 
 const FORMATS = ["wav", "mp3", "opus", "srt"];
+const CAPTIONED = "mp3+srt"; // one choice, two files
 const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
 const SEEK_STEP = 1; // seconds of an arrow key
 const SHOWN_CHARS = 60;
@@ -59,7 +60,8 @@ class PlayerBar {
   #listen() {
     const { play, save, past, wave, spectrogram, unfold } = this.parts;
     const none = new Option(this.translate("save"), "");
-    save.replaceChildren(none, ...FORMATS.map((format) => new Option(this.translate(format), format)));
+    const formats = FORMATS.map((format) => new Option(this.translate(format), format));
+    save.replaceChildren(none, ...formats, new Option(this.translate("captioned"), CAPTIONED));
     save.addEventListener("input", () => this.#save());
     play.addEventListener("click", () => this.#playOrStop());
     past.addEventListener("click", () => this.#unfoldPast());
@@ -233,16 +235,14 @@ class PlayerBar {
 
   async #save() {
     const { save, state } = this.parts;
-    const format = save.value;
+    const formats = save.value.split("+");
     const { body } = player;
     save.value = "";
-    if (!format || body === null || this.#isSaving) return;
+    if (!formats[0] || body === null || this.#isSaving) return;
     this.#isSaving = true;
     setText(state, this.translate("making"));
     try {
-      const json = { ...body, response_format: format, stream: false };
-      const answer = await request("v1/audio/speech", { json });
-      saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
+      for (const format of formats) await saveSpeech(body, format);
       this.#update();
     } catch (error) {
       if (!isAbort(error)) this.#showProblem(error);
@@ -250,6 +250,17 @@ class PlayerBar {
       this.#isSaving = false;
     }
   }
+}
+
+/**
+ * @param {SpeechRequest} body
+ * @param {string} format
+ */
+async function saveSpeech(body, format) {
+  const answer = await request("v1/audio/speech", {
+    json: { ...body, response_format: format, stream: false },
+  });
+  saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
 }
 
 /** What was set otherwise than usual. @param {SpeechRequest} body */

@@ -1,0 +1,89 @@
+"""Servers for measurements of the page: each a process of its own, of this checkout or of an earlier one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, sync_playwright
+
+HERE = Path(__file__).resolve().parent.parent
+GERMAN = tuple(f"de_DE-{name}-low" for name in ("anna", "bernd", "clara", "dieter", "eva"))
+"""Five voices with one small model of the tests under these names."""
+_VOICES = HERE / "tests" / "voices"
+_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required")
+_PATIENCE = 120.0
+
+
+@contextmanager
+def server(checkout: Path, voices: Path | None = None) -> Iterator[str]:
+    """Run the server of a checkout, which has its own `.venv`; returns the URL of its page.
+
+    Args:
+        checkout: Directory of the source.
+        voices: Directory of more voices, which is copied; the first of them is the default, else the
+            first of `GERMAN`.
+    """
+    with tempfile.TemporaryDirectory() as data:
+        default = _fill(Path(data), voices)
+        wyoming, http = _free_port(), _free_port()
+        command = [str(checkout / ".venv/bin/wyoming-tts"), "serve", "--data-dir", data, "--voice", default]
+        command += ["--uri", f"tcp://127.0.0.1:{wyoming}", "--http", "--http-host", "127.0.0.1"]
+        command += ["--http-port", str(http), "--offline"]
+        process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
+        try:
+            url = f"http://127.0.0.1:{http}/"
+            _wait_for(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(_PATIENCE)
+
+
+def _fill(data: Path, voices: Path | None) -> str:
+    for name in GERMAN:
+        for suffix in (".onnx", ".onnx.json"):
+            shutil.copy(_VOICES / f"de_DE-tones-low{suffix}", data / f"{name}{suffix}")
+    if voices is None:
+        shutil.copy(_VOICES / "kokoro-tones.onnx", data / "kokoro-v1.0.onnx")
+        shutil.copy(_VOICES / "voices-tones.bin", data / "voices-v1.0.bin")
+        return GERMAN[0]
+    for file in voices.iterdir():
+        shutil.copy(file, data)
+    return min(file.name.removesuffix(".onnx") for file in voices.glob("*_*-*.onnx"))
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the page is built."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            httpx.get(url, timeout=_PATIENCE, trust_env=False).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.2)
+        else:
+            return
+    raise SystemExit(f"The server did not come up: {process.args!r}")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_FLAGS))
+        yield browser
+        browser.close()

@@ -1,0 +1,50 @@
+"""How many clicks the tasks of a user take; `bench.page_tasks` compares them with the page of before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.browser.conftest import EMBEDDED
+from tests.browser.page_actions import checked_page, visit
+from tests.scenarios.page_tasks import Pointer, find_best, hear_first_sound, keep_blend, save_with_captions
+from tests.support.page_site import Site
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by Gradio's dependencies
+
+
+@pytest.fixture
+def hand(site: Site, context: BrowserContext) -> Iterator[Pointer]:
+    with checked_page(context) as page:
+        yield Pointer(visit(page, site.url))
+        assert page.request.post(f"{site.url}page/voices/default", data={"name": EMBEDDED}).ok
+        page.evaluate("localStorage.clear()")
+
+
+def test_an_own_sentence_by_a_voice_of_ones_choice_takes_two_clicks(hand: Pointer) -> None:
+    hear_first_sound(hand, "Ho ho.", "de_DE-tones-low")
+    assert hand.clicks == 2
+
+
+def test_the_best_of_several_voices_takes_a_click_each_and_two(hand: Pointer) -> None:
+    voices = ["de_DE-tones-low", "af_bella", "bf_emma"]
+    find_best(hand, "Hi.", voices)
+    assert hand.clicks == len(voices) + 2
+    expect(hand.page.locator("#audition-use-title")).to_contain_text("Emma")
+
+
+def test_a_blend_is_kept_and_made_the_default_with_eight_clicks(hand: Pointer, site: Site) -> None:
+    try:
+        keep_blend(hand, "of_the_map")
+        assert hand.clicks == 8
+    finally:
+        removed = hand.page.request.post(f"{site.url}page/blends/remove", data={"name": "of_the_map"})
+        assert removed.ok
+
+
+def test_sound_and_captions_are_saved_with_four_clicks(hand: Pointer) -> None:
+    saved = save_with_captions(hand, "Keep both.", "de_DE-tones-low")
+    assert hand.clicks == 4
+    assert [name.rpartition(".")[2] for name in saved] == ["mp3", "srt"]
