@@ -17,7 +17,6 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from bench.page_servers import HERE, chromium, server
-from ui.scripts import import_expression
 
 _WATCH = """
 window.longTasks = [];
@@ -25,6 +24,10 @@ new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries()) window.longTasks.push([startTime, duration]);
 }).observe({ type: "longtask", buffered: false });
 """
+_NAME_PLAYER = """async () => {
+  const { href } = document.querySelector('link[rel=modulepreload][href$="/player.js"]');
+  window.ttsPlayer = (await import(href)).player;
+}"""
 _SENTENCES = "Play number {}: the kettle is on, and the sun is about to rise. We leave at twenty past eight."
 _PLAYS_BEFORE = 6
 _TIMEOUT = 120_000
@@ -69,7 +72,7 @@ def _measure_before(page: Page, plays: int) -> None:
 
 
 def _measure(page: Page, plays: int) -> int:
-    page.evaluate(f"{import_expression('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})")
+    page.evaluate(_NAME_PLAYER)
     longest, gaps = [], 0
     for i in range(plays):
         page.locator("#audition-text").fill(_SENTENCES.format(i))

@@ -39,6 +39,9 @@ def server(checkout: Path, voices: Path | None = None) -> Iterator[str]:
         command = [str(checkout / ".venv/bin/wyoming-tts"), "serve", "--data-dir", data, "--voice", default]
         command += ["--uri", f"tcp://127.0.0.1:{wyoming}", "--http", "--http-host", "127.0.0.1"]
         command += ["--http-port", str(http), "--offline"]
+        if voices is None:
+            command += ["--kokoro-model", str(_VOICES / "kokoro-tones.onnx")]
+            command += ["--kokoro-voices", str(_VOICES / "voices-tones.bin")]
         process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
         try:
             url = f"http://127.0.0.1:{http}/"
@@ -54,8 +57,6 @@ def _fill(data: Path, voices: Path | None) -> str:
         for suffix in (".onnx", ".onnx.json"):
             shutil.copy(_VOICES / f"de_DE-tones-low{suffix}", data / f"{name}{suffix}")
     if voices is None:
-        shutil.copy(_VOICES / "kokoro-tones.onnx", data / "kokoro-v1.0.onnx")
-        shutil.copy(_VOICES / "voices-tones.bin", data / "voices-v1.0.bin")
         return GERMAN[0]
     for file in voices.iterdir():
         shutil.copy(file, data)

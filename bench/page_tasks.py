@@ -24,7 +24,7 @@ from tests.scenarios.page_tasks import Pointer
 
 Task = Callable[[Pointer, int], object]
 """What is done in one round, which has a number."""
-_TIMEOUT = 30_000
+_TIMEOUT = 60_000
 """Milliseconds."""
 
 

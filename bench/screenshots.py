@@ -126,8 +126,12 @@ def reduce_size(png: bytes) -> bytes:
 
 
 def _audition(page: Page, _: Site) -> None:
-    page.locator(".card-chosen .card-play").click()
+    robots = page.locator('details:has(> * .card[data-voice="espeak-en-us"]) > summary')
+    robots.click()
+    page.locator('.card[data-voice="espeak-en-us"] .card-play').click()  # speech: the small models make none
     page.locator("#player-bar [data-state=done]").wait_for()
+    robots.click()
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
 def _blend(page: Page, _: Site) -> None:
@@ -141,7 +145,7 @@ def _stream_test(page: Page, _: Site) -> None:
 
 
 def _voices(page: Page, _: Site) -> None:
-    page.locator("#voices").get_by_text("espeak-en-us", exact=True).first.wait_for()
+    page.locator("#voices [data-voice]").filter(visible=True).first.wait_for()
 
 
 def _status(page: Page, site: Site) -> None:

@@ -13,14 +13,16 @@ from tests.scenarios.page_tasks import Pointer, find_best, hear_first_sound, kee
 from tests.support.page_site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by Gradio's dependencies
+BLEND = "of_the_map"
 
 
 @pytest.fixture
 def hand(site: Site, context: BrowserContext) -> Iterator[Pointer]:
     with checked_page(context) as page:
         yield Pointer(visit(page, site.url))
-        assert page.request.post(f"{site.url}page/voices/default", data={"name": EMBEDDED}).ok
         page.evaluate("localStorage.clear()")
+    context.request.post(f"{site.url}page/voices/default", data={"name": EMBEDDED})
+    context.request.post(f"{site.url}page/blends/remove", data={"name": BLEND})
 
 
 def test_an_own_sentence_by_a_voice_of_ones_choice_takes_two_clicks(hand: Pointer) -> None:
@@ -35,13 +37,9 @@ def test_the_best_of_several_voices_takes_a_click_each_and_two(hand: Pointer) ->
     expect(hand.page.locator("#audition-use-title")).to_contain_text("Emma")
 
 
-def test_a_blend_is_kept_and_made_the_default_with_eight_clicks(hand: Pointer, site: Site) -> None:
-    try:
-        keep_blend(hand, "of_the_map")
-        assert hand.clicks == 8
-    finally:
-        removed = hand.page.request.post(f"{site.url}page/blends/remove", data={"name": "of_the_map"})
-        assert removed.ok
+def test_a_blend_is_kept_and_made_the_default_with_eight_clicks(hand: Pointer) -> None:
+    keep_blend(hand, BLEND)
+    assert hand.clicks == 8
 
 
 def test_sound_and_captions_are_saved_with_four_clicks(hand: Pointer) -> None:

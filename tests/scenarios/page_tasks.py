@@ -40,7 +40,7 @@ class Pointer:
         """Do what is in the block, and hear what it makes the server say to its end."""
         with self.page.expect_response("**/v1/audio/speech"):
             yield
-        self.page.locator("[data-state=done]").first.wait_for()
+        self.page.locator("[data-state=done]").first.wait_for(state="attached")  # in another tab, before
 
 
 def hear_first_sound(hand: Pointer, text: str, voice: str) -> None:

@@ -4,6 +4,15 @@ export const WINDOW = 1024; // samples of a column of the spectrogram
 const TOP = 10000; // Hz
 const RANGE = 70; // dB below the loudest that are seen
 
+// The transform's factors, which are the same in each column.
+const HANN = Float64Array.from(
+  { length: WINDOW },
+  (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / WINDOW),
+);
+const COSINE = Float64Array.from({ length: WINDOW / 2 }, (_, i) => Math.cos((2 * Math.PI * i) / WINDOW));
+const SINE = Float64Array.from({ length: WINDOW / 2 }, (_, i) => -Math.sin((2 * Math.PI * i) / WINDOW));
+const BIT_REVERSED = Uint16Array.from({ length: WINDOW }, (_, i) => bitReversed(i));
+
 /**
  * How strong each frequency is at each time, from 0 for what is not seen to 1 for the loudest.
  * @param {Float32Array} samples
@@ -46,8 +55,7 @@ export function spectrum(samples, centre) {
   const real = new Float32Array(WINDOW);
   const imaginary = new Float32Array(WINDOW);
   for (let i = 0; i < WINDOW; i++) {
-    const hann = 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / WINDOW);
-    real[bitReversed(i)] = hann * (samples[Math.floor(centre) + i - WINDOW / 2] ?? 0);
+    real[BIT_REVERSED[i]] = HANN[i] * (samples[Math.floor(centre) + i - WINDOW / 2] ?? 0);
   }
   for (let size = 2; size <= WINDOW; size *= 2) butterflies(real, imaginary, size);
   return Float32Array.from(
@@ -72,13 +80,14 @@ function bitReversed(index) {
 function butterflies(real, imaginary, size) {
   const half = size / 2;
   for (let k = 0; k < half; k++) {
-    const cosine = Math.cos((2 * Math.PI * k) / size);
-    const sine = -Math.sin((2 * Math.PI * k) / size);
+    const cosine = COSINE[(k * WINDOW) / size];
+    const sine = SINE[(k * WINDOW) / size];
     for (let even = k; even < WINDOW; even += size) {
       const odd = even + half;
       const r = real[odd] * cosine - imaginary[odd] * sine;
       const i = real[odd] * sine + imaginary[odd] * cosine;
-      [real[odd], imaginary[odd]] = [real[even] - r, imaginary[even] - i];
+      real[odd] = real[even] - r;
+      imaginary[odd] = imaginary[even] - i;
       real[even] += r;
       imaginary[even] += i;
     }
