@@ -61,6 +61,11 @@ def theme() -> gr.themes.Base:
 
 def style() -> str:
     """Return the CSS of all tabs, shared rules first. Reads files: blocks."""
+    return "\n".join(style_sheets().values())
+
+
+def style_sheets() -> dict[str, str]:
+    """Return the style sheets by file name, shared ones first. Reads files: blocks."""
     sheets = (sheet for sheet in files("ui").joinpath("style").iterdir() if sheet.name.endswith(".css"))
     ordered = sorted(sheets, key=lambda sheet: (sheet.name not in SHARED_SHEETS, sheet.name))
-    return "\n".join(sheet.read_text(encoding="utf-8") for sheet in ordered)
+    return {sheet.name: sheet.read_text(encoding="utf-8") for sheet in ordered}

@@ -78,11 +78,17 @@ def checked_page(context: BrowserContext) -> Iterator[Page]:
 def visit(page: Page, url: str) -> Page:
     """Open the page and wait until it is filled."""
     page.goto(url)
-    page.locator("#tab-audition-button").click()  # the browser may have kept another tab
+    open_first_tab(page)
     expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible(timeout=TIMEOUT_MILLISECONDS)
     expect(page.locator(".card-chosen")).to_be_attached(timeout=TIMEOUT_MILLISECONDS)
     name_player(page)
     return page
+
+
+def open_first_tab(page: Page) -> None:
+    """Leave the tab that the browser kept from another test."""
+    expect(page.locator("#page-title h1")).not_to_be_empty()
+    page.locator("#tab-audition-button").click()
 
 
 def name_player(page: Page) -> None:

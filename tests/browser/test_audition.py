@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import EMBEDDED
-from tests.browser.page_actions import checked_page, name_player, problems_of
+from tests.browser.page_actions import checked_page, name_player, open_first_tab, problems_of
 from tests.support.page_site import Site
 from ui.scripts import path_of
 
@@ -40,6 +40,7 @@ class ListenTab:
 
     def open(self, url: str) -> None:
         self.page.goto(url)
+        open_first_tab(self.page)
         expect(self.card(EMBEDDED)).to_have_class(re.compile("card-chosen"))
         expect(self.text).not_to_have_value("")
         name_player(self.page)

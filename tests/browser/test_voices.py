@@ -108,7 +108,7 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
 
     button(voices, f"Delete {NAME}", NAME).click()
-    dialog = voices.get_by_role("dialog")
+    dialog = voices.get_by_role("dialog", name=f"Delete {NAME}?")
     expect(dialog).to_contain_text(f"{NAME}.onnx.json")
     dialog.get_by_role("button", name="Delete").click()
     expect(row(voices, NAME)).to_have_count(0)

@@ -27,9 +27,13 @@ test("what was changed is there again after a reload", () => {
 });
 
 test("a link takes precedence over what was kept, and its text is the user's own", () => {
-  const storage = kept({ ...INITIAL, text: "old", voice: "one", speaker: "anna", sliders: { pitch: 2 } });
+  const storage = kept({
+    ...INITIAL,
+    ...{ text: "old", voice: "one", speaker: "anna", sliders: { pitch: 2 }, tab: "status" },
+  });
   const { values } = new PageState(storage, "#voice=two&text=new%20text&speed=1.5");
-  assert.deepEqual(values, { ...INITIAL, voice: "two", text: "new text", isOwnText: true, speed: 1.5 });
+  const linked = { voice: "two", text: "new text", isOwnText: true, speed: 1.5, tab: "audition" };
+  assert.deepEqual(values, { ...INITIAL, ...linked });
 });
 
 test("a link reads back as the values it was made of", () => {
@@ -41,7 +45,7 @@ test("a link reads back as the values it was made of", () => {
     speed: 0.75,
   };
   const read = new PageState(null, linkTo(values)).values;
-  assert.deepEqual(read, { ...values, isOwnText: true });
+  assert.deepEqual(read, { ...values, isOwnText: true, tab: "audition" });
   assert.equal(isLink(linkTo(values)), true);
   assert.equal(isLink("#voices-dialog"), false);
 });

@@ -154,7 +154,9 @@ class LexiconEditor {
 
   /** @param {Problem} problem */
   #problem({ line, column, message }) {
-    const place = button(this.translate("place", { line, column }), () => this.#goTo(line, column));
+    const place = button(this.translate("place", { line, column }), () => this.#goTo(line, column), {
+      class: "danger",
+    });
     return createElement("li", {}, place, ` ${message}`);
   }
 

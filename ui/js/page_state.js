@@ -115,6 +115,7 @@ function readLink(fragment) {
   if (text) Object.assign(linked, { text, isOwnText: true });
   const speed = Number(query.get("speed"));
   if (speed > 0 && Number.isFinite(speed)) linked.speed = speed;
+  if (Object.keys(linked).length && !linked.tab) linked.tab = "audition"; // not the tab that was kept
   // The speaker and parameters that were kept belong to another voice.
   if (linked.voice) return { speaker: "", sliders: {}, ...linked };
   return linked;

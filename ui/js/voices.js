@@ -25,7 +25,6 @@ import {
 
 /**
  * @typedef {object} Removal
- * @property {string} name
  * @property {string[]} files
  * @property {number} size bytes
  * @property {string[]} problems
@@ -408,17 +407,18 @@ class VoiceList {
   async #remove(name) {
     /** @type {Removal | null} */
     const planned = await this.#attempt(() => this.#request("plan-removal", { name }));
-    if (!planned || !(await this.#confirm(planned))) return;
+    if (!planned || !(await this.#confirm(name, planned))) return;
     const gone = await this.#attempt(() => this.#request("remove", { name, files: planned.files }));
     await voiceDirectory.reload();
     if (gone) this.#showMessage(this.translate("deleted", { name }));
   }
 
   /**
+   * @param {string} name
    * @param {Removal} planned
    * @returns {Promise<boolean>}
    */
-  #confirm(planned) {
+  #confirm(name, planned) {
     const { dialog } = this;
     const keep = button(this.translate("keep"), () => dialog.close());
     const disabled = !planned.files.length;
@@ -427,7 +427,7 @@ class VoiceList {
       disabled,
     });
     dialog.replaceChildren(
-      createElement("h2", { id: "voices-dialog-title" }, this.translate("removal", { name: planned.name })),
+      createElement("h2", { id: "voices-dialog-title" }, this.translate("removal", { name })),
       ...this.#consequencesOf(planned).map((line) => createElement("p", {}, line)),
       createElement("ul", {}, ...planned.files.map((file) => createElement("li", {}, file))),
       createElement("div", { class: "voices-actions" }, keep, go),
