@@ -13,11 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 from playwright.sync_api import Browser, sync_playwright
 
 HERE = Path(__file__).resolve().parent.parent
 GERMAN = tuple(f"de_DE-{name}-low" for name in ("anna", "bernd", "clara", "dieter", "eva"))
 """Five voices with one small model of the tests under these names."""
+_KOKORO = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
 _VOICES = HERE / "tests" / "voices"
 _CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required")
@@ -41,7 +43,7 @@ def server(checkout: Path, voices: Path | None = None) -> Iterator[str]:
         command += ["--http-port", str(http), "--offline"]
         if voices is None:
             command += ["--kokoro-model", str(_VOICES / "kokoro-tones.onnx")]
-            command += ["--kokoro-voices", str(_VOICES / "voices-tones.bin")]
+            command += ["--kokoro-voices", str(Path(data) / "voices-tones.bin")]
         process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
         try:
             url = f"http://127.0.0.1:{http}/"
@@ -57,6 +59,8 @@ def _fill(data: Path, voices: Path | None) -> str:
         for suffix in (".onnx", ".onnx.json"):
             shutil.copy(_VOICES / f"de_DE-tones-low{suffix}", data / f"{name}{suffix}")
     if voices is None:
+        with np.load(_VOICES / "voices-tones.bin") as pack, (data / "voices-tones.bin").open("wb") as out:
+            np.savez_compressed(out, **{name: pack[tone] for name, tone in _KOKORO.items()})
         return GERMAN[0]
     for file in voices.iterdir():
         shutil.copy(file, data)
