@@ -17,9 +17,10 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import EMBEDDED
 from tests.docs.pages import ROOT, SHELL
 from tests.docs.pages import Page as Document
-from tests.support.page_site import Site
+from tests.support.page_site import Site, site_in_a_thread
 from tests.support.signed_tokens import OTHER_SECRET, SECRET
 from wyoming_tts.settings import load_settings
 
@@ -48,6 +49,13 @@ class Website:
     origin: str
     django: Any
     """The guide's settings for Django."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server of its own: its access rules change, and the open pages of other tests would meet them."""
+    with site_in_a_thread(tmp_path_factory.mktemp("guarded"), voice=EMBEDDED) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -54,9 +54,11 @@ async def _wait_until_refused(port: int) -> None:
     while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
         except ConnectionRefusedError:
             return
-        writer.close()
+        except ConnectionResetError:
+            pass  # it was waiting to be accepted when the server stopped listening
         await asyncio.sleep(0.01)
 
 

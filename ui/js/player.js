@@ -7,9 +7,8 @@
  */
 
 import { AudioContexts, contextType } from "./audio_contexts.js";
-import { isAbort, isVisible, RequestError, request, urlOf } from "./common.js";
+import { isAbort, RequestError, request, urlOf } from "./common.js";
 import { bytesOfBase64, EventStreamReader } from "./event_stream.js";
-import { drawLive, readWaveform } from "./live_picture.js";
 import { Clip, rms, SampleReader, toFloats } from "./pcm.js";
 import { Playback } from "./playback.js";
 import { mediaElementQuery } from "./speech_request.js";
@@ -41,9 +40,6 @@ export class Player extends EventTarget {
   #contexts = new AudioContexts();
   /** @type {Playback | null} */
   #playback = null;
-  /** @type {Set<HTMLCanvasElement>} */
-  #canvases = new Set();
-  #frame = 0;
   #gesture = -Infinity;
   /** @type {HTMLAudioElement | null} */
   #audio = null;
@@ -76,7 +72,7 @@ export class Player extends EventTarget {
 
   /** Root mean square of what sounds now. */
   get rms() {
-    return this.#activeContext ? rms(readWaveform(this.#activeContext.tap)) : 0;
+    return this.#activeContext ? rms(waveformOf(this.#activeContext.tap)) : 0;
   }
 
   get isBusy() {
@@ -89,14 +85,6 @@ export class Player extends EventTarget {
     return this.isBusy && playback?.clip?.isComplete
       ? Math.min(1, playback.position / playback.clip.seconds)
       : 0;
-  }
-
-  /**
-   * Draw waveform and spectrum of what sounds.
-   * @param {HTMLCanvasElement} canvas
-   */
-  show(canvas) {
-    this.#canvases.add(canvas);
   }
 
   /**
@@ -291,7 +279,6 @@ export class Player extends EventTarget {
   #startSound(playback, rate) {
     playback.context = this.#activeContext = this.#context(rate);
     this.#contexts.keepRunning();
-    if (!this.#frame) this.#frame = requestAnimationFrame(() => this.#draw());
   }
 
   /** @param {number} rate */
@@ -338,17 +325,13 @@ export class Player extends EventTarget {
     }
     return null;
   }
+}
 
-  #draw() {
-    this.#frame = 0;
-    const tap = this.#activeContext?.tap;
-    if (!tap) return;
-    for (const canvas of this.#canvases) {
-      if (!canvas.isConnected) this.#canvases.delete(canvas);
-      else if (isVisible(canvas)) drawLive(canvas, tap, this.isBusy);
-    }
-    if (this.isBusy) this.#frame = requestAnimationFrame(() => this.#draw());
-  }
+/** @param {AnalyserNode} tap */
+function waveformOf(tap) {
+  const wave = new Float32Array(tap.fftSize);
+  tap.getFloatTimeDomainData(wave);
+  return wave;
 }
 
 function supportsStreaming() {
