@@ -94,12 +94,24 @@ def script_element(
     )
 
 
+def _retried_import(name: str) -> str:
+    """Return an expression like `import_expression` that tries again each second while the server is away.
+
+    Each try has an address of its own, as browsers remember a module that could not be fetched.
+    """
+    path = json.dumps(path_of(name))
+    return (
+        f"(function load(n) {{ return import(new URL({path} + (n ? '?' + n : ''), document.baseURI))"
+        ".catch(() => new Promise((wait) => setTimeout(wait, 1000)).then(() => load(n + 1))); })(0)"
+    )
+
+
 def _mounting(name: str, *, waits_until_seen: bool) -> str:
     """Return the script that mounts a module in an element, which is inert and unseen until it is filled."""
     filled = (
         f"script.mount({{ element, props, watch }}), new Promise((done) => setTimeout(done, {_LONGEST_MS}))"
     )
-    load = f"{import_expression(name)}.then((script) => Promise.race([{filled}]))"
+    load = f"{_retried_import(name)}.then((script) => Promise.race([{filled}]))"
     mount = f"{load}.then(() => {{ element.inert = false; }});"
     if not waits_until_seen:
         return f"element.inert = true; {mount}"

@@ -31,6 +31,8 @@ import { familyOf, isRobot, shownName, sizeText, VoiceSearch } from "./voice_fac
 class AuditionTab {
   /** @type {Map<string, Promise<VoiceFacts>>} */
   #facts = new Map();
+  /** The voice whose download was asked for last. */
+  #fetched = "";
 
   /** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} context */
   constructor({ element, props }) {
@@ -47,7 +49,7 @@ class AuditionTab {
       number,
       search: this.search,
       hear: (voice) => this.hear(voice),
-      fetch: (voice) => this.#attempt(() => voiceDirectory.change("download", voice.name)),
+      fetch: (voice) => this.#fetch(voice),
       mark: (voice) => this.#mark(voice),
       pair: (one, other) => this.#showPair(one, other),
     });
@@ -81,6 +83,7 @@ class AuditionTab {
     voiceDirectory.addEventListener("change", () => this.#showVoices());
     voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
     pageState.addEventListener("change", () => this.#showState());
+    player.addEventListener("wanted", () => this.#hearChosen());
   }
 
   // ---- What is shown
@@ -99,9 +102,9 @@ class AuditionTab {
   /** What is to be done with the chosen voice, and with the shortlist. */
   #showUse() {
     const { parts } = this;
-    const { voice, shortlist } = pageState.values;
+    const { voice } = pageState.values;
     const known = voiceDirectory.find(voice);
-    parts.blind.hidden = shortlist.length < 2;
+    parts.blind.hidden = this.#comparable().length < 2;
     parts.makeDefault.disabled = !known || known.is_default;
     this.pair.show(voiceDirectory.find(pageState.values.previous), known);
     if (!known) return;
@@ -135,10 +138,17 @@ class AuditionTab {
   #showDownloads() {
     const { downloads } = voiceDirectory;
     this.cards.showDownloads(downloads);
-    const failed = downloads.find(({ state }) => state === "failed");
+    // What nobody asked for here is told at its card, and in the tab Voices.
+    const failed = downloads.find(({ voice, state }) => state === "failed" && voice === this.#fetched);
     const problem = failed ? problems.ofDownload(failed).text : "";
     const name = this.#nameOf(failed?.voice ?? "");
     setText(this.parts.problem, failed ? this.translate("download_failed", { name, problem }) : "");
+  }
+
+  /** @param {Voice} voice */
+  #fetch({ name }) {
+    this.#fetched = name;
+    return this.#attempt(() => voiceDirectory.change("download", name));
   }
 
   /** The name of a voice for people. @param {string} name */
@@ -156,7 +166,7 @@ class AuditionTab {
     const name = shownName(best, this.search.languageName);
     const size = best.size ? sizeText(best.size, this.number) : "";
     const label = this.translate("fetch_first", { name, size });
-    const fetching = button(label, () => this.#attempt(() => voiceDirectory.change("download", best.name)), {
+    const fetching = button(label, () => this.#fetch(best), {
       class: "primary",
     });
     makeshift.replaceChildren(createElement("span", {}, this.translate("makeshift")), fetching);
@@ -241,11 +251,15 @@ class AuditionTab {
     return speechRequest(fields, facts);
   }
 
+  /** Names of the voices on the shortlist that can speak. */
+  #comparable() {
+    const { shortlist } = pageState.values;
+    return shortlist.filter((name) => voiceDirectory.installed.some((voice) => voice.name === name));
+  }
+
   /** Compare the voices of the shortlist without their names. */
   #compareBlind() {
-    const { shortlist } = pageState.values;
-    const voices = shortlist.filter((name) => voiceDirectory.installed.some((voice) => voice.name === name));
-    const dialog = new BlindDialog(voices, {
+    const dialog = new BlindDialog(this.#comparable(), {
       translate: this.translate,
       nameOf: (name) => this.#shownName(name),
       hear: (name, label) => this.#attempt(() => this.#hearBlind(name, label)),

@@ -39,6 +39,10 @@ export function pairRecipe(one, other, share) {
 export class PairBlend {
   /** @type {[one: string, other: string]} */
   #pair = ["", ""];
+  /** What a blend of them speaks: null where both speak the same. @type {string | null} */
+  #language = null;
+  /** The blend that was kept last: it is no part of another pair at once. */
+  #keptName = "";
 
   /**
    * @param {HTMLElement} element
@@ -78,11 +82,13 @@ export class PairBlend {
    * @param {Voice | undefined} other
    */
   show(one, other) {
+    if (other && other.name === this.#keptName) return;
     const isPair = isBlendable(one) && isBlendable(other) && one !== other;
     this.element.hidden = !isPair;
     if (!isPair || !one || !other) return;
     if (this.#pair[0] === one.name && this.#pair[1] === other.name) return;
     this.#pair = [one.name, other.name];
+    this.#language = one.language === other.language ? null : other.language;
     const { share, name, kept } = this.parts;
     share.value = String(WHOLE / 2);
     const proposed = [one, other]
@@ -107,13 +113,14 @@ export class PairBlend {
     const draft = {
       name: name.value.trim(),
       recipe: this.recipe,
-      language: null,
+      language: this.#language,
       description: "",
       spherical: false,
       normalized: true,
     };
     await this.api.change("keep", { draft, expected: null });
-    setText(kept, this.options.translate("pair_kept", { name: draft.name }));
+    this.#keptName = draft.name;
     await this.options.onKept(draft.name);
+    setText(kept, this.options.translate("pair_kept", { name: draft.name }));
   }
 }

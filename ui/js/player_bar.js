@@ -23,7 +23,7 @@ import { problems } from "./problems.js";
 import { ReadAlong } from "./read_along.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { languageNames, shownName } from "./voice_facts.js";
+import { kokoroName, languageNames, shownName } from "./voice_facts.js";
 
 /** @typedef {import("./common.js").Translate} Translate */
 /** @typedef {import("./history.js").Heard} Heard */
@@ -90,7 +90,7 @@ class PlayerBar {
 
   #update() {
     const { translate } = this;
-    const { state, stats, clip, body } = player;
+    const { state, clip, body } = player;
     const { parts } = this;
     find(this.element, ".player", HTMLElement).dataset.state = state;
     const hasSound = clip !== null && clip.samples > 0;
@@ -98,11 +98,10 @@ class PlayerBar {
     parts.save.hidden = body === null;
     parts.plain.hidden = !player.lacksStreaming;
     setText(parts.play, translate(player.isBusy ? "stop" : "play"));
-    parts.play.disabled = !player.isBusy && !clip?.isReplayable;
     setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
     if (state === "failed") this.#showProblem(player.error);
     else setText(parts.state, translate(`is_${state}`));
-    setText(parts.measured, stats ? measured(stats, translate, this.number) : "");
+    this.#showMeasured();
     this.#showWords();
     this.#showSpectrogram();
     this.#draw();
@@ -144,7 +143,12 @@ class PlayerBar {
   /** @param {SpeechRequest} body */
   #titleOf({ voice }) {
     const known = voice ? voiceDirectory.find(voice) : voiceDirectory.default;
-    return known ? shownName(known, this.languageName) : (voice ?? "");
+    return known ? shownName(known, this.languageName) : recipeTitle(voice ?? "");
+  }
+
+  #showMeasured() {
+    const { stats } = player;
+    setText(this.parts.measured, stats ? measured(stats, this.translate, this.number) : "");
   }
 
   #showWords() {
@@ -157,6 +161,7 @@ class PlayerBar {
   #follow() {
     this.#frame = 0;
     this.readAlong.mark(player.position);
+    this.#showMeasured();
     this.#draw();
     if (player.isBusy && this.element.isConnected) this.#frame = requestAnimationFrame(() => this.#follow());
   }
@@ -210,6 +215,8 @@ class PlayerBar {
   #playOrStop() {
     if (player.isBusy) player.stop();
     else if (player.clip?.isReplayable) player.replay(player.clip);
+    else if (player.body) player.play(player.body, player.label);
+    else player.dispatchEvent(new Event("wanted")); // nothing was heard yet
   }
 
   /** @param {number} fraction */
@@ -262,6 +269,15 @@ async function saveSpeech(body, format) {
   });
   saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
 }
+
+/**
+ * A recipe for people, as `Heart 40 % + Emma 60 %`; any other name stays as it is.
+ * @param {string} voice
+ */
+const recipeTitle = (voice) =>
+  voice
+    .replaceAll(/(\w+)\(([\d.]+)\)/g, (_, name, share) => `${kokoroName(name)} ${share} %`)
+    .replaceAll("+", " + ");
 
 /** What was set otherwise than usual. @param {SpeechRequest} body */
 function settingsOf(body) {

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.blocking import RunBlocking, run_uninterrupted
 from wyoming_tts.engines.base import Engine, FirstCut, ReadyVoice, RemoteVoice
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Voice
@@ -235,7 +235,7 @@ class ModelCache:
         for entry in entries:
             if entry in self._outdated and entry.loaded is not None:
                 self._outdated.remove(entry)
-                await self._run_blocking(entry.loaded.close)
+                await run_uninterrupted(self._run_blocking, entry.loaded.close)
 
     def close(self) -> None:
         """Free every model; no lease may be held any more."""

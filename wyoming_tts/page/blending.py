@@ -185,7 +185,7 @@ class BlendService:
         return await self.run_blocking(self._read_view)
 
     async def map(self) -> tuple[MappedVoice, ...]:
-        """Return where the voices of the pack lie, computed once for each pack.
+        """Return where the voices of the pack that can speak lie, computed once for each pack.
 
         Raises:
             VoiceUnavailable: Kokoro is not installed, or its pack cannot be read.
@@ -385,7 +385,8 @@ class BlendService:
                 self._mapped_pack = (path, state.st_mtime_ns, state.st_size)
         except (OSError, ValueError) as error:
             raise VoiceUnavailable(f"The voices cannot be read: {error}.") from error
-        languages = {voice.name: voice.language for voice in self._kokoro_voices()}
+        speaking = (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
+        languages = {voice.name: voice.language for voice in speaking}
         return tuple(
             MappedVoice(name, languages[name], *point)
             for name, point in self._map.items()
