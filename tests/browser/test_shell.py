@@ -75,8 +75,11 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
         visit(page, before.url)
         page.locator("#audition-text").fill("Before the restart.")
         port = urlsplit(before.url).port
+    open_tab(page, "status")  # for the first time, while nobody answers
     with site_in_a_thread(tmp_path, http_port=port) as after:
         assert after.url == before.url
+        expect(page.locator("#status h2").first).to_be_visible()
+        open_tab(page, "audition")
         page.locator("#audition-text").press("Control+Enter")
         page.wait_for_function("ttsPlayer.state === 'done'")
         expect(page.locator("#audition-text")).to_have_value("Before the restart.")
