@@ -78,11 +78,11 @@ def button(page: Page, label: str, name: str) -> Locator:
 
 def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
     assert visible_rows(voices).count() > 200
-    voices.get_by_label("Language").select_option("de")
+    voices.locator("#voices-language").select_option("de")
     expect(row(voices, "de_DE-thorsten-medium")).to_be_visible()
     expect(row(voices, LETTERS.name)).to_be_hidden()
     assert min(voices.evaluate(MEASURE_FILTERING) for _ in range(5)) < 100
-    voices.get_by_label("Installed", exact=True).select_option("to_fetch")
+    voices.locator("#voices-state").select_option("to_fetch")
     voices.locator("#voices-search").fill("thorsten high")
     expect(visible_rows(voices)).to_have_count(1)
     expect(voices.locator(".voices-count")).to_contain_text("1 of")
