@@ -66,7 +66,6 @@ def script_element(
     *,
     elem_id: str,
     min_height: int | None = None,
-    is_prose: bool = False,
     waits_until_seen: bool = False,
     **props: Any,
 ) -> gr.HTML:
@@ -77,7 +76,6 @@ def script_element(
         content: Initial HTML, which stays in the element.
         elem_id: ID of the element.
         min_height: In pixels, to avoid layout shifts when it is filled.
-        is_prose: Whether paragraphs get Gradio's styles.
         waits_until_seen: Whether the module is loaded once the element is in sight, as that of a tab which
             few visitors open.
         props: Values passed to the script as JSON.
@@ -88,7 +86,7 @@ def script_element(
         js_on_load=_mounting(name, waits_until_seen=waits_until_seen),
         elem_id=elem_id,
         elem_classes=["tts"],  # `style/fields.css`
-        apply_default_css=is_prose,
+        apply_default_css=False,
         min_height=min_height,
         **props,
     )
@@ -108,9 +106,7 @@ def _retried_import(name: str) -> str:
 
 def _mounting(name: str, *, waits_until_seen: bool) -> str:
     """Return the script that mounts a module in an element, which is inert and unseen until it is filled."""
-    filled = (
-        f"script.mount({{ element, props, watch }}), new Promise((done) => setTimeout(done, {_LONGEST_MS}))"
-    )
+    filled = f"script.mount({{ element, props }}), new Promise((done) => setTimeout(done, {_LONGEST_MS}))"
     load = f"{_retried_import(name)}.then((script) => Promise.race([{filled}]))"
     mount = f"{load}.then(() => {{ element.inert = false; }});"
     if not waits_until_seen:

@@ -82,20 +82,23 @@ class AuditionTab {
     onKeyInTab(this.element, (event) => this.#onKey(event));
     voiceDirectory.addEventListener("change", () => this.#showVoices());
     voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
-    pageState.addEventListener("change", () => this.#showState());
+    pageState.addEventListener("change", (event) =>
+      this.#showState(/** @type {CustomEvent<string[]>} */ (event).detail),
+    );
     player.addEventListener("wanted", () => this.#hearChosen());
   }
 
   // ---- What is shown
 
-  #showState() {
+  /** @param {readonly string[]} changed names of the values that changed: hundreds of cards know nothing of the text */
+  #showState(changed = ["voice", "search"]) {
     const { text, search, voice } = pageState.values;
     const { parts } = this;
     if (parts.text.value !== text) parts.text.value = text;
     if (parts.search.value !== search) parts.search.value = search;
-    this.cards.choose(voice);
+    if (changed.includes("voice")) this.cards.choose(voice);
     this.#showUse();
-    this.#showFound(this.cards.filter(search));
+    if (changed.includes("search")) this.#showFound(this.cards.filter(search));
     this.stages.update(pageState.values);
   }
 
@@ -108,7 +111,7 @@ class AuditionTab {
     parts.makeDefault.disabled = !known || known.is_default;
     this.pair.show(voiceDirectory.find(pageState.values.previous), known);
     if (!known) return;
-    const name = this.#shownName(voice);
+    const name = this.#nameOf(voice);
     const listed = known.description || voice; // as Home Assistant lists it
     setText(parts.useTitle, this.translate("use", { name }));
     setText(
@@ -261,7 +264,7 @@ class AuditionTab {
   #compareBlind() {
     const dialog = new BlindDialog(this.#comparable(), {
       translate: this.translate,
-      nameOf: (name) => this.#shownName(name),
+      nameOf: (name) => this.#nameOf(name),
       hear: (name, label) => this.#attempt(() => this.#hearBlind(name, label)),
       choose: (name) => this.#choose(voiceDirectory.find(name)),
     });
@@ -301,17 +304,11 @@ class AuditionTab {
     this.cards.reveal(name);
   }
 
-  /** @param {string} name */
-  #shownName(name) {
-    const voice = voiceDirectory.find(name);
-    return voice ? shownName(voice, this.search.languageName) : name;
-  }
-
   async #makeDefault() {
     const { voice } = pageState.values;
     await this.#attempt(async () => {
       const { lasts, line } = await voiceDirectory.makeDefault(voice);
-      const name = this.#shownName(voice);
+      const name = this.#nameOf(voice);
       setText(this.parts.used, this.translate(lasts ? "used" : "used_for_now", { name, line }));
     });
   }

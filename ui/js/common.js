@@ -12,7 +12,7 @@
 /**
  * What a script's `mount` gets from its `gr.HTML` component.
  * @template [Props={ texts: Texts }]
- * @typedef {{ element: HTMLElement, props: Props, watch: (name: string, onChange: () => void) => void }} MountContext
+ * @typedef {{ element: HTMLElement, props: Props }} MountContext
  */
 
 // ---- Elements

@@ -143,8 +143,8 @@ const wordsOf = (text) =>
  * quality and engine. A word matches the beginning of one of a voice's, so that "male" does not find the female ones.
  */
 export class VoiceSearch {
-  /** @type {Map<Voice, string>} */
-  #texts = new Map();
+  /** Of voices that are listed: each new list has new ones. @type {WeakMap<Voice, string>} */
+  #texts = new WeakMap();
 
   /**
    * @param {string} locale
