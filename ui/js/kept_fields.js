@@ -1,5 +1,7 @@
 /** Kept fields: what was entered into a form or another element, kept by the browser over a reload and a restart of the server. */
 
+import { readRecord, writeJson } from "./browser_storage.js";
+
 const PREFIX = "wyoming-tts.fields.";
 
 /** @typedef {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} Field */
@@ -12,13 +14,13 @@ const PREFIX = "wyoming-tts.fields.";
  */
 export function keepFields(root, key) {
   const name = PREFIX + key;
-  const before = read(name);
+  const before = readRecord(name);
   for (const field of fieldsOf(root)) {
     const value = before[field.name];
     if (isCheckbox(field) && typeof value === "boolean") field.checked = value;
     else if (typeof value === "string") restore(field, value);
   }
-  const keep = () => write(name, valuesOf(root));
+  const keep = () => writeJson(name, valuesOf(root));
   root.addEventListener("input", keep);
   return keep;
 }
@@ -58,27 +60,3 @@ const fieldsOf = (root) =>
  * @returns {field is HTMLInputElement}
  */
 const isCheckbox = (field) => field.type === "checkbox";
-
-/**
- * @param {string} name
- * @returns {Record<string, unknown>}
- */
-function read(name) {
-  try {
-    return JSON.parse(window.localStorage.getItem(name) ?? "{}") ?? {};
-  } catch {
-    return {}; // the browser keeps nothing, or something else wrote there
-  }
-}
-
-/**
- * @param {string} name
- * @param {object} values
- */
-function write(name, values) {
-  try {
-    window.localStorage.setItem(name, JSON.stringify(values));
-  } catch {
-    // Full, or forbidden: they last as long as the page then.
-  }
-}

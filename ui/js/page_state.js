@@ -5,6 +5,10 @@
  * of the address is removed, so that a later reload shows what was changed since.
  */
 
+import { browserStorage, readRecord, writeJson } from "./browser_storage.js";
+
+/** @typedef {import("./browser_storage.js").ItemStorage} ItemStorage */
+
 /**
  * @typedef {object} PageValues
  * @property {string} text to be spoken
@@ -47,7 +51,7 @@ export class PageState extends EventTarget {
   #storage;
 
   /**
-   * @param {Pick<Storage, "getItem" | "setItem"> | null} storage null where the browser allows none
+   * @param {ItemStorage | null} storage null where the browser allows none
    * @param {string} [fragment] of the page's address, with its "#"
    */
   constructor(storage, fragment = "") {
@@ -70,16 +74,8 @@ export class PageState extends EventTarget {
     const names = namesOf(changes).filter((name) => !isEqual(before[name], changes[name]));
     if (!names.length) return;
     this.#values = { ...before, ...changes };
-    this.#keep();
+    writeJson(STORAGE_KEY, this.#values, this.#storage);
     this.dispatchEvent(new CustomEvent("change", { detail: names }));
-  }
-
-  #keep() {
-    try {
-      this.#storage?.setItem(STORAGE_KEY, JSON.stringify(this.#values));
-    } catch {
-      // Full, or forbidden: it lasts as long as the page then.
-    }
   }
 }
 
@@ -123,19 +119,11 @@ function readLink(fragment) {
 
 /**
  * What was kept by this version or another: only what has the type that is expected.
- * @param {Pick<Storage, "getItem"> | null} storage
+ * @param {ItemStorage | null} storage
  * @returns {Partial<PageValues>}
  */
 function readKept(storage) {
-  /** @type {unknown} */
-  let kept;
-  try {
-    kept = JSON.parse(storage?.getItem(STORAGE_KEY) ?? "null");
-  } catch {
-    return {};
-  }
-  if (typeof kept !== "object" || kept === null) return {};
-  const known = /** @type {Record<string, unknown>} */ (kept);
+  const known = readRecord(STORAGE_KEY, storage);
   const fitting = namesOf(INITIAL).filter((name) => hasKindOf(known[name], INITIAL[name]));
   return Object.fromEntries(fitting.map((name) => [name, known[name]]));
 }
@@ -165,18 +153,9 @@ const isEqual = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 // ---- The one of this page
 
-/** The browser's storage; reading even its name throws where a site may keep nothing. */
-function storageOf() {
-  try {
-    return window.localStorage;
-  } catch {
-    return null;
-  }
-}
-
 function ofThisPage() {
   if (typeof window === "undefined") return new PageState(null);
-  const state = new PageState(storageOf(), location.hash);
+  const state = new PageState(browserStorage(), location.hash);
   if (isLink(location.hash)) history.replaceState(history.state, "", location.pathname + location.search);
   return state;
 }
