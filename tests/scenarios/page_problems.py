@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page, Request, Response
 
-_NOISE = ("Method not implemented.", "AbortError: signal is aborted", "Connection errored out")
+_NOISE = ("Method not implemented.", "AbortError: signal is aborted")
 """Gradio's own console errors: some of its own, and some of requests that leaving the page aborts."""
 
 
