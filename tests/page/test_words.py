@@ -35,7 +35,7 @@ COMPUTED = {
     "audition": r"shelf_\w+|quality_\w+|female|male|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
     "player": r"is_\w+",
     "blend": r"kokoro_\w+|kind_\w+|preset\.\w+",
-    "stream_test": r"(state|what|row|example)\.\w+",
+    "stream_test": r"(state|what|row|example|lane)\.\w+",
     "voices": r"\w+_what|quality(_\w+)?|state|female|male",
     "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
     "problem": r"(code|download)_\w+",

@@ -5,11 +5,11 @@
  * a whole at the end.
  */
 
-import { prepareCanvas } from "./canvas.js";
 import { createElement, requestJson, urlOf } from "./common.js";
 import { problems } from "./problems.js";
 import { RunLog } from "./run_log.js";
-import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
+import { bufferedSeconds } from "./stream_buffer.js";
+import { LaneChart } from "./stream_lanes.js";
 
 /** @typedef {import("./stream_buffer.js").Level} Level */
 /** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
@@ -49,14 +49,10 @@ import { bufferCurve, bufferedSeconds } from "./stream_buffer.js";
  * @property {Line[]} lines
  */
 
-const WORDS_HEIGHT = 16; // pixels of the words below a timeline
-const WORDS_APART = 5;
-const LAST_WORD = 0.5; // seconds that a last word may take
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
 const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps"]);
 const FAILED = new Set(["refused", "failed", "timed_out"]);
-const LEGEND = { text: "what.text", sound: "buffer", first: "what.first_audio", gap: "what.underrun" };
 
 /** Numbers with their units. */
 class Figures {
@@ -95,9 +91,6 @@ class Figures {
 }
 
 export class StreamBoard {
-  /** @type {Frame | null} */
-  #frame = null;
-
   /**
    * @param {HTMLElement} element
    * @param {Words} words
@@ -108,21 +101,11 @@ export class StreamBoard {
     this.number = words.number;
     this.figures = new Figures(words);
     this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
-    this.lanes = createElement("ol", { class: "st-lanes" });
-    this.axis = createElement("div", { class: "st-axis", hidden: true });
-    this.legend = createElement("ul", { class: "st-legend", hidden: true }, ...this.#legendItems());
+    this.chart = new LaneChart(words);
     this.result = createElement("div", { class: "st-scroll" });
     this.after = createElement("div", { class: "st-after", hidden: true });
     this.log = new RunLog(words);
-    const chart = [this.lanes, this.axis, this.legend];
-    element.replaceChildren(this.note, ...chart, this.result, this.after, this.log.element);
-    new ResizeObserver(() => this.#frame && this.#drawLanes(this.#frame)).observe(this.lanes);
-  }
-
-  #legendItems() {
-    return Object.entries(LEGEND).map(([colour, name]) =>
-      createElement("li", { style: `--st-key: var(--stream-${colour})` }, this.translate(name)),
-    );
+    element.replaceChildren(this.note, this.chart.element, this.result, this.after, this.log.element);
   }
 
   /**
@@ -136,9 +119,8 @@ export class StreamBoard {
 
   /** @param {Frame} frame */
   show(frame) {
-    this.#frame = frame;
     this.note.classList.remove("st-error");
-    for (const part of [this.legend, this.axis, this.log.element]) part.hidden = false;
+    this.log.element.hidden = false;
     this.note.textContent = this.#noteOf(frame);
     this.element.dataset.over = String(frame.over);
     this.after.hidden = !frame.over;
@@ -165,32 +147,15 @@ export class StreamBoard {
 
   /** @param {Frame} frame */
   #drawLanes(frame) {
-    const span = Math.max(1, frame.seconds, ...frame.lanes.map(heardAt));
-    const most = Math.max(0.5, ...frame.lanes.flatMap((lane) => lane.buffer.map(([, left]) => left)));
-    for (const [index, lane] of frame.lanes.entries()) {
-      const { item, head, canvas } = this.#laneAt(index);
-      item.className = FAILED.has(lane.state) ? "st-lane st-failed" : "st-lane";
-      item.dataset.state = lane.state;
-      canvas.classList.toggle("st-with-words", lane.words.length > 0);
-      head.replaceChildren(...this.#headOf(lane, frame.seconds));
-      drawLane(canvas, lane, { span, most, now: frame.seconds });
-    }
-    while (this.lanes.children.length > frame.lanes.length) this.lanes.lastChild?.remove();
-    const marks = [0, 0.25, 0.5, 0.75, 1].map((part) =>
-      createElement("span", {}, this.figures.seconds(span * part)),
+    this.chart.show(
+      frame.lanes.map((lane) => ({
+        record: recordOf(lane),
+        now: frame.seconds,
+        head: this.#headOf(lane, frame.seconds),
+        label: `${this.translate("client")} ${lane.client}`,
+        data: { state: lane.state, failed: String(FAILED.has(lane.state)) },
+      })),
     );
-    this.axis.replaceChildren(...marks);
-  }
-
-  /** @param {number} index */
-  #laneAt(index) {
-    if (!this.lanes.children[index]) {
-      const canvas = createElement("canvas", { "aria-hidden": "true" }); // the line above says the same in words
-      this.lanes.append(createElement("li", {}, createElement("div", { class: "st-head" }), canvas));
-    }
-    const item = /** @type {HTMLElement} */ (this.lanes.children[index]);
-    const [head, canvas] = item.children;
-    return { item, head, canvas: /** @type {HTMLCanvasElement} */ (canvas) };
   }
 
   /**
@@ -300,86 +265,16 @@ export class StreamBoard {
 }
 
 /**
- * When the last word of a client that is over is heard, in seconds: later than it was sent.
  * @param {Lane} lane
+ * @returns {import("./stream_lanes.js").LaneRecord}
  */
-const heardAt = ({ ended, words }) => (ended === null ? 0 : (words.at(-1)?.[0] ?? 0) + LAST_WORD);
+const recordOf = ({ underruns, ...lane }) => ({
+  ...lane,
+  gaps: underruns.map(([at, seconds]) => ({ at, seconds, owner: "unknown" })),
+});
 
 /**
  * @param {string} run
  * @param {string} name of what is kept of it
  */
 const pathOf = (run, name) => `page/stream-test/${run}/${name}`;
-
-/**
- * @param {HTMLCanvasElement} canvas
- * @param {Lane} lane
- * @param {{ span: number, most: number, now: number }} scales seconds that its width and its height stand for
- */
-function drawLane(canvas, lane, { span, most, now }) {
-  const width = canvas.clientWidth;
-  const height = canvas.clientHeight - (lane.words.length ? WORDS_HEIGHT : 0);
-  if (!width) return;
-  const { pen, scale } = prepareCanvas(canvas);
-  pen.setTransform(scale, 0, 0, scale, 0, 0);
-  const style = getComputedStyle(canvas);
-  /** @param {string} name */
-  const take = (name) => {
-    pen.fillStyle = style.getPropertyValue(`--stream-${name}`).trim();
-  };
-  /** @param {number} at */
-  const x = (at) => (at / span) * width;
-  /** @type {(at: number, wide: number, top: number, high: number) => void} */
-  const bar = (at, wide, top, high) => pen.fillRect(x(at), top, Math.max(wide, 1.5), high);
-  take("sound");
-  fillCurve(pen, lane.buffer, now, {
-    x,
-    y: (left) => height - (left / most) * (height - 14),
-    bottom: height,
-  });
-  for (const at of lane.starts) bar(at, 1.5, 8, height - 8);
-  take("text");
-  for (const at of lane.text) bar(at, 1.5, 0, 6);
-  if (lane.ended !== null) bar(lane.ended, 1.5, 0, height);
-  take("gap");
-  for (const [at, gap] of lane.underruns) bar(at, x(gap), height - 8, 8);
-  take("first");
-  if (lane.first_audio !== null) bar(lane.first_audio, 3, 0, height);
-  take("word");
-  pen.font = `11px ${style.fontFamily}`;
-  drawWords(pen, lane.words, { x, baseline: height + WORDS_HEIGHT - 4, width });
-}
-
-/**
- * Words below the timeline, each where it is heard; one that would cover the one before is left out.
- * @param {CanvasRenderingContext2D} pen
- * @param {readonly [at: number, word: string][]} words
- * @param {{ x: (at: number) => number, baseline: number, width: number }} place
- */
-function drawWords(pen, words, { x, baseline, width }) {
-  let free = 0;
-  for (const [at, word] of words) {
-    const left = x(at);
-    const right = left + pen.measureText(word).width;
-    if (left < free || right > width) continue;
-    pen.fillText(word, left, baseline);
-    free = right + WORDS_APART;
-  }
-}
-
-/**
- * @param {CanvasRenderingContext2D} pen
- * @param {readonly Level[]} levels
- * @param {number} now
- * @param {{ x: (at: number) => number, y: (left: number) => number, bottom: number }} place
- */
-function fillCurve(pen, levels, now, { x, y, bottom }) {
-  if (!levels.length) return;
-  pen.globalAlpha = 0.45;
-  pen.beginPath();
-  pen.moveTo(x(levels[0][0]), bottom);
-  for (const [at, left] of bufferCurve(levels, now)) pen.lineTo(x(at), y(left));
-  pen.lineTo(x(now), bottom);
-  pen.fill();
-  pen.globalAlpha = 1;
-}

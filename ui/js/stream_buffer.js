@@ -16,6 +16,15 @@ export function bufferedSeconds(levels, now) {
 }
 
 /**
+ * When a listener has heard all that came, in seconds; 0 if nothing came.
+ * @param {readonly Level[]} levels
+ */
+export function playedUntil(levels) {
+  const last = levels.at(-1);
+  return last ? last[0] + last[1] : 0;
+}
+
+/**
  * The corners of the buffer's curve: it rises with a chunk, falls by a second each second, and stays at 0 when dry.
  * @param {readonly Level[]} levels
  * @param {number} now
