@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import EMBEDDED
 from tests.browser.page_actions import open_tab, problems_of
 from tests.support.page_site import Site
 from ui.words import Words
 from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState, FailureCause
+from wyoming_tts.voices.library import DefaultVoice
 
 VOICE = "de_DE-thorsten-medium"
 TECHNICAL = "[Errno -2] Name or service not known"
@@ -56,6 +58,23 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     expect(listed).to_contain_text(WHAT_TO_DO)
     expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
     expect(listed.get_by_role("button", name="laden")).to_be_visible()
+
+
+def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site: Site) -> None:
+    library = site.parts.library
+    on_server(site, library.change_default, DefaultVoice(VOICE))
+    try:
+        notice = german.locator("#audition-makeshift")
+        open_tab(german, "audition", "de")
+        expect(notice).to_contain_text(
+            "Die Standardstimme Thorsten ist nicht da: An ihrer Stelle spricht Tones."
+        )
+        expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_visible()
+        open_tab(german, "status", "de")
+        expect(german.locator(".status-fact-default_voice")).to_contain_text("Es spricht de_DE-tones-low")
+    finally:
+        on_server(site, library.change_default, DefaultVoice(EMBEDDED))
+    expect(notice).to_be_hidden()
 
 
 def test_a_refused_request_is_told_in_the_readers_language(german: Page) -> None:

@@ -30,6 +30,7 @@ from wyoming_tts.transports.http.errors import install_error_handlers
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
 from wyoming_tts.voices.download.downloads import DownloadState, FailureCause
 from wyoming_tts.voices.download.hub import HUB
+from wyoming_tts.voices.library import DefaultVoice
 
 FETCHED = "en_US-fetched-low"
 
@@ -73,6 +74,18 @@ async def test_the_view_lists_installed_and_downloadable_voices(service: VoiceSe
     assert view.used > installed.size
     assert view.free > 0
     json.dumps(view.directory)
+
+
+async def test_the_view_tells_which_default_voice_is_absent_and_which_speaks_in_its_place(
+    service: VoiceService, parts: Parts
+) -> None:
+    before = await service.view()
+    assert before.absent_default == ""
+    parts.library.change_default(DefaultVoice("en_US-lessac-medium"))
+    view = await service.view()
+    assert view.revision != before.revision
+    assert view.absent_default == "en_US-lessac-medium"
+    assert [voice.name for voice in view.voices if voice.is_default] == [LETTERS.name]
 
 
 async def test_every_language_of_the_catalogue_has_a_sample_sentence(parts: Parts) -> None:

@@ -160,19 +160,28 @@ class AuditionTab {
     return voice ? shownName(voice, this.search.languageName) : name;
   }
 
-  /** With robot voices only, tell that they are a makeshift, and offer the voice to begin with. */
+  /**
+   * With robot voices only, tell that they are a makeshift, and offer the voice to begin with. Where another voice
+   * speaks in place of the default one, tell that, and offer the default one.
+   */
   #showMakeshift() {
     const { makeshift } = this.parts;
-    const best = voiceDirectory.installed.every(isRobot) ? this.#recommended() : undefined;
-    makeshift.hidden = best === undefined;
-    if (!best) return;
-    const name = shownName(best, this.search.languageName);
-    const size = best.size ? sizeText(best.size, this.number) : "";
-    const label = this.translate("fetch_first", { name, size });
-    const fetching = button(label, () => this.#fetch(best), {
-      class: "primary",
-    });
-    makeshift.replaceChildren(createElement("span", {}, this.translate("makeshift")), fetching);
+    const { absent_default: absent } = voiceDirectory.view;
+    const isRobotsOnly = voiceDirectory.installed.every(isRobot);
+    const wanted = isRobotsOnly ? this.#recommended() : voiceDirectory.find(absent);
+    makeshift.hidden = isRobotsOnly ? !wanted : !absent;
+    if (makeshift.hidden) return;
+    const names = { name: this.#nameOf(absent), instead: this.#nameOf(voiceDirectory.default?.name ?? "") };
+    const told = isRobotsOnly ? this.translate("makeshift") : this.translate("absent_default", names);
+    const offered = wanted && !wanted.is_installed ? [this.#fetchFirst(wanted)] : [];
+    makeshift.replaceChildren(createElement("span", {}, told), ...offered);
+  }
+
+  /** @param {Voice} voice */
+  #fetchFirst(voice) {
+    const size = voice.size ? sizeText(voice.size, this.number) : "";
+    const label = this.translate("fetch_first", { name: this.#nameOf(voice.name), size });
+    return button(label, () => this.#fetch(voice), { class: "primary" });
   }
 
   /** The voice to download first: of the reader's language, of middle quality where there is one. */

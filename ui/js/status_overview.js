@@ -60,7 +60,13 @@ const FACTS = {
   },
   voices: ({ server: { voices } }, { translate }) =>
     translate("voices_detail", { installed: voices.installed, more: voices.downloadable }),
-  default_voice: ({ server }, { locale }) => voiceWithLanguage(server.default_voice, locale),
+  default_voice: ({ server }, { locale, translate }) => {
+    const voice = voiceWithLanguage(server.default_voice, locale);
+    const instead = server.default_voice_fallback;
+    return instead
+      ? translate("default_absent", { voice, instead: voiceWithLanguage(instead, locale) })
+      : voice;
+  },
   models: ({ server, model_bytes: bytes }, { translate }, figures) => {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
     return server.models.length ? server.models.join(", ") + size : translate("none");

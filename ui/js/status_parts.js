@@ -13,6 +13,7 @@ import { createElement, localize } from "./common.js";
  * @property {number} uptime_seconds
  * @property {number} memory_bytes
  * @property {string} default_voice
+ * @property {string | null} default_voice_fallback what speaks in its place, if it is not installed
  * @property {string} python
  * @property {string[]} engines
  * @property {string[]} models

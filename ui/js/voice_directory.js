@@ -13,6 +13,7 @@ import { requestJson } from "./common.js";
 /**
  * @typedef {object} VoicesView
  * @property {number} revision changes whenever anything else does
+ * @property {string} absent_default the default voice, if another one speaks in its place; else empty
  * @property {Voice[]} voices
  * @property {BrokenFile[]} broken
  * @property {number} used bytes
@@ -38,7 +39,16 @@ const PATH = "page/voices";
 const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
 const IDLE_INTERVAL = 2000;
 /** @type {VoicesView} */
-const EMPTY = { revision: -1, voices: [], broken: [], used: 0, free: 0, directory: "", piece_bytes: 0 };
+const EMPTY = {
+  revision: -1,
+  absent_default: "",
+  voices: [],
+  broken: [],
+  used: 0,
+  free: 0,
+  directory: "",
+  piece_bytes: 0,
+};
 
 /** Emits "change" when the voices changed, "downloads" when the downloads did. */
 export class VoiceDirectory extends EventTarget {

@@ -86,6 +86,8 @@ class VoicesView:
 
     revision: int
     """Changes whenever anything else in the view does."""
+    absent_default: str
+    """The default voice, if it is not installed and another one is marked as the default; empty otherwise."""
     voices: tuple[VoiceRow, ...]
     broken: tuple[BrokenFile, ...]
     directory: str
@@ -151,7 +153,13 @@ class VoiceService:
     async def view(self) -> VoicesView:
         """Return all voices, installed or in the catalogue."""
         return await self._run(
-            partial(self._read_view, self._inventory(), self._default(), self._current_revision())
+            partial(
+                self._read_view,
+                self._inventory(),
+                self._default(),
+                absent_default=self._absent_default(),
+                revision=self._current_revision(),
+            )
         )
 
     def update(self) -> VoicesUpdate:
@@ -229,10 +237,15 @@ class VoiceService:
     def _default(self) -> str:
         return self._parts.library.resolve_now(VoiceRequest()).voice.name
 
+    def _absent_default(self) -> str:
+        library = self._parts.library
+        return "" if library.default_is_installed else library.names.default().name
+
     def _current_revision(self) -> int:
         """Return the revision, increased if anything has changed since the last call."""
         broken = tuple(getattr(engine, "broken", ()) for engine in self._parts.engines.values())
-        state = (self._parts.library.voices, self._parts.catalogue.current.voices, self._default(), broken)
+        defaults = self._default(), self._absent_default()
+        state = (self._parts.library.voices, self._parts.catalogue.current.voices, defaults, broken)
         if state != self._seen:
             self._revision += 1
         self._seen = state  # even if equal: identical objects compare fastest next time
@@ -244,7 +257,9 @@ class VoiceService:
         directories = dict.fromkeys([*parts.settings.data_dir, parts.settings.download_dir])
         return Inventory(parts.library.names, tuple(broken), tuple(directories), parts.library.unusable)
 
-    def _read_view(self, inventory: Inventory, default: str, revision: int) -> VoicesView:
+    def _read_view(
+        self, inventory: Inventory, default: str, *, absent_default: str, revision: int
+    ) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
         problems = {each.voice.name: f"{each.reason}. {each.hint}" for each in inventory.unusable}
@@ -252,6 +267,7 @@ class VoiceService:
         directory = self._parts.settings.download_dir
         return VoicesView(
             revision,
+            absent_default,
             tuple(rows),
             tuple(BrokenFile(path.stem, str(path), _size(path), reason) for path, reason in inventory.broken),
             str(directory),

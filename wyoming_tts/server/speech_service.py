@@ -148,7 +148,7 @@ class ServerSpeechService:
     async def status(self) -> Mapping[str, object]:
         """As for `SpeechService.status`."""
         parts = self._parts
-        installed = parts.library.voices
+        installed, fallback = parts.library.voices, parts.library.default_fallback
         return {
             "status": "starting" if self.health().not_ready else "ready",
             "version": __version__,
@@ -157,6 +157,7 @@ class ServerSpeechService:
             "blending": bool(self._blendable()),
             "default_voice": parts.library.default.name,
             "default_voice_installed": parts.library.default_is_installed,
+            "default_voice_fallback": fallback.name if fallback else None,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
             "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},
             "bucket": None if parts.bucket is None else _sync_status(parts.bucket),

@@ -159,7 +159,7 @@ class UtteranceVoices:
         Raises:
             VoiceUnavailable: there is none.
         """
-        voice = self._library.fallback_voice(lease.spec.voice.language)
+        voice = self._library.embedded_voice(lease.spec.voice.language)
         self._substitutes[speaker_key(lease.spec)] = VoiceSpec(voice)
         return voice
 
@@ -169,7 +169,7 @@ class UtteranceVoices:
 
     def _has_substitute(self, voice: Voice) -> bool:
         try:
-            return self._library.fallback_voice(voice.language) != voice
+            return self._library.embedded_voice(voice.language) != voice
         except VoiceUnavailable:
             return False
 

@@ -39,6 +39,13 @@ PIPER_SAMPLE_RATES: Final = MappingProxyType(
 )
 """Hertz by quality, as upstream defines its levels; an entry may override it."""
 
+_QUALITY_RANKS: Final = MappingProxyType(
+    {"high": 0, "medium": 1, "low": 2, "x_low": 3, "A": 0, "B": 1, "C": 2, "D": 3, "F": 4}
+)
+"""Piper's levels, and upstream's estimates of Kokoro's voices without their plus or minus; 0 is the best."""
+UNKNOWN_QUALITY_RANK: Final = 1
+"""That of a voice of the user's own, which is there for a reason."""
+
 _DIGEST = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 _MODEL_CARD = "MODEL_CARD"
 _MAX_INDEX_BYTES = 20_000_000
@@ -114,6 +121,11 @@ class CatalogueVoice:
     """A name or an address, as in upstream's model card; None if that was not read or states none."""
     pronunciation: Pronunciation | None = None
     """None if no problem is known."""
+
+    @property
+    def quality_rank(self) -> int:
+        """0 for those that sound best; of Kokoro's voices, which share one model, their grades tell."""
+        return _QUALITY_RANKS.get((self.grade or self.quality).rstrip("+-"), UNKNOWN_QUALITY_RANK)
 
     @property
     def size(self) -> int | None:

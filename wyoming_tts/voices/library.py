@@ -2,8 +2,8 @@
 
 The library holds the installed voices as the engines list them and resolves a `VoiceRequest` into a
 `VoiceSpec`: every transport goes through `resolve`. `names.NameResolver` says what a name means. A voice that
-is in the catalogue but not installed is left to the missing-voice hook: it may wait for a download, and the
-embedded voice of the language is the fallback only if the hook allows it.
+is in the catalogue but not installed is left to the missing-voice hook: it may wait for a download. Only if
+the hook allows it, another voice of the language is the fallback: the best one, the embedded one last.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import SPEAKER_MARK, UnusableVoice, Voice, VoiceReason, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.allowed import check_is_allowed
-from wyoming_tts.voices.catalogue import CatalogueVoice
+from wyoming_tts.voices.catalogue import UNKNOWN_QUALITY_RANK, CatalogueVoice
 from wyoming_tts.voices.names import (
     NameIndex,
     NameResolver,
@@ -145,6 +145,16 @@ class VoiceLibrary:
         """Whether requests without a voice's name get the configured voice."""
         return self.names.default().voice is not None
 
+    @property
+    def default_fallback(self) -> Voice | None:
+        """The voice that speaks in place of the default one; None where that is installed, or none can."""
+        if self.default_is_installed:
+            return None
+        try:
+            return self.fallback_voice()
+        except VoiceUnavailable:
+            return None
+
     def is_installed(self, name: str) -> bool:
         """Whether the voice of that name or alias is installed."""
         found = self.names.find_exact(name)
@@ -265,19 +275,39 @@ class VoiceLibrary:
         return _with_speaker(self._require_usable(found), found.speaker or default.speaker)
 
     def fallback_voice(self, language: str | None = None) -> Voice:
-        """Return the embedded voice of a language (None: the default voice's), else the English one.
+        """Return the voice for one of a language (None: the default voice's) that is not installed.
+
+        It is the best one of that language, the embedded one if there is no other; else an English one.
+
+        Raises:
+            VoiceUnavailable: no voice speaks either language.
+        """
+        usable = (voice for voice in self._sorted if self._unusable_like(voice) is None)
+        return self._first_of(sorted(usable, key=self._quality_rank), language)
+
+    def embedded_voice(self, language: str) -> Voice:
+        """Return the embedded voice of a language, which is there at once, else the English one.
 
         Raises:
             VoiceUnavailable: the embedded engine has no voice at all.
         """
-        embedded = [voice for voice in self.voices if voice.engine == self._embedded_engine]
+        return self._first_of(
+            [each for each in self._sorted if each.engine == self._embedded_engine], language
+        )
+
+    def _first_of(self, voices: Sequence[Voice], language: str | None) -> Voice:
         for tag in (language or self.names.default().language, _FALLBACK_LANGUAGE):
-            if (voice := self._best(embedded, tag)) is not None:
+            if (voice := self._best(voices, tag)) is not None:
                 return voice
         raise VoiceUnavailable(
             "No voice is installed, not even the embedded one.",
             hint="Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
         )
+
+    def _quality_rank(self, voice: Voice) -> int:
+        found = self.names.find_exact(voice.name)
+        listed = found.catalogue_voice if found is not None else None
+        return UNKNOWN_QUALITY_RANK if listed is None else listed.quality_rank
 
     async def _refuse_missing(
         self,
@@ -295,9 +325,15 @@ class VoiceLibrary:
 
     def _refuse_unusable(self, voice: Voice) -> None:
         """Refuse a recipe in a language that no voice of its engine can speak."""
-        for unusable in self._unusable:
-            if (unusable.voice.engine, unusable.voice.language) == (voice.engine, voice.language):
-                raise _cannot_speak(voice.name, unusable)
+        if (unusable := self._unusable_like(voice)) is not None:
+            raise _cannot_speak(voice.name, unusable)
+
+    def _unusable_like(self, voice: Voice) -> UnusableVoice | None:
+        """A voice of the same engine and language that cannot speak."""
+        spoken = (voice.engine, voice.language)
+        return next(
+            (each for each in self._unusable if (each.voice.engine, each.voice.language) == spoken), None
+        )
 
     def _require_usable(self, found: ResolvedName) -> Voice:
         if found.voice is None:

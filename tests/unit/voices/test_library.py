@@ -183,6 +183,55 @@ async def test_the_fallback_voice_speaks_the_language_of_the_default_voice() -> 
     assert await resolved_name(library, VoiceRequest()) == "espeak-de_DE"
 
 
+async def test_the_best_voice_of_its_language_replaces_a_missing_one_and_the_embedded_one_comes_last() -> (
+    None
+):
+    listed = [
+        CatalogueVoice(name, engine, "de_DE", quality, 1, (), grade=grade)
+        for name, engine, quality, grade in (
+            ("de_DE-far-high", "piper", "high", None),
+            ("de_DE-anna-low", "piper", "low", None),
+            ("de_DE-karl-x_low", "piper", "x_low", None),
+            ("df_otto", "kokoro", "int8", "D"),
+            ("df_zoe", "kokoro", "int8", "B-"),
+        )
+    ]
+    better_first = ["df_zoe", "de_DE-anna-low", "de_DE-karl-x_low", "df_otto"]
+    voices = [make_voice(each.name, each.language, each.engine) for each in listed[1:]]
+    for default in ("de_DE-far-high", LESSAC):
+        library = VoiceLibrary(default=DefaultVoice(default), catalogue=lambda: listed)
+        for count in range(len(better_first)):
+            left = [voice for voice in voices if voice.name in better_first[count:]]
+            library.replace([*EMBEDDED, *left, make_voice("de_AT-wien-high", "de_AT")])
+            missing = VoiceRequest("de_DE-far-high")
+            library.set_missing_voice_hook(allow_a_fallback)
+            spec = await library.resolve(missing)
+            assert (spec.voice.name, spec.reason) == (better_first[count], "fallback")
+        library.replace([*EMBEDDED, make_voice("de_AT-wien-high", "de_AT")])
+        assert await resolved_name(library, missing) == "de_AT-wien-high"
+        library.replace(EMBEDDED)
+        assert await resolved_name(library, missing) == "espeak-de_DE"
+
+
+async def allow_a_fallback(_: str, *, may_download: bool, patience: float | None) -> None:
+    pass
+
+
+def test_the_voice_that_speaks_for_a_missing_default_is_told() -> None:
+    library = make_library(*NEURAL, default="de_DE-far-high")
+    fallback = library.default_fallback
+    assert fallback is not None
+    assert fallback is library.resolve_now(VoiceRequest()).voice
+    assert fallback.name == "de_DE-thorsten-low"
+    assert make_library(*NEURAL).default_fallback is None
+    assert VoiceLibrary(default=DefaultVoice(LESSAC)).default_fallback is None
+
+
+def test_the_embedded_voice_is_at_hand_whichever_others_are_installed() -> None:
+    library = make_library(*NEURAL)
+    assert [library.embedded_voice(tag).name for tag in ("de_AT", "tlh")] == ["espeak-de_DE", "espeak-en_US"]
+
+
 async def test_the_configured_speaker_does_not_apply_to_the_fallback_voice() -> None:
     assert (await make_library(speaker="p225").resolve(VoiceRequest())).speaker is None
 
@@ -346,7 +395,7 @@ async def test_without_kokoro_an_openai_voice_name_as_default_falls_back() -> No
         voice_map={"x": VoiceAlias("alloy"), "alloy": VoiceAlias("nova")},
     )
     assert not library.default_is_installed
-    assert await resolved_name(library, VoiceRequest("x")) == "espeak-en_US"
+    assert await resolved_name(library, VoiceRequest("x")) == LESSAC
 
 
 @pytest.mark.parametrize("name", sorted({name for names in WELL_KNOWN.values() for name in names}))
@@ -460,7 +509,7 @@ async def test_a_voice_that_cannot_speak_is_refused_with_the_reason_and_what_to_
 
 async def test_a_default_voice_that_cannot_speak_has_a_fallback() -> None:
     library = make_library_with_an_unusable_voice(default="jf_alpha")
-    assert (await library.resolve(VoiceRequest())).voice.engine == "espeak"
+    assert (await library.resolve(VoiceRequest())).reason == "fallback"
     assert library.why_unusable("jf_alpha")
 
 

@@ -18,12 +18,12 @@ class DownloadsSettings(SettingsGroup):
     update_voices: bool = _setting(False, "Download the current list of Piper voices at the start.")
     on_missing_voice: Literal["wait", "fallback", "error"] = _setting(
         "wait",
-        "A request for a voice that is being downloaded: `wait` up to `download_wait` before the embedded "
-        "voice speaks instead, `fallback` to it at once, or refuse with an `error`.",
+        "A request for a voice that is being downloaded: `wait` up to `download_wait` before another voice "
+        "of its language speaks instead, `fallback` to it at once, or refuse with an `error`.",
     )
     download_wait: Number = _setting(
         20.0,
-        "How long a request waits for a voice that is being downloaded, before the embedded one speaks.",
+        "How long a request waits for a voice that is being downloaded, before another one speaks.",
         unit="seconds",
         ge=0.0,
         le=300.0,

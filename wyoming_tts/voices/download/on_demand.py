@@ -29,9 +29,9 @@ class MissingVoicePolicy(StrEnum):
     """How a request for a catalogue voice that is not installed is answered."""
 
     WAIT = "wait"
-    """With the voice if it is installed before patience runs out, else with its language's embedded voice."""
+    """With the voice if it is installed before patience runs out, else with another one of its language."""
     FALLBACK = "fallback"
-    """With the embedded voice of its language, at once."""
+    """With another voice of its language, at once."""
     ERROR = "error"
     """With an error that says that it is not installed."""
 
