@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,8 @@ from wyoming_tts.synthesis.backlog import StreamBacklog
 from wyoming_tts.synthesis.costs import CostModel
 from wyoming_tts.synthesis.prefetch import Prefetch
 from wyoming_tts.synthesis.word_timeline import WordTimeline, WrittenText
+
+_LOGGER = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
@@ -151,9 +154,11 @@ class Job:
         self.clock.backlog = self._backlog
         self._words = WordTimeline(self.rate, self._written)
 
-    def on_voice_substituted(self, voice: Voice) -> None:
-        """Note that another voice speaks from now on, as the utterance's own failed."""
-        self._substitute = voice
+    def on_voice_substituted(self, spec: VoiceSpec, voice: Voice, reason: Exception) -> None:
+        """Note that another voice speaks from now on, as one of the utterance's failed or is not ready."""
+        if spec == self._spec:
+            self._substitute = voice
+        _LOGGER.warning("%s %s speaks instead in utterance %s.", reason, voice.name, self.utterance.id)
 
     @property
     def speaking(self) -> SpeakingVoice:

@@ -76,6 +76,11 @@ class VoiceLoudness:
     def __len__(self) -> int:
         return len(self._measurements)
 
+    def is_known(self, spec: VoiceSpec) -> bool:
+        """Whether the voice's gain was measured."""
+        measurement = self._measurements.get(speaker_key(spec))
+        return measurement is not None and measurement.gain is not None
+
     async def gain(self, spec: VoiceSpec, loaded: LoadedVoice, stream: StreamClock) -> float:
         """Return the voice's linear gain; the first call measures it, in steps of the caller's stream.
 

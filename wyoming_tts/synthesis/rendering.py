@@ -110,10 +110,7 @@ class SegmentRenderer:
                 async for pcm in pieces:
                     yield pcm
         except (RemoteVoiceFailed, VoiceNotReady) as error:
-            voice = voices.substitute(lease)
-            if lease.spec == job.spec:
-                job.on_voice_substituted(voice)
-            _LOGGER.warning("%s %s speaks instead in utterance %s.", error, voice.name, job.utterance.id)
+            voices.substitute(lease, error)
             lease = await voices.find(segment.voice)
             async with aclosing(self._resampled(job, lease, segment, resampler)) as pieces:
                 async for pcm in pieces:

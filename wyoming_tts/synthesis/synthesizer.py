@@ -280,7 +280,7 @@ class Synthesizer:
         utterance, patience = job.utterance, self._patience(job.utterance)
 
         async def wait(spec: VoiceSpec) -> bool:
-            return await self.loading.wait(spec, job.patience_left(patience))
+            return self._is_ready(spec) or await self.loading.wait(spec, job.patience_left(patience))
 
         return UtteranceVoices(
             self._library,
@@ -292,8 +292,14 @@ class Synthesizer:
             allowed=utterance.voice.allowed,
             patience=patience or None,
             wait=wait if patience else wait_for_any_voice,
+            on_substituted=job.on_voice_substituted,
             aliases=VoiceAliases(utterance.voice_aliases),
         )
+
+    def _is_ready(self, spec: VoiceSpec) -> bool:
+        """Whether a voice speaks at once, without a load."""
+        with self._loaded.lease_loaded(spec.voice) as loaded:
+            return isinstance(loaded, RemoteVoice) or (loaded is not None and self._loudness.is_known(spec))
 
     async def explain(self, utterance: Utterance) -> Explanation:
         """Return what each stage makes of an utterance, down to the phonemes, without rendering audio.
@@ -334,8 +340,11 @@ class Synthesizer:
     async def _chunks(self, job: Job) -> AsyncGenerator[AudioChunk, None]:
         with job.recording_failure(), self._queue.place(job.clock, job.utterance.peer) as place:
             policy = self._playout_policy(job, place)
-            async with PlayoutBuffer(self._pieces(job, place), job.clock, policy, self._clock) as playout:
-                async with aclosing(self._keep_alive(job, playout)) as silence:
+            async with (
+                self._voices(job) as voices,
+                PlayoutBuffer(self._pieces(job, place, voices), job.clock, policy, self._clock) as playout,
+            ):
+                async with aclosing(self._keep_alive(job, voices, playout)) as silence:
                     async for chunk in silence:
                         yield chunk
                 while (piece := await playout.take()) is not None:
@@ -353,8 +362,13 @@ class Synthesizer:
                     job.on_chunk_requested()
             job.on_done()
 
-    async def _keep_alive(self, job: Job, playout: PlayoutBuffer) -> AsyncGenerator[AudioChunk, None]:
-        """Yield silence as long as it lasts, from the end of the listener's patience to the first audio."""
+    async def _keep_alive(
+        self, job: Job, voices: UtteranceVoices, playout: PlayoutBuffer
+    ) -> AsyncGenerator[AudioChunk, None]:
+        """Yield silence as long as it lasts, from the end of the listener's patience to the first audio.
+
+        With the first of it the listener is told which voice speaks.
+        """
         patience = self._patience(job.utterance)
         if not patience or not job.utterance.keeps_alive:
             return
@@ -365,6 +379,7 @@ class Synthesizer:
                 if (await asyncio.wait([ready], timeout=seconds))[0]:
                     return
                 if job.patience_left(patience) <= 0:
+                    await voices.settle()
                     for pcm in audio.silence(_KEEP_ALIVE, job.rate):
                         yield job.keep_alive(pcm)
                         job.on_chunk_requested()
@@ -385,13 +400,13 @@ class Synthesizer:
             segment_works=job.backlog.works_of,
         )
 
-    async def _pieces(self, job: Job, place: Place) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, job: Job, place: Place, voices: UtteranceVoices) -> AsyncGenerator[Piece, None]:
         """Yield an utterance's audio; between two pieces the place may go to another stream."""
         resampler = StreamResampler(job.rate, self._workers.run_blocking)
         segments = Prefetch(
             self._known_segments(job), room_in=lambda: 0.0 if len(segments) < _KNOWN_SEGMENTS else inf
         )
-        async with self._voices(job) as voices, segments:
+        async with segments:
             number, samples = 0, 0
             while (segment := await job.next_segment(segments, voices.release)) is not None:
                 await self._hold(place, job)

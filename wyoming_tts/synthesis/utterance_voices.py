@@ -31,6 +31,10 @@ WaitForVoice = Callable[[VoiceSpec], Awaitable[bool]]
 """Loads a voice; False if its listener does not wait for it any longer."""
 
 
+OnSubstituted = Callable[[VoiceSpec, Voice, Exception], None]
+"""Called where the embedded voice is going to speak for another one, with the reason."""
+
+
 async def wait_for_any_voice(_: VoiceSpec) -> bool:
     """Wait for as long as it takes."""
     return True
@@ -70,6 +74,11 @@ class VoiceLease:
         """Give the model back to the cache, which may free it; it is leased again when it is needed."""
         self._voice = None
         await self._lease.aclose()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the voice is in memory, and stays there."""
+        return self._voice is not None
 
     async def load(self) -> ReadyVoice:
         """Return the loaded voice, which renders the next steps of the stream.
@@ -118,6 +127,7 @@ class UtteranceVoices:
         allowed: tuple[str, ...] = (),
         patience: float | None = None,
         wait: WaitForVoice = wait_for_any_voice,
+        on_substituted: OnSubstituted = lambda _spec, _voice, _reason: None,
         aliases: VoiceAliases | None = None,
     ) -> None:
         """Lease `spec` when it is needed; the options are those of the utterance's `VoiceRequest`."""
@@ -130,6 +140,8 @@ class UtteranceVoices:
         self._loudness = loudness
         self._stream = stream
         self._wait = wait
+        self._on_substituted = on_substituted
+        self._is_settled = False
         self._main = self._lease(spec)
         self._other: VoiceLease | None = None
         self._warned: set[VoiceRequest] = set()
@@ -153,19 +165,44 @@ class UtteranceVoices:
             self._other = self._lease(spec)
         return self._other
 
-    def substitute(self, lease: VoiceLease) -> Voice:
+    async def settle(self) -> None:
+        """Settle whether the utterance's own voice speaks: its listener is told now, and waits no more.
+
+        It speaks if it is ready. Neither the end of a load changes that later, nor the loss of its model.
+        """
+        main = self._main
+        if self._is_settled or self._is_substituted(main.spec):
+            return
+        can_wait = main.is_loaded or not self._has_substitute(main.spec.voice)
+        if can_wait or await self._wait(main.spec):
+            self._is_settled = not self._is_substituted(main.spec)
+        else:
+            self.substitute(main, VoiceNotReady(main.spec.voice))
+
+    def substitute(self, lease: VoiceLease, reason: Exception) -> None:
         """Replace a voice, for the rest of the utterance, by the embedded voice of its language.
 
         Raises:
             VoiceUnavailable: there is none.
         """
+        if self._is_substituted(lease.spec):
+            return  # since its listener's patience ended
         voice = self._library.embedded_voice(lease.spec.voice.language)
         self._substitutes[speaker_key(lease.spec)] = VoiceSpec(voice)
-        return voice
+        self._on_substituted(lease.spec, voice, reason)
 
     def _lease(self, spec: VoiceSpec) -> VoiceLease:
-        wait = self._wait if self._has_substitute(spec.voice) else wait_for_any_voice
+        wait = self._wait_for if self._has_substitute(spec.voice) else wait_for_any_voice
         return VoiceLease(self._loaded, self._loudness, spec, self._stream, wait=wait)
+
+    async def _wait_for(self, spec: VoiceSpec) -> bool:
+        """Wait for a voice that another one may speak for."""
+        is_settled = self._is_settled and spec == self._main.spec
+        is_ready = is_settled or await self._wait(spec)
+        return is_ready and not self._is_substituted(spec)
+
+    def _is_substituted(self, spec: VoiceSpec) -> bool:
+        return speaker_key(spec) in self._substitutes
 
     def _has_substitute(self, voice: Voice) -> bool:
         try:

@@ -16,8 +16,20 @@ from tests.support.tones import LETTERS
 from tests.unit.synthesis.test_synthesizer import make_synthesizer, speak
 from wyoming_tts.engines.espeak.engine import EspeakEngine
 from wyoming_tts.engines.piper.engine import LoadedPiper, PiperEngine
-from wyoming_tts.speech import AudioChunk, Outcome, Utterance, UtteranceRecord, VoiceSpec
+from wyoming_tts.speech import (
+    AudioChunk,
+    Outcome,
+    Segment,
+    SpeakingVoice,
+    Utterance,
+    UtteranceRecord,
+    Voice,
+    VoiceReason,
+    VoiceSpec,
+)
 from wyoming_tts.synthesis.background_loading import BackgroundLoading
+from wyoming_tts.synthesis.rendering import SegmentRenderer
+from wyoming_tts.text.lexicon.rules import LexiconResult
 
 AT_ONCE = 0.001
 """Seconds of patience: it is over before anything can be loaded."""
@@ -123,6 +135,97 @@ async def test_silence_is_sent_until_there_is_speech_and_words_are_told_when_the
     assert all(left.start_time <= right.start_time for left, right in pairwise(words))
     assert records[0].audio_seconds == pytest.approx(sum(chunk.seconds for chunk in again))
     assert (records[0].underruns, records[0].outcome) == (0, Outcome.DONE)
+
+
+async def test_the_voice_that_is_told_with_the_silence_is_the_one_that_speaks(
+    loading: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A load that ends after the first silence was sent comes too late for the utterance."""
+    embedded = Gate()
+    monkeypatch.setattr(EspeakEngine, "load", embedded.before(EspeakEngine.load))
+    async with running_parts() as parts:
+        records: list[UtteranceRecord] = []
+        synthesizer = make_synthesizer(parts, records)
+        utterance = replace(Utterance.of("One."), keeps_alive=True, patience=AT_ONCE)
+        async with synthesizer.loading, synthesizer.speak(utterance) as stream:
+            chunks = [await anext(stream)]
+            assert not np.any(join_chunks(chunks))
+            told = stream.voice
+            loading.opened.set()
+            await synthesizer.warm_up()
+            embedded.opened.set()
+            chunks += [chunk async for chunk in stream]
+            assert stream.voice == told
+    assert told == SpeakingVoice("espeak-en-us", VoiceReason.FALLBACK, "")
+    assert is_other_voice(chunks)
+    assert (records[0].voice, records[0].voice_reason) == ("espeak-en-us", "fallback")
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Keeps segments from their voice until it is set, as a full machine does."""
+    may_go_on = asyncio.Event()
+    apply_lexicon = SegmentRenderer.apply_lexicon
+
+    async def wait(renderer: SegmentRenderer, segment: Segment, voice: Voice) -> LexiconResult:
+        await may_go_on.wait()
+        return await apply_lexicon(renderer, segment, voice)
+
+    monkeypatch.setattr(SegmentRenderer, "apply_lexicon", wait)
+    return may_go_on
+
+
+async def test_a_voice_that_was_ready_when_the_silence_began_speaks_although_its_model_is_gone(
+    waiting: asyncio.Event, loading: Gate
+) -> None:
+    loading.opened.set()
+    async with running_parts() as parts:
+        synthesizer = make_synthesizer(parts, [])
+        await synthesizer.warm_up()
+        utterance = replace(Utterance.of("One."), keeps_alive=True, patience=AT_ONCE)
+        async with synthesizer.loading, synthesizer.speak(utterance) as stream:
+            silence = await anext(stream)
+            assert (told := stream.voice).name == LETTERS.name
+            await parts.loaded.unload()
+            waiting.set()
+            spoken = [chunk async for chunk in stream if np.any(np.frombuffer(chunk.pcm, "<i2"))]
+            assert stream.voice == told
+    assert not np.any(np.frombuffer(silence.pcm, "<i2"))
+    assert LETTERS.said(np.frombuffer(b"".join(chunk.pcm for chunk in spoken), "<i2")) == ["One."]
+    assert loading.passed == 2
+
+
+async def test_a_voice_that_waited_for_the_machine_and_not_for_its_model_is_replaced_at_once(
+    waiting: asyncio.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be later, and its listener was told otherwise by then."""
+    async with running_parts() as parts:
+        synthesizer = make_synthesizer(parts, [])
+        utterance = replace(Utterance.of("One."), keeps_alive=True, patience=AT_ONCE)
+        async with synthesizer.loading, synthesizer.speak(utterance) as stream:
+            chunks = [await anext(stream)]
+            assert (told := stream.voice).name == "espeak-en-us"
+            await synthesizer.warm_up()
+            waiting.set()
+            chunks += [chunk async for chunk in stream]
+            assert stream.voice == told
+    assert is_other_voice(chunks)
+    assert caplog.text.count("speaks instead") == 1
+
+
+async def test_a_voice_that_is_loaded_speaks_although_many_others_are_being_loaded(loading: Gate) -> None:
+    loading.opened.set()
+    async with running_parts() as parts:
+        synthesizer = make_synthesizer(parts, [])
+        spec = await synthesizer.warm_up()
+        loading.opened.clear()
+        async with synthesizer.loading:
+            others = [VoiceSpec(replace(spec.voice, name=name, model=name)) for name in "abcd"]
+            for other in others:
+                assert not await synthesizer.loading.wait(other, 0.0)
+            chunks = await speak(synthesizer, replace(Utterance.of("One."), patience=LONG))
+            loading.opened.set()
+    assert LETTERS.said(join_chunks(chunks)) == ["One."]
 
 
 async def test_loads_beyond_a_number_are_not_begun() -> None:
