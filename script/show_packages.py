@@ -44,7 +44,7 @@ _WHEEL_HAS = {
     "ui": ("*.py", "*.css", "*.js", "*.yaml", "*.svg", "py.typed"),
 }
 """Files of the checkout's folders that the wheel has to contain."""
-_CATALOGUES = ("piper.yaml", "kokoro.yaml", "blends.yaml")
+_CATALOGUES = ("piper.yaml", "piper_facts.yaml", "kokoro.yaml", "blends.yaml")
 _WRITTEN_BY_OTHERS = "/gradio/hash_seed.txt"
 """A file that Gradio writes beside its own when it first starts."""
 _FEWEST_SAMPLES = 10_000

@@ -342,6 +342,7 @@ def test_choosing_a_multi_speaker_voice_shows_its_speakers_and_sliders(tab: List
 def test_words_of_a_search_find_by_language_gender_engine_and_name(tab: ListenTab) -> None:
     assert tab.find("german tones") == ["de_DE-tones-low"]
     assert "af_bella" in tab.find("female american kokoro")
+    assert {"de_DE-kerstin-low", "de_DE-eva_k-x_low"} <= {*tab.find("german female")}
     assert "am_test" not in tab.find("female")
     assert tab.find("nothing has this") == []
     expect(tab.page.locator("#audition-found")).to_contain_text("No voice")

@@ -112,7 +112,7 @@ class CatalogueVoice:
     """The model first: the voice exists once that file does."""
     aliases: tuple[str, ...] = ()
     gender: Gender | None = None
-    """None if upstream does not state it."""
+    """None if it is not known, and of several speakers."""
     grade: str | None = None
     """Upstream's estimate of the training data, `A` to `F`; None without one."""
     sample_rate: int | None = None
@@ -198,8 +198,13 @@ def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAU
         voice.name: carry_over_card_facts(voice, piper.get(voice.name))
         for voice in _read_extra_index(extra_index)
     }
+    genders = _read_piper_genders(directory / "piper_facts.yaml")
+    known = (
+        replace(voice, gender=genders.get(_without_quality(voice))) if voice.speakers == 1 else voice
+        for voice in piper.values()
+    )
     kokoro = read_kokoro_catalogue(directory / "kokoro.yaml", kokoro_model)
-    return Catalogue((*sorted(piper.values(), key=lambda voice: voice.name), *kokoro))
+    return Catalogue((*sorted(known, key=lambda voice: voice.name), *kokoro))
 
 
 def other_model_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
@@ -280,6 +285,19 @@ def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
     facts = _read_yaml(path)
     base = str(facts.get("base_url", PIPER_BASE_URL))
     return _voices(path, facts.get("voices"), lambda name, entry: _from_piper_yaml(base, name, entry))
+
+
+def _read_piper_genders(path: Path) -> dict[str, Gender]:
+    """The genders of single-speaker voices by name without the quality; upstream's index has none."""
+    by_gender = _read_yaml(path).get("gender")
+    try:
+        return {name: Gender(gender) for gender, names in dict(by_gender or {}).items() for name in names}
+    except (TypeError, ValueError) as error:
+        raise CatalogueError(f"{path}: the genders are malformed: {error!r}.") from error
+
+
+def _without_quality(voice: CatalogueVoice) -> str:
+    return voice.name.removesuffix(f"-{voice.quality}")
 
 
 def read_kokoro_catalogue(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from wyoming_tts.engines.kokoro.names import BY_TAG
 from wyoming_tts.voices import catalogue as catalogue_module
@@ -85,6 +86,44 @@ def test_every_piper_voice_lists_its_model_before_its_configuration(catalogue: C
         assert all(file.url.startswith(PIPER_BASE_URL) and file.url.isascii() for file in voice.files)
         assert voice.name.startswith(f"{voice.language}-")
         assert voice.speakers >= 1
+
+
+def test_the_gender_of_well_known_piper_voices_is_told_at_each_quality(catalogue: Catalogue) -> None:
+    genders = {voice.name: voice.gender for voice in voices_of(catalogue, "piper")}
+    for name, gender in {
+        "en_US-lessac-low": "female",
+        "en_US-lessac-high": "female",
+        "de_DE-thorsten-medium": "male",
+        "de_DE-kerstin-low": "female",
+        "fr_FR-siwis-medium": "female",
+        "pt_PT-tugão-medium": "male",
+        "de_DE-mls-medium": None,  # of many speakers
+        "de_DE-thorsten_emotional-medium": None,
+        "en_US-sam-medium": None,  # not known
+    }.items():
+        assert genders[name] == gender, name
+
+
+def test_genders_are_those_of_single_speaker_voices_in_the_catalogue(catalogue: Catalogue) -> None:
+    by_gender = yaml.safe_load((data_directory() / "piper_facts.yaml").read_text("utf-8"))["gender"]
+    names = [name for of_gender in by_gender.values() for name in of_gender]
+    assert len(names) == len(set(names)) > 90
+    single = {
+        voice.name.removesuffix(f"-{voice.quality}") for voice in catalogue.voices if voice.speakers == 1
+    }
+    assert set(names) <= single
+
+
+@pytest.mark.parametrize("gender", ["[female]", "{neither: [en_US-amy]}", "{male: 5}"])
+def test_malformed_genders_are_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gender: str
+) -> None:
+    for name in ("piper.yaml", "kokoro.yaml"):
+        write_catalogue(tmp_path, (data_directory() / name).read_text("utf-8"), name)
+    write_catalogue(tmp_path, f"gender: {gender}", "piper_facts.yaml")
+    monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
+    with pytest.raises(CatalogueError, match=r"piper_facts\.yaml: the genders are malformed"):
+        load_catalogue()
 
 
 def test_the_catalogue_entry_of_the_default_voice_is_complete(catalogue: Catalogue) -> None:
@@ -218,6 +257,7 @@ def test_a_downloaded_index_keeps_the_metadata_it_does_not_contain(
     files = "files: {a/x.onnx: [5, null], a/x.onnx.json: [5, null]}"
     write_catalogue(tmp_path, f"{{voices: {{x: {{{entry}, {files}}}}}}}", "piper.yaml")
     write_catalogue(tmp_path, UPDATE.with_name("kokoro.yaml").read_text(encoding="utf-8"), "kokoro.yaml")
+    write_catalogue(tmp_path, "gender: {female: [x]}", "piper_facts.yaml")
     monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
     for changes, rate in ({"num_speakers": 3}, 8000), ({"quality": "high"}, 22050):
         voice = find_voice(load_catalogue(write_catalogue(tmp_path, entry_with(**changes))), "x")
