@@ -107,7 +107,7 @@ export function languageNames(locale) {
 export const engineLabel = (engine) => ENGINE_LABELS[engine] ?? engine;
 
 /**
- * The quality of a voice for people; those of a number format are the same in every language.
+ * The quality of a voice for people: how good it is, or for Kokoro, whose voices share one model, how large that is.
  * @param {string} quality as `x_low` or `int8`
  * @param {Translate} translate
  */

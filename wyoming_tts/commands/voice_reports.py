@@ -39,7 +39,7 @@ def summary_fields(entry: InventoryEntry) -> dict[str, Any]:
         "speakers": entry.speakers,
         "sample_rate": voice.sample_rate if voice else known.sample_rate if known else None,
         "description": voice.description if voice else "",
-        "quality": known.quality if known else None,
+        "quality": entry.quality or None,
         "size": known.size if known else None,
         "aliases": list(known.aliases) if known else [],
     }

@@ -34,7 +34,6 @@ from wyoming_tts.voices.removal import delete_files, plan_removal
 
 PATH = "page/voices"
 """Relative to the page."""
-_QUALITY = re.compile(r"-(x_low|low|medium|high)\Z")
 _KILOBYTE = 1024
 _MAX_PIECE_BYTES = 1024 * _KILOBYTE
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,12})-([0-9]{1,12})/([0-9]{1,12})")
@@ -300,13 +299,12 @@ def _row(
     problems: Mapping[str, str],
 ) -> VoiceRow:
     voice, known = entry.voice, entry.catalogue_voice
-    in_name = _QUALITY.search(entry.name)
     derived = voice is not None and is_derived(voice)
     return VoiceRow(
         name=entry.name,
         language=entry.language,
         engine=entry.engine,
-        quality=known.quality if known else in_name[1] if in_name else "",
+        quality=entry.quality,
         speakers=entry.speakers,
         size=sum(sizes[path] for path in voice.files) if voice else known.size if known else None,
         shared_with=max(0, users[voice.files] - (not derived)) if voice and voice.files else 0,

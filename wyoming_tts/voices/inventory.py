@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,15 @@ from wyoming_tts.languages import LanguageTag
 from wyoming_tts.speech import UnusableVoice, Voice
 from wyoming_tts.voices.catalogue import (
     BLENDING_ENGINE,
+    DEFAULT_KOKORO_MODEL,
+    KOKORO_MODELS,
     CatalogueVoice,
 )
 from wyoming_tts.voices.names import NameResolver, ResolvedName
+
+_QUALITY = re.compile(r"-(x_low|low|medium|high)\Z")
+_KOKORO_MODEL = re.compile(rf"kokoro-v1\.0(?:\.({'|'.join(KOKORO_MODELS)}))?\.onnx")
+"""The file name of upstream's exports; that of the reference does not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,15 @@ class InventoryEntry:
     def engine(self) -> str:
         """Name of its engine."""
         return self._any.engine
+
+    @property
+    def quality(self) -> str:
+        """Piper's level, or the precision of the Kokoro model that is here or would come, else empty."""
+        if self.voice is not None and self.voice.engine == BLENDING_ENGINE:
+            return _precision_of(self.voice)
+        in_name = _QUALITY.search(self.name)
+        known = self.catalogue_voice
+        return known.quality if known else in_name[1] if in_name else ""
 
     @property
     def speakers(self) -> int:
@@ -127,3 +143,9 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _precision_of(voice: Voice) -> str:
+    """The precision of an installed Kokoro model, by its file: the catalogue knows only its own choice."""
+    match = _KOKORO_MODEL.fullmatch(voice.files[0].name) if voice.files else None
+    return "" if match is None else match[1] or DEFAULT_KOKORO_MODEL

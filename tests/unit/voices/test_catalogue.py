@@ -176,7 +176,7 @@ def test_the_sample_rate_of_a_piper_voice_is_that_of_its_quality(catalogue: Cata
 
 def test_kokoro_voices_have_one_rate_and_one_licence(catalogue: Catalogue) -> None:
     facts = {(voice.sample_rate, voice.licence) for voice in voices_of(catalogue, "kokoro")}
-    assert facts == {(24000, "apache-2.0")}
+    assert facts == {(24000, "Apache-2.0")}
 
 
 def test_languages_that_need_misaki_are_marked(catalogue: Catalogue) -> None:
