@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { genderOf, languageNames, shownName, sizeText, VoiceSearch } from "../../ui/js/voice_facts.js";
+import {
+  genderOf,
+  languageNames,
+  recommendedVoice,
+  shownName,
+  sizeText,
+  VoiceSearch,
+} from "../../ui/js/voice_facts.js";
 
 const VOICE = {
   name: "de_DE-thorsten_emotional-medium",
@@ -18,6 +25,7 @@ const VOICE = {
   is_installed: true,
   is_default: false,
   is_removable: true,
+  is_recommended: false,
   in_catalogue: true,
 };
 const HEART = {
@@ -48,6 +56,30 @@ test("names are those of people, without language, engine and quality", () => {
   assert.equal(shownName({ ...HEART, name: "my_blend" }, names), "my_blend");
   assert.equal(shownName({ ...VOICE, name: "anna" }, names), "anna");
   assert.equal(shownName(ROBOT, languageNames("de")), "Englisch (Vereinigtes Königreich)");
+});
+
+test("the voice to begin with is of the reader's country, else of the most likely one, else of the language", () => {
+  const away = { ...VOICE, is_installed: false, is_recommended: true };
+  const named = (/** @type {string} */ name) => ({ ...away, name, language: name });
+  const voices = [
+    { ...VOICE, name: "first" },
+    { ...away, name: "not this one", is_recommended: false },
+    { ...away, name: "here", is_installed: true },
+    ...["en_GB", "en_US", "de_DE", "pt_PT", "pt_BR", "sr_RS", "zz_ZZ"].map(named),
+  ];
+  const found = ["en", "en-GB", "en-AU", "de-AT", "pt", "pt-PT", "sr-Latn", "zz", "tlh"];
+  const names = found.map((tag) => recommendedVoice(voices, tag)?.name);
+  assert.deepEqual(names, [
+    "en_US",
+    "en_GB",
+    "en_US",
+    "de_DE",
+    "pt_BR",
+    "pt_PT",
+    "sr_RS",
+    "zz_ZZ",
+    undefined,
+  ]);
 });
 
 test("a language without a name in the browser is called as the voice's author does", () => {

@@ -23,7 +23,7 @@ import { speechRequest } from "./speech_request.js";
 import { TextStages } from "./text_stages.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf, isRobot, shownName, sizeText, VoiceSearch } from "./voice_facts.js";
+import { familyOf, isRobot, recommendedVoice, shownName, sizeText, VoiceSearch } from "./voice_facts.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -184,12 +184,12 @@ class AuditionTab {
     return button(label, () => this.#fetch(voice), { class: "primary" });
   }
 
-  /** The voice to download first: of the reader's language, of middle quality where there is one. */
+  /** The voice to download first: the default one if it is of the reader's language, else a known one of that. */
   #recommended() {
-    const own = familyOf(navigator.language);
-    const away = voiceDirectory.view.voices.filter(({ is_installed, size }) => !is_installed && size);
-    const spoken = away.filter(({ language }) => familyOf(language) === own);
-    return spoken.find(({ quality }) => quality === "medium") ?? spoken[0] ?? away[0];
+    const { voices, absent_default: absent } = voiceDirectory.view;
+    const wanted = voiceDirectory.find(absent);
+    if (wanted && familyOf(wanted.language) === familyOf(navigator.language)) return wanted;
+    return recommendedVoice(voices, navigator.language) ?? wanted ?? recommendedVoice(voices, "en");
   }
 
   /** @param {string} name */

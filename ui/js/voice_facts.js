@@ -20,6 +20,7 @@
  * @property {boolean} is_installed
  * @property {boolean} is_default
  * @property {boolean} is_removable
+ * @property {boolean} is_recommended whether it is the one of its language to begin with
  * @property {boolean} in_catalogue
  */
 
@@ -115,6 +116,20 @@ export function qualityLabel(quality, translate) {
   const name = `quality_${quality}`;
   const label = translate(name);
   return label === name ? quality : label;
+}
+
+/**
+ * The voice for a reader to begin with: of their language and country, else of the language where most speak it.
+ * @param {Voice[]} voices
+ * @param {string} tag of the reader, as `de-AT`
+ */
+export function recommendedVoice(voices, tag) {
+  const reader = new Intl.Locale(tag).maximize();
+  const likely = new Intl.Locale(reader.language).maximize();
+  const choices = voices.filter(({ is_recommended, is_installed }) => is_recommended && !is_installed);
+  /** @param {Intl.Locale} locale */
+  const of = ({ language, region }) => choices.find((voice) => voice.language === `${language}_${region}`);
+  return of(reader) ?? of(likely) ?? choices.find((voice) => familyOf(voice.language) === reader.language);
 }
 
 /** The language of a tag without its country. @param {string} tag */

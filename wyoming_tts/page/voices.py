@@ -62,6 +62,8 @@ class VoiceRow:
     description: str
     problem: str
     """Why it cannot speak although its files are here, and what to do about it; empty for any other voice."""
+    is_recommended: bool
+    """Whether it is the one of its language to begin with."""
     gender: str
     licence: str
     sample: str
@@ -314,6 +316,7 @@ def _row(
         is_removable=voice is not None and bool(voice.files) and not derived,
         description=voice.description if voice else "",
         problem=problems.get(entry.name, ""),
+        is_recommended=known is not None and known.is_recommended,
         gender=(known.gender or "") if known else "",
         licence=(known.licence or "") if known else "",
         sample=sample_sentence(entry.language),

@@ -121,6 +121,8 @@ class CatalogueVoice:
     """A name or an address, as in upstream's model card; None if that was not read or states none."""
     pronunciation: Pronunciation | None = None
     """None if no problem is known."""
+    is_recommended: bool = False
+    """Whether it is the one to begin with, of all of its language."""
 
     @property
     def quality_rank(self) -> int:
@@ -198,13 +200,10 @@ def load_catalogue(extra_index: Path | None = None, *, kokoro_model: str = DEFAU
         voice.name: carry_over_card_facts(voice, piper.get(voice.name))
         for voice in _read_extra_index(extra_index)
     }
-    genders = _read_piper_genders(directory / "piper_facts.yaml")
-    known = (
-        replace(voice, gender=genders.get(_without_quality(voice))) if voice.speakers == 1 else voice
-        for voice in piper.values()
-    )
+    facts = _read_piper_facts(directory / "piper_facts.yaml")
+    known = sorted(map(facts.complete, piper.values()), key=lambda voice: voice.name)
     kokoro = read_kokoro_catalogue(directory / "kokoro.yaml", kokoro_model)
-    return Catalogue((*sorted(known, key=lambda voice: voice.name), *kokoro))
+    return Catalogue(_with_recommended((*known, *kokoro), facts.recommended))
 
 
 def other_model_exports(voice: CatalogueVoice) -> tuple[CatalogueVoice, ...]:
@@ -287,17 +286,42 @@ def read_piper_catalogue(path: Path) -> tuple[CatalogueVoice, ...]:
     return _voices(path, facts.get("voices"), lambda name, entry: _from_piper_yaml(base, name, entry))
 
 
-def _read_piper_genders(path: Path) -> dict[str, Gender]:
-    """The genders of single-speaker voices by name without the quality; upstream's index has none."""
-    by_gender = _read_yaml(path).get("gender")
+@dataclass(frozen=True, slots=True)
+class _PiperFacts:
+    """What upstream's index does not tell of Piper's voices."""
+
+    genders: Mapping[str, Gender]
+    """Of single-speaker voices, by name without the quality."""
+    recommended: frozenset[str]
+
+    def complete(self, voice: CatalogueVoice) -> CatalogueVoice:
+        gender = self.genders.get(voice.name.removesuffix(f"-{voice.quality}"))
+        return replace(voice, gender=gender) if voice.speakers == 1 else voice
+
+
+def _read_piper_facts(path: Path) -> _PiperFacts:
+    facts = _read_yaml(path)
     try:
-        return {name: Gender(gender) for gender, names in dict(by_gender or {}).items() for name in names}
+        by_gender = dict(facts.get("gender") or {})
+        genders = {name: Gender(gender) for gender, names in by_gender.items() for name in names}
+        return _PiperFacts(genders, frozenset(facts.get("recommended") or ()))
     except (TypeError, ValueError) as error:
-        raise CatalogueError(f"{path}: the genders are malformed: {error!r}.") from error
+        raise CatalogueError(f"{path} is malformed: {error!r}.") from error
 
 
-def _without_quality(voice: CatalogueVoice) -> str:
-    return voice.name.removesuffix(f"-{voice.quality}")
+def _with_recommended(
+    voices: tuple[CatalogueVoice, ...], chosen: frozenset[str]
+) -> tuple[CatalogueVoice, ...]:
+    """Mark one voice of each language: the one that was chosen by hand, else the best one to begin with."""
+
+    def rank(voice: CatalogueVoice) -> tuple[bool, bool, bool, int]:
+        is_demanding = voice.engine == BLENDING_ENGINE or voice.quality == "high"
+        return voice.name not in chosen, voice.speakers > 1, is_demanding, voice.quality_rank
+
+    first: dict[str, CatalogueVoice] = {}
+    for voice in sorted(voices, key=rank):
+        first.setdefault(voice.language, voice)
+    return tuple(replace(voice, is_recommended=first[voice.language] is voice) for voice in voices)
 
 
 def read_kokoro_catalogue(path: Path, model: str = DEFAULT_KOKORO_MODEL) -> tuple[CatalogueVoice, ...]:

@@ -114,6 +114,40 @@ def test_genders_are_those_of_single_speaker_voices_in_the_catalogue(catalogue: 
     assert set(names) <= single
 
 
+def test_each_language_has_one_voice_to_begin_with_of_one_speaker_where_there_is_one(
+    catalogue: Catalogue,
+) -> None:
+    recommended = {voice.language: voice for voice in catalogue.voices if voice.is_recommended}
+    assert sum(voice.is_recommended for voice in catalogue.voices) == len(recommended)
+    by_language: dict[str, list[CatalogueVoice]] = {}
+    for voice in catalogue.voices:
+        by_language.setdefault(voice.language, []).append(voice)
+    assert recommended.keys() == by_language.keys()
+    for language, voices in by_language.items():
+        has_single = any(voice.speakers == 1 for voice in voices)
+        assert (recommended[language].speakers == 1) == has_single, language
+    for language, name in {
+        "de_DE": "de_DE-thorsten-medium",
+        "en_US": "en_US-lessac-medium",
+        "fr_FR": "fr_FR-siwis-medium",
+        "ro_RO": "ro_RO-mihai-medium",
+        "tr_TR": "tr_TR-dfki-medium",
+        "kk_KZ": "kk_KZ-iseke-x_low",  # before the better one of six speakers
+        "ja_JP": "jf_alpha",
+    }.items():
+        assert recommended[language].name == name
+
+
+def test_the_table_of_recommended_voices_has_one_of_a_language_and_only_voices_of_the_catalogue(
+    catalogue: Catalogue,
+) -> None:
+    names = yaml.safe_load((data_directory() / "piper_facts.yaml").read_text("utf-8"))["recommended"]
+    known = {voice.name: voice for voice in catalogue.voices}
+    assert [name for name in names if known[name].speakers > 1] == []
+    assert len({known[name].language for name in names}) == len(names)
+    assert all(known[name].is_recommended for name in names)
+
+
 @pytest.mark.parametrize("gender", ["[female]", "{neither: [en_US-amy]}", "{male: 5}"])
 def test_malformed_genders_are_an_error_that_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gender: str
@@ -122,7 +156,7 @@ def test_malformed_genders_are_an_error_that_names_the_file(
         write_catalogue(tmp_path, (data_directory() / name).read_text("utf-8"), name)
     write_catalogue(tmp_path, f"gender: {gender}", "piper_facts.yaml")
     monkeypatch.setattr(catalogue_module, "data_directory", lambda: tmp_path)
-    with pytest.raises(CatalogueError, match=r"piper_facts\.yaml: the genders are malformed"):
+    with pytest.raises(CatalogueError, match=r"piper_facts\.yaml is malformed"):
         load_catalogue()
 
 
