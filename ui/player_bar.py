@@ -9,16 +9,23 @@ _HTML = """
 <div class="player" data-state="idle">
   <div class="player-words read-along" role="group" dir="auto" data-label="words" hidden></div>
   <div class="player-line">
-    <button type="button" class="player-play primary" data-part="play"></button>
-    <canvas class="player-wave" data-part="wave" role="slider" tabindex="0" data-label="wave"
-      aria-valuemin="0" aria-valuenow="0" hidden></canvas>
-    <p class="player-told" role="status">
-      <strong data-part="title"></strong> <span data-part="state"></span>
-      <span data-part="measured" class="quiet"></span>
-    </p>
-    <select data-part="save" data-label="save" hidden></select>
-    <button type="button" data-part="unfold" data-text="spectrogram" aria-expanded="false" hidden></button>
-    <button type="button" data-part="past" aria-expanded="false" hidden></button>
+    <button type="button" class="player-play primary" data-part="play">
+      <span data-part="action"></span></button>
+    <div class="player-track">
+      <div class="player-told">
+        <p role="status"><strong data-part="title"></strong> <span data-part="state"></span></p>
+        <span class="quiet" data-part="measured"></span>
+      </div>
+      <canvas class="player-wave" data-part="wave" role="slider" tabindex="0" data-label="wave"
+        aria-valuemin="0" aria-valuenow="0" hidden></canvas>
+    </div>
+    <button type="button" class="player-expand" data-part="expand" data-label="expand" aria-expanded="false"
+      hidden></button>
+    <div class="player-tools">
+      <select data-part="save" data-label="save" hidden></select>
+      <button type="button" data-part="unfold" data-text="spectrogram" aria-expanded="false" hidden></button>
+      <button type="button" data-part="past" aria-expanded="false" hidden></button>
+    </div>
   </div>
   <canvas class="player-spectrogram" data-part="spectrogram" role="img" data-label="spectrogram_of"
     hidden></canvas>

@@ -15,6 +15,7 @@ import pytest
 from blockbuster import BlockBuster
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser.listen_tab import EMBEDDED, ListenTab
 from tests.browser.page_actions import PHONE, checked_page, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site, site_in_a_thread
@@ -31,7 +32,6 @@ FLAGS = (
     "--disable-popup-blocking",
     "--host-resolver-rules=MAP nas.local 127.0.0.1, MAP stranger.test 127.0.0.1",
 )
-EMBEDDED = "espeak-en-us"
 KEY, REMOTE_KEY = "sk-of-this-house", "sk-of-another-house"
 INGRESS_PEER = "127.0.0.2"
 KOKORO_NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
@@ -123,3 +123,16 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def problems(page: Page) -> PageProblems:
     """The problems found so far on `page`; a test that provokes one removes it."""
     return problems_of(page)
+
+
+@pytest.fixture(scope="package")
+def shared_tab(site: Site, context: BrowserContext) -> Iterator[ListenTab]:
+    with checked_page(context) as page:
+        yield ListenTab(page, site.url)
+
+
+@pytest.fixture
+def tab(shared_tab: ListenTab) -> Iterator[ListenTab]:
+    """The Listen tab with the player bar; a test leaves the embedded voice chosen and the search empty."""
+    yield shared_tab
+    assert shared_tab.problems.found == []

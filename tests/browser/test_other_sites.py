@@ -15,7 +15,8 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import EMBEDDED, NOWHERE
+from tests.browser.conftest import NOWHERE
+from tests.browser.listen_tab import EMBEDDED
 from tests.support.page_site import Site, site_in_a_thread
 
 MISSING_VOICE = "de_DE-thorsten-medium"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.conftest import EMBEDDED
+from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import checked_page, visit
 from tests.scenarios.page_tasks import Pointer, find_best, hear_first_sound, keep_blend, save_with_captions
 from tests.support.page_site import Site

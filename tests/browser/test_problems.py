@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import EMBEDDED
+from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import open_tab, problems_of
 from tests.support.page_site import Site
 from ui.words import Words

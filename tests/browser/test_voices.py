@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import EMBEDDED
+from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import DESKTOP, PHONE, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import EMBEDDED
+from tests.browser.listen_tab import EMBEDDED
 from tests.docs.pages import ROOT, SHELL
 from tests.docs.pages import Page as Document
 from tests.support.page_site import Site, site_in_a_thread

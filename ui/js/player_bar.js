@@ -1,44 +1,28 @@
 /**
  * The player bar, below all tabs: what speaks, its waveform and words, saving it, and what was heard before.
  *
- * The waveform grows while the sound arrives; the spectrogram, where it is unfolded, comes with its end. A click in
- * either, or on a word, plays from there.
+ * A phone has one line of it, and the rest behind a button. The spectrogram, where it is unfolded, comes with the end
+ * of the sound. A click in a picture, or on a word, plays from there.
  */
 
-import { accentColour, prepareCanvas } from "./canvas.js";
-import {
-  button,
-  createElement,
-  find,
-  isAbort,
-  localize,
-  localizeElements,
-  request,
-  setText,
-} from "./common.js";
-import { history } from "./history.js";
+import { find, isAbort, localize, localizeElements, setText } from "./common.js";
+import { HeardList } from "./heard_list.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { ReadAlong } from "./read_along.js";
+import { SaveMenu } from "./save_menu.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { kokoroName, languageNames, shownName } from "./voice_facts.js";
+import { onPointOfTime, Waveform } from "./waveform.js";
 
 /** @typedef {import("./common.js").Translate} Translate */
-/** @typedef {import("./history.js").Heard} Heard */
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
 /** @typedef {import("./common.js").Texts} Texts */
 
-const FORMATS = ["wav", "mp3", "opus", "srt"];
-const CAPTIONED = "mp3+srt"; // one choice, two files
-const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
-const SEEK_STEP = 1; // seconds of an arrow key
-const SHOWN_CHARS = 60;
-
 class PlayerBar {
   #frame = 0;
-  #isSaving = false;
   /** @type {boolean | null} null until there is a clip */
   #hasSpectrogram = null;
 
@@ -52,31 +36,29 @@ class PlayerBar {
     this.parts = partsOf(element);
     localizeElements(element, translate);
     this.readAlong = new ReadAlong(this.parts.words, (seconds) => player.seek(seconds));
+    this.waveform = new Waveform(this.parts.wave);
     this.spectrogram = new Spectrogram(this.parts.spectrogram);
+    new HeardList(this.parts, { translate, number, titleOf: (body) => this.#titleOf(body) });
+    new SaveMenu(this.parts.save, {
+      translate,
+      begun: () => setText(this.parts.state, translate("making")),
+      ended: (error) => this.#onSaved(error),
+    });
     this.#listen();
     this.#update();
   }
 
   #listen() {
-    const { play, save, past, wave, spectrogram, unfold } = this.parts;
-    const none = new Option(this.translate("save"), "");
-    const formats = FORMATS.map((format) => new Option(this.translate(format), format));
-    save.replaceChildren(none, ...formats, new Option(this.translate("captioned"), CAPTIONED));
-    save.addEventListener("input", () => this.#save());
+    const { play, expand, spectrogram, unfold } = this.parts;
     play.addEventListener("click", () => this.#playOrStop());
-    past.addEventListener("click", () => this.#unfoldPast());
+    expand.addEventListener("click", () => this.#expand());
     unfold.addEventListener("click", () =>
       pageState.patch({ showsSpectrogram: !pageState.values.showsSpectrogram }),
     );
-    for (const picture of [wave, spectrogram]) {
-      picture.addEventListener("click", (event) => this.#seekTo(event.offsetX / picture.clientWidth));
-      new ResizeObserver(() => this.#draw()).observe(picture);
-    }
-    wave.addEventListener("keydown", (event) => this.#onWaveKey(event));
+    onPointOfTime(spectrogram, () => this.#draw());
     document.addEventListener("keydown", (event) => this.#onKey(event), { capture: true });
     player.addEventListener("change", () => this.#update());
     player.addEventListener("words", () => this.#showWords());
-    history.addEventListener("change", () => this.#showPast());
     new ResizeObserver(() => this.#keepRoom()).observe(this.element);
     pageState.addEventListener("change", () => this.#showSpectrogram());
     this.spectrogram.addEventListener("drawable", () => this.#draw());
@@ -92,12 +74,13 @@ class PlayerBar {
     const { translate } = this;
     const { state, clip, body } = player;
     const { parts } = this;
-    find(this.element, ".player", HTMLElement).dataset.state = state;
+    parts.root.dataset.state = state;
     const hasSound = clip !== null && clip.samples > 0;
     parts.wave.hidden = !hasSound;
     parts.save.hidden = body === null;
+    parts.expand.hidden = body === null;
     parts.plain.hidden = !player.lacksStreaming;
-    setText(parts.play, translate(player.isBusy ? "stop" : "play"));
+    setText(parts.action, translate(player.isBusy ? "stop" : "play"));
     setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
     if (state === "failed") this.#showProblem(player.error);
     else setText(parts.state, translate(`is_${state}`));
@@ -167,47 +150,9 @@ class PlayerBar {
   }
 
   #draw() {
-    const { wave } = this.parts;
     const { clip, position } = player;
-    if (clip === null || wave.hidden || !wave.clientWidth) return;
-    const heard = position === null ? 0 : position / clip.seconds;
-    drawWave(wave, clip.peaks, heard);
-    this.spectrogram.draw(heard);
-    wave.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
-    wave.setAttribute("aria-valuenow", (position ?? 0).toFixed(1));
-  }
-
-  // ---- What was heard before
-
-  #unfoldPast() {
-    const { past, list } = this.parts;
-    list.hidden = !list.hidden;
-    past.setAttribute("aria-expanded", String(!list.hidden));
-  }
-
-  #showPast() {
-    const { past, list } = this.parts;
-    past.hidden = history.heard.length < 2;
-    setText(past, this.translate("past", { count: history.heard.length }));
-    list.replaceChildren(...history.heard.map((each) => this.#pastItem(each)));
-  }
-
-  /** @param {Heard} heard */
-  #pastItem(heard) {
-    const { body, clip, at } = heard;
-    const text = body.input.length > SHOWN_CHARS ? `${body.input.slice(0, SHOWN_CHARS)}…` : body.input;
-    const facts = [at.toLocaleTimeString(), `${this.number(clip.seconds, 1)} s`, ...settingsOf(body)].join(
-      " · ",
-    );
-    const label = this.translate("again", { name: this.#titleOf(body), text });
-    return createElement(
-      "li",
-      {},
-      button("▶", () => player.replay(clip, 0, body), { "aria-label": label }),
-      createElement("strong", {}, this.#titleOf(body)),
-      createElement("span", { dir: "auto" }, text),
-      createElement("span", { class: "quiet" }, facts),
-    );
+    this.waveform.draw();
+    if (clip !== null) this.spectrogram.draw(position === null ? 0 : position / clip.seconds);
   }
 
   // ---- What is done
@@ -219,17 +164,11 @@ class PlayerBar {
     else player.dispatchEvent(new Event("wanted")); // nothing was heard yet
   }
 
-  /** @param {number} fraction */
-  #seekTo(fraction) {
-    if (player.clip) player.seek(Math.max(0, fraction) * player.clip.seconds);
-  }
-
-  /** @param {KeyboardEvent} event */
-  #onWaveKey(event) {
-    const step = event.key === "ArrowRight" ? SEEK_STEP : event.key === "ArrowLeft" ? -SEEK_STEP : 0;
-    if (!step) return;
-    event.preventDefault();
-    player.seek(Math.max(0, (player.position ?? 0) + step));
+  /** Show or hide what a phone has no room for. */
+  #expand() {
+    const isExpanded = this.parts.root.toggleAttribute("data-expanded");
+    this.parts.expand.setAttribute("aria-expanded", String(isExpanded));
+    this.#draw();
   }
 
   /** @param {KeyboardEvent} event */
@@ -240,34 +179,11 @@ class PlayerBar {
     event.stopPropagation();
   }
 
-  async #save() {
-    const { save, state } = this.parts;
-    const formats = save.value.split("+");
-    const { body } = player;
-    save.value = "";
-    if (!formats[0] || body === null || this.#isSaving) return;
-    this.#isSaving = true;
-    setText(state, this.translate("making"));
-    try {
-      for (const format of formats) await saveSpeech(body, format);
-      this.#update();
-    } catch (error) {
-      if (!isAbort(error)) this.#showProblem(error);
-    } finally {
-      this.#isSaving = false;
-    }
+  /** @param {unknown} error */
+  #onSaved(error) {
+    if (error && !isAbort(error)) this.#showProblem(error);
+    else this.#update();
   }
-}
-
-/**
- * @param {SpeechRequest} body
- * @param {string} format
- */
-async function saveSpeech(body, format) {
-  const answer = await request("v1/audio/speech", {
-    json: { ...body, response_format: format, stream: false },
-  });
-  saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
 }
 
 /**
@@ -278,13 +194,6 @@ const recipeTitle = (voice) =>
   voice
     .replaceAll(/(\w+)\(([\d.]+)\)/g, (_, name, share) => `${kokoroName(name)} ${share} %`)
     .replaceAll("+", " + ");
-
-/** What was set otherwise than usual. @param {SpeechRequest} body */
-function settingsOf(body) {
-  const usual = new Set(["input", "voice", "sample_rate"]);
-  const set = Object.entries(body).filter(([name, value]) => !usual.has(name) && value !== 1);
-  return set.map(([name, value]) => `${name} ${value}`);
-}
 
 /**
  * @param {import("./playback.js").Stats} stats
@@ -301,35 +210,6 @@ function measured({ ttfa, rtf, seconds, underruns }, translate, number) {
 }
 
 /**
- * @param {HTMLCanvasElement} canvas
- * @param {number[]} peaks from 0 to 1
- * @param {number} heard fraction that was heard
- */
-function drawWave(canvas, peaks, heard) {
-  const { pen, width, height } = prepareCanvas(canvas);
-  pen.fillStyle = accentColour(canvas);
-  for (let x = 0; x < width; x++) {
-    const from = Math.floor((x * peaks.length) / width);
-    const to = Math.max(from + 1, Math.floor(((x + 1) * peaks.length) / width));
-    let peak = 0;
-    for (let i = from; i < to; i++) peak = Math.max(peak, peaks[i] ?? 0);
-    pen.globalAlpha = x < heard * width ? 1 : 0.5;
-    const bar = Math.max(1, peak * height);
-    pen.fillRect(x, (height - bar) / 2, 1, bar);
-  }
-}
-
-/**
- * @param {Blob} content
- * @param {string} name
- */
-function saveAs(content, name) {
-  const href = URL.createObjectURL(content);
-  Object.assign(document.createElement("a"), { href, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(href), REVOKED_AFTER);
-}
-
-/**
  * The bar's markup, which `ui/player_bar.py` brings.
  * @param {HTMLElement} element
  */
@@ -337,11 +217,14 @@ function partsOf(element) {
   /** @template {Element} Found @param {string} name @param {new () => Found} type */
   const part = (name, type) => find(element, `[data-part="${name}"]`, type);
   return {
+    action: part("action", HTMLElement),
+    expand: part("expand", HTMLButtonElement),
     list: part("list", HTMLElement),
     measured: part("measured", HTMLElement),
     past: part("past", HTMLButtonElement),
     plain: part("plain", HTMLElement),
     play: part("play", HTMLButtonElement),
+    root: find(element, ".player", HTMLElement),
     save: part("save", HTMLSelectElement),
     spectrogram: part("spectrogram", HTMLCanvasElement),
     state: part("state", HTMLElement),
