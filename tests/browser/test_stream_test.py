@@ -69,9 +69,10 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "spoken")
         expect(lanes.nth(lane)).to_contain_text("first sound after")
+        expect(lanes.nth(lane)).to_contain_text("Gaps: waiting for text")
         assert painted(desktop, lane) > 100
     cells = desktop.locator("#stream_test tbody tr td:nth-child(2)")
-    assert cells.count() == 9
+    assert cells.count() == 11
     assert [text for text in cells.all_inner_texts() if not any(map(str.isdigit, text))] == []
 
     audio = desktop.locator("#stream_test audio")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from wyoming.error import Error
+from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
@@ -32,6 +33,7 @@ from wyoming_tts.page.stream_test.client import (
     EvenSample,
     EventLog,
 )
+from wyoming_tts.page.stream_test.gaps import Gap, GapCount, GapOwner
 from wyoming_tts.page.stream_test.request import (
     StreamTestLimits,
     StreamTestRequest,
@@ -46,6 +48,7 @@ from wyoming_tts.speech import AudioFormat, SpokenWord
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_framing import encode_event
+from wyoming_tts.wyoming_words import words_data
 
 TEXT = "One two three. Four five six."
 HALF_SECOND = bytes(22050)
@@ -367,6 +370,37 @@ async def test_a_refused_connection_is_a_failed_lane() -> None:
     assert (frame.summary.spoken, frame.summary.ttfa_p50) == (0, None)
 
 
+async def test_gaps_are_counted_by_whose_they_are_and_together_as_in_the_benchmark() -> None:
+    def told(word: str) -> bytes:
+        begin = TEXT.index(word)
+        end = begin + len(word)
+        event = audio(bytes(44)).event()  # a millisecond: the player runs dry before the next word is sent
+        words = words_data([SpokenWord(word, begin, end, begin, end, 0.0, 1.0)])
+        return encode_event(Event(event.type, event.data | words, event.payload))
+
+    async def script(connection: ScriptedConnection) -> None:
+        await connection.read_until("synthesize-chunk")
+        await connection.send(START)
+        await connection.send_bytes(told("One"))
+        await connection.read_until("synthesize-chunk")
+        await connection.send_bytes(told("two"))  # its sentence is not complete
+        for _ in range(3):
+            await connection.read_until("synthesize-chunk")
+        await connection.send_bytes(told("three"))  # it is, but only since the player ran dry
+        await connection.read_until("synthesize-stop")
+        await connection.send_bytes(told("three"))
+        await connection.send(STOP, SynthesizeStopped())
+        await connection.closed()
+
+    frame = await run_against(script, StreamTestRequest(TEXT, words_per_second=50.0))
+    assert [gap.owner for gap in frame.lanes[0].gaps] == [GapOwner.TEXT, GapOwner.TEXT, GapOwner.SERVER]
+    summary = frame.summary
+    assert summary is not None
+    assert (summary.gaps, summary.gaps_text, summary.gaps_server, summary.gaps_unknown) == (3, 2, 1, 0)
+    assert summary.silence == pytest.approx(summary.silence_server + summary.silence_text, abs=1e-3)
+    assert 0 < summary.silence_server < summary.silence_text
+
+
 async def test_a_connection_closed_mid_stream_is_a_failed_lane_with_the_audio_received() -> None:
     async def script(connection: ScriptedConnection) -> None:
         await connection.read_until("synthesize-stop")
@@ -449,8 +483,8 @@ async def test_the_simulated_player_records_an_underrun_and_resumes() -> None:
         await lane.on_audio(AudioFormat(1000), bytes(int(2000 * seconds)))
     snapshot = lane.snapshot()
     assert snapshot.buffer == ((1.0, 0.5), (1.2, 0.8), (2.5, 1.0))
-    assert snapshot.underruns == ((2.0, 0.5),)
-    assert snapshot.gaps == 1
+    assert snapshot.gaps == (Gap(2.0, 0.5, GapOwner.UNKNOWN),)
+    assert snapshot.gap_counts[GapOwner.UNKNOWN] == GapCount(1, 0.5)
     assert lane.result().played is not None
     assert lane.result().played.gaps == (0.5,)  # type: ignore[union-attr]
     assert [line.what for line in log.newest()] == ["first_audio", "chunk", "chunk", "underrun"]
@@ -497,7 +531,7 @@ async def test_recorded_audio_chunks_and_events_of_a_client_are_bounded(
         await lane.on_audio(AudioFormat(1000), bytes(20))
     snapshot = lane.snapshot()
     assert snapshot.recorded == 2.0
-    assert max(len(snapshot.text), len(snapshot.buffer), len(snapshot.underruns)) <= 60
+    assert max(len(snapshot.text), len(snapshot.buffer), len(snapshot.gaps)) <= 60
     assert snapshot.chunks == 500
     assert (log.count, len(log.newest())) == (1499, 100)
 

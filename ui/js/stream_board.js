@@ -23,14 +23,14 @@ import { LaneChart } from "./stream_lanes.js";
  * @property {number | null} ttfa
  * @property {number} chunks
  * @property {number} audio seconds of it
- * @property {number} gaps
+ * @property {import("./stream_lanes.js").Gap[]} gaps some of them, if there are many
+ * @property {Record<import("./stream_lanes.js").Owner, import("./stream_lanes.js").GapCount>} gap_counts all of them
  * @property {number} recorded seconds that can be heard afterwards
  * @property {Level[]} buffer
  * @property {number[]} text when pieces of the text were sent
  * @property {number[]} starts when audio began
  * @property {number | null} first_audio
  * @property {number | null} ended
- * @property {[at: number, seconds: number][]} underruns
  * @property {[at: number, word: string][]} words when each word is heard, of the client whose audio is kept
  */
 
@@ -50,8 +50,17 @@ import { LaneChart } from "./stream_lanes.js";
  */
 
 const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
-const ROWS = ["spoken", ...TIMES, "gaps", "worst_gap", "silence", "audio", "wall"];
-const COUNTS = new Set(["spoken", "gaps"]);
+const GAPS = [
+  "gaps_text",
+  "silence_text",
+  "gaps_server",
+  "silence_server",
+  "gaps_unknown",
+  "silence_unknown",
+];
+const ROWS = ["spoken", ...TIMES, ...GAPS, "worst_gap", "audio", "wall"];
+const COUNTS = new Set(["spoken", "gaps_text", "gaps_server", "gaps_unknown"]);
+const RARE = new Set(["gaps_unknown", "silence_unknown"]); // not shown if there are none
 const FAILED = new Set(["refused", "failed", "timed_out"]);
 
 /** Numbers with their units. */
@@ -149,7 +158,7 @@ export class StreamBoard {
   #drawLanes(frame) {
     this.chart.show(
       frame.lanes.map((lane) => ({
-        record: recordOf(lane),
+        record: lane,
         now: frame.seconds,
         head: this.#headOf(lane, frame.seconds),
         label: `${this.translate("client")} ${lane.client}`,
@@ -183,7 +192,7 @@ export class StreamBoard {
     if (lane.chunks) facts.push(translate("lane_chunks", { count: number(lane.chunks) }));
     if (lane.state === "speaking")
       facts.push(translate("lane_buffer", { seconds: seconds(bufferedSeconds(lane.buffer, now)) }));
-    if (lane.gaps) facts.push(translate("lane_gaps", { count: number(lane.gaps) }));
+    if (lane.chunks) facts.push(this.chart.describeGaps(lane.gap_counts));
     if (lane.error) facts.push(lane.error);
     return facts;
   }
@@ -196,9 +205,10 @@ export class StreamBoard {
       this.result.replaceChildren();
       return;
     }
-    const names = before ? ["figure", "this_run", "last_run", "change"] : ["figure", "this_run"];
-    const heads = names.map((name) => createElement("th", { scope: "col" }, this.translate(name)));
-    const rows = ROWS.map((name) => this.#row(name, summary, before));
+    const columns = before ? ["figure", "this_run", "last_run", "change"] : ["figure", "this_run"];
+    const heads = columns.map((name) => createElement("th", { scope: "col" }, this.translate(name)));
+    const names = ROWS.filter((name) => !RARE.has(name) || summary[name] || before?.[name]);
+    const rows = names.map((name) => this.#row(name, summary, before));
     this.result.replaceChildren(
       createElement(
         "table",
@@ -263,15 +273,6 @@ export class StreamBoard {
     }
   }
 }
-
-/**
- * @param {Lane} lane
- * @returns {import("./stream_lanes.js").LaneRecord}
- */
-const recordOf = ({ underruns, ...lane }) => ({
-  ...lane,
-  gaps: underruns.map(([at, seconds]) => ({ at, seconds, owner: "unknown" })),
-});
 
 /**
  * @param {string} run

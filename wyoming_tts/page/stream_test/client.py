@@ -1,7 +1,7 @@
 """Recorder of one stream-test client: its events, player buffer and underruns, in bounded memory.
 
 Events go into a ring buffer; values to plot are downsampled evenly; of arriving audio only times and lengths
-are kept, except for the one client whose audio is recorded.
+are kept, except for the one client whose audio is recorded. Whose fault an underrun is, `gaps` finds.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from wyoming_tts.bench.playback import simulate_playback
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome, RequestTimeline
 from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
+from wyoming_tts.page.stream_test.gaps import Gap, GapCount, GapOwner, GapRecorder, SentText, count_gaps
 from wyoming_tts.speech import AudioFormat, SpokenWord
 
 MAX_LOG_LINES = 4000
@@ -133,8 +134,10 @@ class ClientSnapshot:
     first_audio: float | None
     buffer: tuple[tuple[float, float], ...]
     """Time of each chunk, and the seconds of audio in the player's buffer after it."""
-    underruns: tuple[tuple[float, float], ...]
-    """When the player's buffer ran empty, and for how long."""
+    gaps: tuple[Gap, ...]
+    """Underruns of the player, sampled evenly."""
+    gap_counts: dict[GapOwner, GapCount]
+    """All of them, by whose they are."""
     words: tuple[tuple[float, str], ...]
     """When each word is heard, of the client whose audio is recorded; only servers of this kind tell."""
     ended: float | None
@@ -142,7 +145,6 @@ class ClientSnapshot:
     audio: float
     """Seconds."""
     ttfa: float | None
-    gaps: int
     recorded: float
     """Seconds of recorded audio; 0 if none were recorded."""
 
@@ -150,7 +152,10 @@ class ClientSnapshot:
 class ClientRecorder:
     """Records the events of one client and simulates its player."""
 
-    def __init__(self, client: int, log: EventLog, now: Callable[[], float], *, records: bool) -> None:
+    def __init__(
+        self, client: int, log: EventLog, now: Callable[[], float], *, records: bool, text: str = ""
+    ) -> None:
+        """`text` is what the client will send; only one that `records` keeps its audio and its words."""
         self._client = client
         self._log = log
         self._now = now
@@ -162,10 +167,11 @@ class ClientRecorder:
         self._text = EvenSample[float]()
         self._starts = EvenSample[float]()
         self._buffer = EvenSample[tuple[float, float]]()
-        self._underruns = EvenSample[tuple[float, float]]()
+        self._sent = SentText(text)
+        self._gaps = GapRecorder(self._sent)
+        self._shown_gaps = EvenSample[Gap]()
         self._coming_words: list[SpokenWord] = []
         self._words: list[tuple[float, str]] = []
-        self._gaps = 0
         self._arrivals: list[tuple[float, float]] = []
         self._audio = 0.0
         self._playing: tuple[float, float] | None = None
@@ -181,12 +187,13 @@ class ClientRecorder:
         """Record that a piece of text is sent."""
         at = self._log_event(ClientEventKind.TEXT, piece)
         self._text.add(round(at, 3))
+        self._sent.add(piece, at)
         if self._asked is None:
             self._asked = at
 
     def text_ended(self) -> None:
         """Record that all of the text was sent."""
-        self._log_event(ClientEventKind.TEXT_END)
+        self._sent.finish(self._log_event(ClientEventKind.TEXT_END))
 
     async def on_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
         """Record a chunk of audio; one without bytes stands for an `audio-start` event.
@@ -197,6 +204,7 @@ class ClientRecorder:
         self._format = audio_format
         if not pcm:
             detail = f"{audio_format.rate} Hz, {audio_format.channels} × {audio_format.width * 8} bit"
+            self._gaps.begin_part()
             self._starts.add(round(self._log_event(ClientEventKind.AUDIO_START, detail), 3))
             return
         if len(self._arrivals) >= MAX_CHUNKS:
@@ -206,6 +214,7 @@ class ClientRecorder:
 
     def on_words(self, words: tuple[SpokenWord, ...]) -> None:
         """Record which words begin in the audio that arrives next."""
+        self._gaps.expect_words(words)
         if self._records:
             self._coming_words += words
 
@@ -214,8 +223,9 @@ class ClientRecorder:
         at = self._log_event(what, f"{seconds:.3f} s, {size} B")
         self.state = ClientState.SPEAKING
         self._arrivals.append((at, seconds))
-        self._audio += seconds
         self._buffer.add((round(at, 3), round(self._play(at, seconds), 3)))
+        self._audio += seconds
+        self._gaps.audio_arrived()
         self._record_words()
 
     def _record_words(self) -> None:
@@ -242,9 +252,9 @@ class ClientRecorder:
         return playback.ended_at - at
 
     def _record_underrun(self, until: float, gap: float) -> None:
-        self._gaps += 1
-        self._underruns.add((round(until - gap, 3), round(gap, 3)))
-        self._log_event(ClientEventKind.UNDERRUN, f"{gap:.3f} s")
+        added = self._gaps.add(until - gap, gap, self._audio)
+        self._shown_gaps.add(added)
+        self._log_event(ClientEventKind.UNDERRUN, f"{gap:.3f} s, {added.owner}")
 
     def _record_audio(self, audio_format: AudioFormat, pcm: bytes) -> None:
         if self._records:
@@ -279,15 +289,19 @@ class ClientRecorder:
             starts=tuple(self._starts),
             first_audio=_rounded(first),
             buffer=tuple(self._buffer),
-            underruns=tuple(self._underruns),
+            gaps=tuple(Gap(round(gap.at, 3), round(gap.seconds, 3), gap.owner) for gap in self._shown_gaps),
+            gap_counts=self.gap_counts(),
             words=tuple(self._words),
             ended=_rounded(self._ended),
             chunks=len(self._arrivals),
             audio=round(self._audio, 3),
             ttfa=None if first is None or self._asked is None else round(first - self._asked, 4),
-            gaps=self._gaps,
             recorded=self._recorded_seconds(),
         )
+
+    def gap_counts(self) -> dict[GapOwner, GapCount]:
+        """Return how many gaps there were, by whose they are."""
+        return count_gaps(self._gaps.gaps)
 
     def _recorded_seconds(self) -> float:
         if self._format is None:

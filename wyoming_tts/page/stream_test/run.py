@@ -29,6 +29,7 @@ from wyoming_tts.page.stream_test.client import (
     ClientState,
     EventLog,
 )
+from wyoming_tts.page.stream_test.gaps import GapOwner, sum_counts
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest
 from wyoming_tts.speech import VoiceRequest
 
@@ -48,8 +49,16 @@ class StreamTestSummary:
     ttfa_p95: float | None
     real_time_factor: float | None
     gaps: int
+    """As the benchmark counts them; by owner below."""
+    gaps_text: int
+    gaps_server: int
+    gaps_unknown: int
     worst_gap: float
     silence: float
+    """Of all gaps together; by owner below."""
+    silence_text: float
+    silence_server: float
+    silence_unknown: float
     audio: float
     wall: float | None
     """Until the last client had finished."""
@@ -86,10 +95,15 @@ class StreamTestRun:
         self._started_at = time.perf_counter()
         self._watched = asyncio.Event()
         self._wall: float | None = None
+        first = secrets.randbelow(VARIANTS)
+        self._texts = [
+            vary_text(request.text, first + number) if request.vary else request.text
+            for number in range(request.clients)
+        ]
         recorded = min(request.recorded, request.clients)
         self._clients = [
-            ClientRecorder(client, self._log, self._now, records=client == recorded)
-            for client in range(1, request.clients + 1)
+            ClientRecorder(client, self._log, self._now, records=client == recorded, text=text)
+            for client, text in enumerate(self._texts, start=1)
         ]
         self._limit = asyncio.timeout(limits.seconds)
         self._task: asyncio.Task[None] | None = None
@@ -124,12 +138,11 @@ class StreamTestRun:
             await asyncio.wait([self._task])
 
     async def _speak_all(self) -> None:
-        first = secrets.randbelow(VARIANTS)
         try:
             async with self._limit, asyncio.TaskGroup() as tasks:
                 clients = [
-                    tasks.create_task(self._speak(client, first + n))
-                    for n, client in enumerate(self._clients)
+                    tasks.create_task(self._speak(client, text))
+                    for client, text in zip(self._clients, self._texts, strict=True)
                 ]
                 watching = tasks.create_task(self._cancel_when_unwatched(clients))
                 await asyncio.wait(clients)
@@ -149,9 +162,8 @@ class StreamTestRun:
         for client in clients:
             client.cancel()
 
-    async def _speak(self, client: ClientRecorder, number: int) -> None:
+    async def _speak(self, client: ClientRecorder, text: str) -> None:
         request = self._request
-        text = vary_text(request.text, number) if request.vary else request.text
         try:
             async with contextlib.aclosing(self._text_pieces(client, text)) as pieces:
                 await speak(
@@ -210,6 +222,8 @@ class StreamTestRun:
         case = LoadCase("text", Input.STREAM if request.streaming else Input.PLAIN, request.clients)
         figures = LoadFigures(case, self._uri, (LoadRound(results, self._wall or 0.0, ()),))
         ttfa = figures.ttfa
+        gaps = sum_counts(client.gap_counts() for client in self._clients)
+        text, server, unknown = gaps[GapOwner.TEXT], gaps[GapOwner.SERVER], gaps[GapOwner.UNKNOWN]
         return StreamTestSummary(
             clients=request.clients,
             spoken=sum(client.state is ClientState.SPOKEN for client in self._clients),
@@ -217,8 +231,14 @@ class StreamTestRun:
             ttfa_p95=ttfa.p95 if ttfa else None,
             real_time_factor=figures.real_time_factor,
             gaps=figures.underruns,
+            gaps_text=text.count,
+            gaps_server=server.count,
+            gaps_unknown=unknown.count,
             worst_gap=figures.worst_gap,
             silence=figures.silence,
+            silence_text=text.seconds,
+            silence_server=server.seconds,
+            silence_unknown=unknown.seconds,
             audio=figures.audio,
             wall=self._wall,
         )
