@@ -17,7 +17,7 @@ from wyoming_tts.voices.library import DefaultVoice
 
 VOICE = "de_DE-thorsten-medium"
 TECHNICAL = "[Errno -2] Name or service not known"
-WHAT_TO_DO = Words().text("problem.download_name_unresolved", "de")
+WHAT_TO_DO = Words().text("problem.download_name_unresolved_do", "de")
 
 
 def on_server(site: Site, work: object, *values: object) -> None:

@@ -9,6 +9,7 @@ const TEXTS = {
     failed: "Status {status}.",
     code_busy: "Busy.",
     download_disk_full: "The disk is full.",
+    download_disk_full_do: "Make room.",
     download_again: "Again.",
   },
   de: {
@@ -16,6 +17,7 @@ const TEXTS = {
     failed: "Status {status}.",
     code_busy: "Ausgelastet.",
     download_disk_full: "Kein Platz.",
+    download_disk_full_do: "Schaffe Platz.",
     download_again: "Noch einmal.",
   },
 };
@@ -49,11 +51,11 @@ test("a script's own error is its text", () => {
 });
 
 test("a failed download is told by its cause in every language", () => {
-  assert.deepEqual(german.ofDownload(FULL), { text: "Kein Platz.", details: "[Errno 28]" });
-  assert.deepEqual(english.ofDownload(FULL), { text: "The disk is full.", details: "[Errno 28]" });
+  assert.deepEqual(german.ofDownload(FULL), { text: "Kein Platz. Schaffe Platz.", details: "[Errno 28]" });
+  assert.deepEqual(english.ofDownload(FULL), { text: "The disk is full. Make room.", details: "[Errno 28]" });
 });
 
-test("a download between two tries tells why it waits, one that runs tells nothing", () => {
+test("a download between two tries tells why it waits but nothing to do, one that runs tells nothing", () => {
   const waiting = { ...FULL, state: "running", error: "" };
   assert.deepEqual(german.ofDownload(waiting), { text: "Kein Platz. Noch einmal.", details: "" });
   assert.equal(german.ofDownload({ ...waiting, cause: null }).text, "");

@@ -110,7 +110,8 @@ def test_a_missing_text_is_a_key_error() -> None:
 
 def test_every_cause_of_a_failed_download_has_a_text() -> None:
     texts = read_texts("en")
-    assert {cause for cause in FailureCause if f"problem.download_{cause}" not in texts} == set()
+    for end in ("", "_do"):
+        assert {cause for cause in FailureCause if f"problem.download_{cause}{end}" not in texts} == set()
 
 
 def test_every_code_of_an_error_has_a_text() -> None:

@@ -48,7 +48,8 @@ export class Problems {
     const known = cause ? this.#known(`download_${cause}`) : "";
     const isFailed = state === "failed";
     if (!known) return { text: isFailed ? error || this.translate("unreachable") : "", details: "" };
-    return { text: isFailed ? known : `${known} ${this.translate("download_again")}`, details: error };
+    const next = this.translate(isFailed ? `download_${cause}_do` : "download_again");
+    return { text: `${known} ${next}`, details: error };
   }
 
   /**

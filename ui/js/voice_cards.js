@@ -5,7 +5,7 @@
  * there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
  */
 
-import { button, createElement, find, setText } from "./common.js";
+import { button, createElement, setText } from "./common.js";
 import { isBlendable } from "./pair_blend.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { engineLabel, genderOf, isRobot, qualityLabel, shownName, sizeText } from "./voice_facts.js";
@@ -346,7 +346,7 @@ function showProblemAt(card, download) {
   const problem = download ? problems.ofDownload(download) : NO_PROBLEM;
   if (!problem.text) return shown?.remove();
   const place = shown ?? createElement("div", { class: "card-problem problem" });
-  if (!shown) find(card, ".card-facts", HTMLElement).append(place);
+  if (!shown) card.append(place);
   problems.show(place, problem);
 }
 
