@@ -28,6 +28,7 @@ from wyoming_tts.page.blending import (
 )
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.server.voice_upkeep import DescribeResponse
+from wyoming_tts.speech import Utterance, VoiceRequest
 from wyoming_tts.transports.http.app import HttpOptions, create_app
 from wyoming_tts.voices.blends.mixing import Blend
 from wyoming_tts.voices.blends.recipes import parse_recipe
@@ -124,6 +125,29 @@ async def test_recipes_are_parsed_in_any_notation_and_normalized(service: BlendS
     assert read.recipe == "af_bella(60)+af_sky(20)"
     assert [(part.voice, part.weight) for part in read.parts] == [("af_bella", 60.0), ("af_sky", 20.0)]
     assert (read.language, read.languages) == ("en_US", ("en_US",))
+
+
+async def test_a_mix_of_voices_of_another_pack_is_read_spoken_and_kept(tmp_path: Path) -> None:
+    for name in ("kokoro-tones.onnx", "voices-tones.bin"):  # whose voices are in no catalogue
+        shutil.copy(VOICES / name, tmp_path)
+    async with blend_service(tmp_path) as (service, parts):
+        read = await service.parse("am_test+AF-test(2)")
+        assert await spoken_by(parts, read.recipe) == "af_test(2)+am_test"
+        view = await service.save(BlendDraft("of_tones", read.recipe))
+        assert saved_voices(view)["of_tones"].can_speak
+        assert await spoken_by(parts, "of_tones") == "of_tones"
+    async with blend_service(tmp_path) as (service, parts):  # at the next start
+        assert await spoken_by(parts, "of_tones") == "of_tones"
+        with pytest.raises(UnknownVoice):
+            await service.parse("af_test+nobody")
+
+
+async def spoken_by(parts: Parts, voice: str) -> str:
+    """Speak with a voice and return which one it was."""
+    utterance = Utterance.of("Ho.", voice=VoiceRequest(voice))
+    async with parts.synthesizer.speak(utterance) as stream:
+        assert [chunk async for chunk in stream]
+        return stream.voice.name
 
 
 async def test_a_recipe_of_several_languages_lists_them(service: BlendService) -> None:

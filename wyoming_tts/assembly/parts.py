@@ -173,7 +173,9 @@ async def assemble(
     known = KnownFiles()
     styles = ImportedStyles(settings.data_dir[0] / STYLES_DIRECTORY, known)
     blendable = partial(_blendable_languages, catalogue, styles)
-    store = await workers.run_blocking(partial(_make_blend_store, settings, blendable, known))
+    store = await workers.run_blocking(
+        partial(_make_blend_store, settings, lambda: _installed_languages(library) | blendable(), known)
+    )
     blends = CachedBlends(store, run_blocking=workers.run_blocking, as_voice=_as_voice)
     options = replace(
         engine_options(settings, workers),
@@ -182,7 +184,7 @@ async def assemble(
         files=known,
     )
     engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
-    library = _make_library(settings, catalogue, blends)
+    library: VoiceLibrary = _make_library(settings, catalogue, blends)
     library.choose_default(chosen)
     loaded = ModelCache(
         engines,
@@ -340,6 +342,15 @@ def _as_voice(part: Voice, blend: BlendedVoice) -> Voice:
 def _blendable_languages(catalogue: CurrentCatalogue, styles: ImportedStyles) -> dict[str, str]:
     """Map the voices that can be blended, including imported ones, to their languages."""
     return named_languages(styles.names()) | catalogue.blendable_languages()
+
+
+def _installed_languages(library: VoiceLibrary) -> dict[str, str]:
+    """Map the installed voices that blends are made of to their languages: a pack need not be upstream's."""
+    return {
+        voice.name: voice.language
+        for voice in library.blendable
+        if voice.engine == BLENDING_ENGINE and voice.version is None
+    }
 
 
 def _make_blend_store(

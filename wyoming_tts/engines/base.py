@@ -8,7 +8,7 @@ imported in `load` or `installed`, which run on a worker.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -93,11 +93,11 @@ class StyleBlend(Protocol):
 class BlendSource(Protocol):
     """Source of blends. Both methods read files."""
 
-    def list_voices(self) -> Sequence[StyleBlend]:
-        """The stored blends, which are listed like any other voice."""
+    def list_voices(self, pack: Mapping[str, str]) -> Sequence[StyleBlend]:
+        """The stored blends, listed like any other voice; `pack` has the languages of its voices."""
         ...
 
-    def find(self, name: str) -> StyleBlend | None:
+    def find(self, name: str, pack: Mapping[str, str]) -> StyleBlend | None:
         """The blend of that name, or the one that a recipe describes; None if it is neither."""
         ...
 

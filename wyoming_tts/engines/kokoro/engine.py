@@ -32,6 +32,7 @@ from wyoming_tts.engines.kokoro.names import (
     KokoroLanguage,
     description,
     named_language,
+    named_languages,
     spoken_language,
 )
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, OpenedWhole, open_decoder, open_whole
@@ -134,7 +135,7 @@ class KokoroEngine:
         blends, tables = self._options.kokoro_blends, found.names | found.imported.keys()
         return [
             blended_voice(_voice(blend.name, found, blend.made_of), blend)
-            for blend in (blends.list_voices() if blends else ())
+            for blend in (blends.list_voices(named_languages(found.names)) if blends else ())
             if blend.made_of <= tables and blend.name not in tables and blend.language in BY_TAG
         ]
 
@@ -393,9 +394,10 @@ class LoadedKokoro:
             return self._styles[key]
 
     def _read_or_mix_style(self, name: str) -> Samples:
-        if not self._has_table(name) and self._blends and (blend := self._blends.find(name)):
-            return blend.mix(self._read_style)
-        return self._read_style(name)
+        if self._blends is None or self._has_table(name):
+            return self._read_style(name)
+        blend = self._blends.find(name, named_languages(self._kokoro.voices))
+        return self._read_style(name) if blend is None else blend.mix(self._read_style)
 
     def _has_table(self, name: str) -> bool:
         return name in self._kokoro.voices or (self._imported is not None and name in self._imported.names())

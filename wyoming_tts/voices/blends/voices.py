@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
@@ -17,6 +18,7 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import find_name
 
 _LOGGER = logging.getLogger(__name__)
+_NO_VOICES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,12 @@ class BlendResolver:
         self._book = book
         self._voices = voices
 
-    def list_voices(self) -> Sequence[BlendedVoice]:
-        """List the stored blends whose voices all exist, sorted by name."""
+    def list_voices(self, pack: Mapping[str, str] = _NO_VOICES) -> Sequence[BlendedVoice]:
+        """List the stored blends whose voices all exist, sorted by name.
+
+        Args:
+            pack: Language tags by name of voices that exist besides: a pack need not be upstream's.
+        """
         try:
             book = self._book()
         except SpeechError as error:
@@ -62,13 +68,15 @@ class BlendResolver:
         found = []
         for blend in sorted(book.blends.values(), key=lambda blend: blend.name):
             try:
-                found.append(self._voice(blend.name, blend, book))
+                found.append(self._voice(blend.name, blend, book, pack))
             except SpeechError as error:
                 _LOGGER.debug("The blend %s cannot be spoken: %s", blend.name, error)
         return found
 
-    def find(self, name: str) -> BlendedVoice | None:
+    def find(self, name: str, pack: Mapping[str, str] = _NO_VOICES) -> BlendedVoice | None:
         """Find the blend of that name in any case, or the one of that recipe; None if it is neither.
+
+        `pack` is as for `list_voices`.
 
         Raises:
             BadRequest: the recipe is malformed.
@@ -76,19 +84,19 @@ class BlendResolver:
         """
         book = self._book()
         if (kept := find_name(name, book.blends)) is not None:
-            return self._voice(kept, book.blends[kept], book)
+            return self._voice(kept, book.blends[kept], book, pack)
         if not looks_like_recipe(name):
             return None
-        recipe = parse_recipe(name, (*book.blends, *self._voices()))
-        return self._voice(str(recipe), Blend.unnamed(recipe), book)
+        recipe = parse_recipe(name, (*book.blends, *pack, *self._voices()))
+        return self._voice(str(recipe), Blend.unnamed(recipe), book, pack)
 
-    def _voice(self, name: str, blend: Blend, book: BlendSet) -> BlendedVoice:
-        spoken = book.language(blend, self._voices())
+    def _voice(self, name: str, blend: Blend, book: BlendSet, pack: Mapping[str, str]) -> BlendedVoice:
+        spoken = book.language(blend, {**pack, **self._voices()})
         if not spoken.is_certain:
             _LOGGER.warning("%s mixes languages and specifies none: it speaks %s.", name, spoken.tag)
         description = blend.description or f"{blend.recipe} (Kokoro blend)"
-        pack = book.pack_voices(blend)
-        return BlendedVoice(name, spoken.tag, description, pack, book.identity(blend), blend, book)
+        made_of = book.pack_voices(blend)
+        return BlendedVoice(name, spoken.tag, description, made_of, book.identity(blend), blend, book)
 
 
 class CachedBlends:
