@@ -22,6 +22,13 @@ _HTML = """
     <summary data-text="map"></summary>
     <p class="quiet" data-text="map_hint"></p>
     <svg class="voice-map" role="application" tabindex="0" data-label="map_hint"></svg>
+    <div class="voice-map-below">
+      <p class="voice-map-mix" role="status"></p>
+      <p class="voice-map-key quiet">
+        <span class="voice-map-female" data-text="female"></span>
+        <span class="voice-map-male" data-text="male"></span>
+      </p>
+    </div>
   </details>
   <div class="blend-columns">
     <div class="blend-column">

@@ -1,13 +1,17 @@
 /**
  * Voice map: the Kokoro voices by how they sound, and a dot that is dragged between them; its place is the mix.
  *
- * The dot moves with a pointer, by a click, and by arrow keys; the mix is heard when it is let go.
+ * The dot moves with a pointer, by a click, and by arrow keys; the mix is heard when it is let go. The map fills its
+ * element, so it is laid out anew when that changes its size.
  */
 
-import { find } from "./common.js";
+import { find, setText } from "./common.js";
+import { placeLabels } from "./label_layout.js";
 import { mixAt, pointOf } from "./map_mix.js";
 import { genderOf, kokoroName } from "./voice_facts.js";
 
+/** @typedef {import("./label_layout.js").Box} Box */
+/** @typedef {import("./label_layout.js").Size} Size */
 /** @typedef {import("./map_mix.js").MappedVoice} MappedVoice */
 /** @typedef {import("./map_mix.js").Part} Part */
 /** @typedef {import("./map_mix.js").Point} Point */
@@ -20,17 +24,30 @@ import { genderOf, kokoroName } from "./voice_facts.js";
  */
 
 const SVG = "http://www.w3.org/2000/svg";
-const SIZE = 100; // units from the middle of the map to its edge
-const MARGIN = 12;
-const STEP = 0.05; // of an arrow key
+const VOICE_RADIUS = 5; // pixels, as all sizes here
+const DOT_RADIUS = 10;
+const MARGIN = { x: 60, y: 26 }; // for the labels of the outermost voices
+const LABEL_HEIGHT = 15;
+const LABEL_SPACE = 2;
+const STEP = 0.05; // of an arrow key, in half the map
 /** @type {Record<string, [dx: number, dy: number]>} */
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/**
+ * The elements of a voice.
+ * @typedef {{ voice: MappedVoice, group: SVGElement, circle: SVGElement, leader: SVGElement, text: SVGTextElement }} Mark
+ */
 
 export class VoiceMap {
   /** @type {readonly MappedVoice[]} */
   #voices = [];
-  /** @type {Point} */
-  #at = { x: 0, y: 0 };
+  /** @type {Mark[]} */
+  #marks = [];
+  /** Of the dot. @type {Point | null} */
+  #at = null;
+  /** @type {readonly Part[]} */
+  #parts = [];
+  #scale = new Scale([], { width: 1, height: 1 });
 
   /**
    * @param {HTMLElement} element
@@ -39,17 +56,20 @@ export class VoiceMap {
   constructor(element, options) {
     this.options = options;
     this.svg = find(element, "svg", SVGSVGElement);
-    const edge = SIZE + MARGIN;
-    this.svg.setAttribute("viewBox", `${-edge} ${-edge} ${2 * edge} ${2 * edge}`);
-    this.dot = shape("circle", { r: 4, class: "voice-map-dot" });
+    this.told = find(element, ".voice-map-mix", HTMLElement);
+    this.dot = shape("circle", { r: DOT_RADIUS, class: "voice-map-dot" });
+    this.shares = shape("g", { class: "voice-map-shares" });
     this.svg.addEventListener("pointerdown", (event) => this.#drag(event));
     this.svg.addEventListener("keydown", (event) => this.#onKey(event));
+    new ResizeObserver(() => this.#layOut()).observe(this.svg);
   }
 
   /** @param {readonly MappedVoice[]} voices */
   show(voices) {
     this.#voices = voices;
-    this.svg.replaceChildren(...voices.map(voiceMark), this.dot);
+    this.#marks = voices.map((voice) => voiceMark(voice, labelOf(voice, voices)));
+    this.svg.replaceChildren(this.shares, ...this.#marks.map(({ group }) => group), this.dot);
+    this.#layOut();
   }
 
   /**
@@ -57,28 +77,67 @@ export class VoiceMap {
    * @param {readonly Part[]} parts
    */
   place(parts) {
-    const point = pointOf(this.#voices, parts);
-    this.dot.setAttribute("visibility", point ? "visible" : "hidden");
-    if (point) this.#put(point);
+    this.#at = pointOf(this.#voices, parts);
+    this.#parts = this.#at ? parts : [];
+    this.#showMix();
   }
 
-  /** @param {Point} point */
-  #put(point) {
-    this.#at = point;
-    this.dot.setAttribute("cx", String(point.x * SIZE));
-    this.dot.setAttribute("cy", String(point.y * SIZE));
+  // ---- What is shown
+
+  #layOut() {
+    const { clientWidth: width, clientHeight: height } = this.svg;
+    if (!width || !this.#voices.length) return;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.#scale = new Scale(this.#voices, { width, height });
+    const points = this.#marks.map(({ voice, text }) => ({
+      ...this.#scale.pixels(voice),
+      width: Math.ceil(text.getComputedTextLength()) + LABEL_SPACE,
+      height: LABEL_HEIGHT,
+    }));
+    const boxes = placeLabels(points, { width, height }, VOICE_RADIUS + LABEL_SPACE);
+    for (const [i, mark] of this.#marks.entries()) setMark(mark, points[i], boxes[i], width);
+    this.#showMix();
   }
 
-  /** @param {Point} point */
-  #move(point) {
-    this.dot.setAttribute("visibility", "visible");
-    this.#put({ x: clamped(point.x), y: clamped(point.y) });
-    this.options.onMove(mixAt(this.#voices, this.#at));
+  /** The dot, lines from it to the voices of the mix, and the mix in words. */
+  #showMix() {
+    const at = this.#at && this.#scale.pixels(this.#at);
+    setAttributes(this.dot, { visibility: at ? "visible" : "hidden", cx: at?.x ?? 0, cy: at?.y ?? 0 });
+    const whole = this.#parts.reduce((sum, { weight }) => sum + weight, 0);
+    const shareOf = new Map(this.#parts.map(({ voice, weight }) => [voice, weight / whole]));
+    const mixed = this.#marks.filter(({ voice }) => shareOf.has(voice.name));
+    for (const mark of this.#marks) mark.group.classList.toggle("voice-map-mixed", mixed.includes(mark));
+    this.shares.replaceChildren(
+      ...mixed.map(({ voice }) => this.#shareLine(voice, shareOf.get(voice.name) ?? 0)),
+    );
+    const byShare = [...shareOf].sort(([, one], [, other]) => other - one);
+    const told = byShare.map(([voice, share]) => `${kokoroName(voice)} ${Math.round(100 * share)} %`);
+    setText(this.told, told.join(" · "));
+  }
+
+  /**
+   * @param {MappedVoice} voice
+   * @param {number} share
+   */
+  #shareLine(voice, share) {
+    const [from, to] = [this.#scale.pixels(this.#at ?? voice), this.#scale.pixels(voice)];
+    return shape("line", { x1: from.x, y1: from.y, x2: to.x, y2: to.y, "stroke-width": 1 + 5 * share });
+  }
+
+  // ---- Moving the dot
+
+  /** @param {Point} pixels */
+  #move(pixels) {
+    this.#at = this.#scale.place(pixels);
+    this.#parts = mixAt(this.#voices, this.#at);
+    this.#showMix();
+    this.options.onMove([...this.#parts]);
   }
 
   /** @param {PointerEvent} event */
   #drag(event) {
     const { svg } = this;
+    if (event.button !== 0) return;
     const letGo = new AbortController();
     const { signal } = letGo;
     svg.setPointerCapture(event.pointerId);
@@ -97,9 +156,8 @@ export class VoiceMap {
 
   /** @param {PointerEvent} event */
   #pointAt({ clientX, clientY }) {
-    const toMap = this.svg.getScreenCTM()?.inverse();
-    const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(toMap);
-    return { x: x / SIZE, y: y / SIZE };
+    const { left, top } = this.svg.getBoundingClientRect();
+    return { x: clientX - left - this.svg.clientLeft, y: clientY - top - this.svg.clientTop };
   }
 
   /** @param {KeyboardEvent} event */
@@ -107,25 +165,113 @@ export class VoiceMap {
     const step = STEPS[event.key];
     if (!step) return;
     event.preventDefault();
-    this.#move({ x: this.#at.x + STEP * step[0], y: this.#at.y + STEP * step[1] });
+    const { width, height } = this.#scale.size;
+    const { x, y } = this.#at ? this.#scale.pixels(this.#at) : { x: width / 2, y: height / 2 };
+    this.#move({ x: x + (STEP * step[0] * width) / 2, y: y + (STEP * step[1] * height) / 2 });
     this.options.onRelease();
   }
 }
 
-/** @param {number} value */
-const clamped = (value) => Math.min(1, Math.max(-1, value));
+/** From the places of voices to pixels of the map, so that the outermost voices lie near its edges. */
+class Scale {
+  /**
+   * @param {readonly Point[]} points
+   * @param {Size} size in pixels
+   */
+  constructor(points, size) {
+    this.size = size;
+    this.x = axis(
+      points.map(({ x }) => x),
+      size.width,
+      MARGIN.x,
+    );
+    this.y = axis(
+      points.map(({ y }) => y),
+      size.height,
+      MARGIN.y,
+    );
+  }
 
-/** @param {MappedVoice} voice */
-function voiceMark(voice) {
+  /** @param {Point} place @returns {Point} */
+  pixels({ x, y }) {
+    return { x: this.x.offset + x * this.x.scale, y: this.y.offset + y * this.y.scale };
+  }
+
+  /** The place at a pixel, or at the one nearest to it where the dot is wholly seen. @param {Point} pixels @returns {Point} */
+  place({ x, y }) {
+    const [right, bottom] = [this.size.width - DOT_RADIUS, this.size.height - DOT_RADIUS];
+    return {
+      x: (clamped(x, DOT_RADIUS, right) - this.x.offset) / this.x.scale,
+      y: (clamped(y, DOT_RADIUS, bottom) - this.y.offset) / this.y.scale,
+    };
+  }
+}
+
+/**
+ * @param {number[]} values
+ * @param {number} length in pixels
+ * @param {number} margin
+ */
+function axis(values, length, margin) {
+  const [least, most] = values.length ? [Math.min(...values), Math.max(...values)] : [-1, 1];
+  const scale = Math.max(1, length - 2 * margin) / (most - least || 1);
+  return { scale, offset: length / 2 - ((least + most) / 2) * scale };
+}
+
+/**
+ * @param {number} value
+ * @param {number} least
+ * @param {number} most
+ */
+const clamped = (value, least, most) => Math.min(most, Math.max(least, value));
+
+/**
+ * Some names are in several languages.
+ * @param {MappedVoice} voice
+ * @param {readonly MappedVoice[]} voices
+ */
+function labelOf(voice, voices) {
   const name = kokoroName(voice.name);
+  const isShared = voices.some((other) => other !== voice && kokoroName(other.name) === name);
+  return isShared ? `${name} (${voice.language.split("_")[0]})` : name;
+}
+
+/**
+ * @param {MappedVoice} voice
+ * @param {string} label
+ * @returns {Mark}
+ */
+function voiceMark(voice, label) {
   const gender = genderOf({ ...voice, engine: "kokoro", gender: "" });
-  const mark = shape("g", { class: `voice-map-voice voice-map-${gender}` });
+  const group = shape("g", { class: `voice-map-voice voice-map-${gender}` });
   const title = shape("title", {});
-  title.textContent = `${name}, ${voice.language.replace("_", "-")}`;
-  const text = shape("text", { x: voice.x * SIZE + 3, y: voice.y * SIZE + 1.5 });
-  text.textContent = name;
-  mark.append(title, shape("circle", { cx: voice.x * SIZE, cy: voice.y * SIZE, r: 2 }), text);
-  return mark;
+  title.textContent = `${kokoroName(voice.name)}, ${voice.language.replace("_", "-")}`;
+  const circle = shape("circle", { r: VOICE_RADIUS });
+  const leader = shape("line", { class: "voice-map-leader" });
+  const text = shape("text", {});
+  text.textContent = label;
+  group.append(title, leader, circle, text);
+  return { voice, group, circle, leader, text };
+}
+
+/**
+ * Put a voice and its label in their places; a label without a place is shown only where it is asked for.
+ * @param {Mark} mark
+ * @param {Point & Size} point
+ * @param {Box | null} box
+ * @param {number} mapWidth
+ */
+function setMark({ group, circle, leader, text }, { x, y, width }, box, mapWidth) {
+  const isRight = x + VOICE_RADIUS + width < mapWidth;
+  const beside = isRight ? x + VOICE_RADIUS + LABEL_SPACE : x - VOICE_RADIUS - width;
+  const [left, middle] = box ? [box.left + LABEL_SPACE / 2, (box.top + box.bottom) / 2] : [beside, y];
+  group.classList.toggle("voice-map-unlabelled", box === null);
+  setAttributes(circle, { cx: x, cy: y });
+  setAttributes(text, { x: left, y: middle });
+  const near = box
+    ? { x2: clamped(x, box.left, box.right), y2: clamped(y, box.top, box.bottom) }
+    : { x2: x, y2: y };
+  setAttributes(leader, { x1: x, y1: y, ...near });
 }
 
 /**
@@ -134,7 +280,15 @@ function voiceMark(voice) {
  * @param {Record<string, string | number>} attributes
  */
 function shape(tag, attributes) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  return made;
+  return setAttributes(document.createElementNS(SVG, tag), attributes);
+}
+
+/**
+ * @template {Element} Found
+ * @param {Found} element
+ * @param {Record<string, string | number>} attributes
+ */
+function setAttributes(element, attributes) {
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
+  return element;
 }

@@ -1,0 +1,85 @@
+"""The map of Kokoro voices: labels that can be read, and a dot that moves by touch."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.page_actions import PHONE, open_tab, resize, visit
+from tests.support.page_site import Site
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # raised by Gradio's dependencies
+
+_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+_BOXES = """(nodes) => nodes.filter((node) => getComputedStyle(node).opacity !== "0")
+    .map((node) => { const { left, top, right, bottom } = node.getBoundingClientRect();
+                     return [left, top, right, bottom]; })"""
+
+Box = tuple[float, float, float, float]
+
+
+def crowd(count: int) -> list[dict[str, object]]:
+    """Voices in two crowds, as of women and men, the densest in their middle."""
+    return [
+        {
+            "name": f"a{'fm'[i % 2]}_voice{i}",
+            "language": "en_US",
+            "x": (-0.7, 0.7)[i % 2] + 0.3 * (i / count) * math.cos(i * _GOLDEN_ANGLE),
+            "y": 0.5 * (i / count) * math.sin(i * _GOLDEN_ANGLE),
+        }
+        for i in range(count)
+    ]
+
+
+def overlap(one: Box, other: Box, *, by: float = 1.0) -> bool:
+    """Whether boxes overlap by more than lines of text do that stand right below each other."""
+    return all(
+        min(one[2 + axis], other[2 + axis]) - max(one[axis], other[axis]) > by + 2 * axis for axis in (0, 1)
+    )
+
+
+def open_map(page: Page, site: Site) -> None:
+    open_tab(visit(page, site.url), "blend")
+    page.locator("#blend-map > summary").click()
+    expect(page.locator(".voice-map-dot")).to_be_visible()
+
+
+def test_no_labels_overlap_and_none_is_cut_off_on_any_screen(page: Page, site: Site) -> None:
+    page.route("**/page/blends/map", lambda route: route.fulfill(json=crowd(54)))
+    open_tab(visit(page, site.url), "blend")
+    page.locator("#blend-map > summary").click()
+    for width, height, least in ((320, 640, 15), (390, 844, 25), (924, 900, 45), (1280, 720, 45)):
+        resize(page, {"width": width, "height": height})
+        area = page.locator(".voice-map").bounding_box()
+        assert area is not None
+        assert area["height"] <= 0.6 * height
+        boxes: list[Box] = page.locator(".voice-map-voice text").evaluate_all(_BOXES)
+        assert len(boxes) >= least, (width, len(boxes))
+        for left, top, right, bottom in boxes:
+            assert area["x"] <= left < right <= area["x"] + area["width"]
+            assert area["y"] - 2 <= top < bottom <= area["y"] + area["height"] + 2
+        assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
+
+
+def test_a_finger_drags_the_dot_to_a_voice_which_is_then_the_mix(page: Page, site: Site) -> None:
+    resize(page, PHONE)
+    open_map(page, site)
+    page.locator(".voice-map").scroll_into_view_if_needed()
+    start, end = (
+        page.locator(place).bounding_box() for place in (".voice-map-dot", "g:has-text('Sky') circle")
+    )
+    assert start is not None
+    assert end is not None
+    finger = page.context.new_cdp_session(page)
+    path = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in (start, end)]
+    for kind, points in (("touchStart", path[:1]), ("touchMove", path[1:]), ("touchEnd", [])):
+        touches = [{"x": x, "y": y} for x, y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+    expect(page.locator("#blend-recipe")).to_have_value("af_sky(100)")
+    expect(page.locator(".voice-map-mix")).to_have_text("Sky 100 %")
+    page.wait_for_function("ttsPlayer.body?.voice.startsWith('af_sky')")
+    page.keyboard.press("Escape")
+    page.evaluate("localStorage.clear()")
