@@ -59,15 +59,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Run the command of the command line as this process, and end it with the command's exit code."""
     code = main()
-    # A step may still compute. Waiting for it could take for ever, and a thread that returns into a
-    # finalizing interpreter may crash the process.
-    if "wyoming_tts.thread_pool" in sys.modules:
+    if _must_leave_at_once():
         from wyoming_tts.server.forced_exit import end_process  # noqa: PLC0415 - only after speaking in here
-        from wyoming_tts.thread_pool import has_threads  # noqa: PLC0415 - as above
 
-        if has_threads():
-            end_process(code)
+        end_process(code)
     sys.exit(code)
+
+
+def _must_leave_at_once() -> bool:
+    """Whether the interpreter is not to be finalized.
+
+    A step may still compute: waiting for it could take for ever, and a thread that returns into a finalizing
+    interpreter may crash the process. And tidying up after a server, with its models and its page, takes
+    seconds on a busy machine.
+    """
+    if "wyoming_tts.server.app" in sys.modules:
+        return True
+    if "wyoming_tts.thread_pool" not in sys.modules:
+        return False
+    from wyoming_tts.thread_pool import has_threads  # noqa: PLC0415 - only after speaking in here
+
+    return has_threads()
 
 
 def _flags(arguments: argparse.Namespace) -> dict[str, object]:
@@ -315,16 +327,12 @@ def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 
     sockets = _bind(settings.settings.uri)
     from wyoming_tts.server import app  # noqa: PLC0415 - takes half a second, in which clients may queue
-    from wyoming_tts.server.forced_exit import ForcedExit, end_process  # noqa: PLC0415 - as above
+    from wyoming_tts.server.forced_exit import ForcedExit  # noqa: PLC0415 - as above
 
     try:
-        threads_ended = asyncio.run(
-            app.serve(settings, sockets, reread=reload_settings, forced_exit=ForcedExit())
-        )
+        asyncio.run(app.serve(settings, sockets, reread=reload_settings, forced_exit=ForcedExit()))
     except OSError as error:
         raise _cannot_listen(settings.settings.uri, error) from error
-    if not threads_ended:
-        end_process(0)
     return 0
 
 

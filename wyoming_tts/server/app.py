@@ -62,8 +62,8 @@ async def serve(
     *,
     reread: Callable[[], LoadedSettings] | None = None,
     forced_exit: ForcedExit | None = None,
-) -> bool:
-    """Run the server until SIGINT, SIGTERM or the end of stdin; return False if a thread still computes then.
+) -> None:
+    """Run the server until SIGINT, SIGTERM or the end of stdin.
 
     Args:
         loaded: All settings and their sources.
@@ -142,7 +142,7 @@ async def serve(
                 parts.lexicon.watch(workers.run_blocking),
                 _watch_voices(parts, settings),
             )
-    return await workers.close(_LAST_STEP_SECONDS)
+    await workers.close(_LAST_STEP_SECONDS)
 
 
 def _make_wyoming_server(

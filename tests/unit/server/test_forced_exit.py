@@ -41,12 +41,9 @@ asyncio.run(main())
     assert "Stopping took too long" in ended.stderr
 
 
-def test_an_event_loop_that_hangs_does_not_keep_the_process() -> None:
+def test_an_event_loop_that_is_busy_does_not_keep_the_process() -> None:
     ended = run(
         """
-import wyoming_tts.server.forced_exit as forced_exit
-forced_exit._LOOP_SECONDS = 0.05
-
 async def main():
     ForcedExit().arm(0.05)
     time.sleep(600)
@@ -54,8 +51,34 @@ async def main():
 asyncio.run(main())
 """
     )
+    assert ended.returncode == 0
+    assert "Stopping took too long" in ended.stderr
+
+
+def test_an_interpreter_that_hangs_does_not_keep_the_process() -> None:
+    ended = run(
+        """
+import ctypes
+import wyoming_tts.server.forced_exit as forced_exit
+forced_exit._WATCHDOG_SECONDS = 0.05
+ForcedExit().arm(0.05)
+ctypes.PyDLL(None).sleep(600)  # keeps the interpreter
+"""
+    )
     assert ended.returncode == 1
     assert "Timeout" in ended.stderr
+
+
+def test_a_later_exit_does_not_put_an_earlier_one_off() -> None:
+    ended = run(
+        """
+forced = ForcedExit()
+forced.arm(0.05)
+forced.arm(600)
+time.sleep(600)
+"""
+    )
+    assert ended.returncode == 0
 
 
 def test_an_exit_that_was_disarmed_does_not_happen() -> None:
@@ -74,16 +97,45 @@ end_process(7)
     assert ended.returncode == 7
 
 
-def test_a_log_that_is_locked_does_not_keep_the_process() -> None:
+@pytest.mark.parametrize(
+    ("ending", "code"), [("end_process(3)", 3), ("ForcedExit().arm(0.05); time.sleep(600)", 0)]
+)
+def test_a_log_that_is_locked_does_not_keep_the_process(ending: str, code: int) -> None:
     ended = run(
-        """
+        f"""
 import logging
 logging.basicConfig()
 threading.Thread(target=lambda: (logging.getLogger().handlers[0].acquire(), time.sleep(600))).start()
-end_process(0)
+{ending}
 """
     )
-    assert ended.returncode == 1
+    assert ended.returncode == code
+
+
+@pytest.mark.parametrize("command", ["serve", "health"])
+def test_only_a_server_leaves_without_tidying_up(command: str) -> None:
+    """It takes the interpreter seconds on a busy machine, and the watchdog would end it with a failure."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _LEAVING, command], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 5
+    assert ended.stdout.split() == ["done"] + ["tidied"] * (command != "serve")
+
+
+_LEAVING = """
+import atexit, importlib, sys
+from wyoming_tts.commands import cli
+
+def main():
+    if sys.argv[1] == "serve":
+        importlib.import_module("wyoming_tts.server.app")
+    print("done")
+    return 5
+
+atexit.register(print, "tidied")
+cli.main = main
+cli.run()
+"""
 
 
 def test_child_processes_end_with_it() -> None:
