@@ -26,6 +26,7 @@ from math import inf
 from wyoming_tts.demand import (
     Demand,
     Work,
+    can_start_within,
     earliest_start,
     lateness,
     lead_needed,
@@ -256,17 +257,23 @@ class Admission:
         return [demand for demand in (_demand(stream, now) for stream in streams) if demand.works]
 
     def _earliest_start(self, works: Sequence[Work], others: Collection[Place], now: float) -> float:
-        may_wait = {place for place in others if place.stream.is_held or place.stream.starts_at_once}
-        playing = self._demands((place for place in others if place not in may_wait), now)
-        held = self._demands((place for place in others if place in may_wait), now)
-        return earliest_start(works, playing, held, self._scheduler.capacity)
+        return earliest_start(works, *self._playing_and_held(others, now), self._scheduler.capacity)
+
+    def _playing_and_held(
+        self, places: Collection[Place], now: float
+    ) -> tuple[Sequence[Demand], Sequence[Demand]]:
+        """Return the demand of streams that are heard, and of those whose start may wait."""
+        may_wait = {place for place in places if place.stream.is_held or place.stream.starts_at_once}
+        playing = self._demands((place for place in places if place not in may_wait), now)
+        return playing, self._demands((place for place in places if place in may_wait), now)
 
     def _can_carry(self, place: Place, now: float) -> bool:
         """Whether the machine can carry a newcomer beside all that are served."""
-        others = self._others(place)
-        if not self._demands(others, now):
+        playing, held = self._playing_and_held(self._others(place), now)
+        if not playing and not held:
             return True
-        return self._earliest_start(place.stream.backlog.works(), others, now) <= self._options.max_hold
+        works, max_hold = place.stream.backlog.works(), self._options.max_hold
+        return can_start_within(max_hold, works, playing, held, self._scheduler.capacity)
 
     def _check_newcomer(self, place: Place, now: float) -> None:
         peer = place.peer

@@ -153,6 +153,32 @@ def lateness(demands: Sequence[Demand], capacity: Capacity, *, in_turns: bool = 
     return late
 
 
+class _NewStart:
+    """The start of a stream beside others, at a time that is tried."""
+
+    def __init__(
+        self, newcomer: Sequence[Work], playing: Sequence[Demand], held: Sequence[Demand], capacity: Capacity
+    ) -> None:
+        self._playing = playing
+        self._capacity = capacity
+        self._late = min(max(0.0, lateness(playing, capacity)), NEGLIGIBLE)
+        self.first = lead_needed(newcomer)
+        """As early as its own work allows."""
+        others = [*playing, *held]
+        self.last = self.first + sum(
+            machine_seconds(other.works, capacity=capacity, streams=len(others) + 1) for other in others
+        )
+        """When all other work is done."""
+        leads = [(demand, lead_needed(demand.works)) for demand in held]
+        self._starting = [(Demand(newcomer), self.first), *leads]
+        """Those that start then, or once their own work allows it."""
+
+    def makes_late(self, start: float) -> bool:
+        """Whether more would be late than is already if it started so many seconds from now."""
+        starting = (Demand(demand.works, max(demand.ahead + start, lead)) for demand, lead in self._starting)
+        return lateness([*self._playing, *starting], self._capacity) > self._late
+
+
 def earliest_start(
     newcomer: Sequence[Work], playing: Sequence[Demand], held: Sequence[Demand], capacity: Capacity
 ) -> float:
@@ -167,31 +193,31 @@ def earliest_start(
         held: Those that have not started yet either: they start as late as it does, if they have to.
         capacity: Of the machine.
     """
-    late = min(max(0.0, lateness(playing, capacity)), NEGLIGIBLE)
-    starting = [Demand(newcomer), *held]
-
-    def makes_late(start: float) -> bool:
-        return lateness([*playing, *(_starting_at(start, demand) for demand in starting)], capacity) > late
-
-    first = lead_needed(newcomer)
-    if not makes_late(first):
-        return first
-    others = [*playing, *held]
-    last = first + sum(
-        machine_seconds(other.works, capacity=capacity, streams=len(others) + 1) for other in others
-    )
+    start = _NewStart(newcomer, playing, held, capacity)
+    if not start.makes_late(start.first):
+        return start.first
+    first, last = start.first, start.last
     while last - first > _RESOLUTION:
         middle = (first + last) / 2
-        if makes_late(middle):
+        if start.makes_late(middle):
             first = middle
         else:
             last = middle
     return last
 
 
-def _starting_at(start: float, demand: Demand) -> Demand:
-    """The demand of a stream that starts to play after a while, or once its own work allows it."""
-    return Demand(demand.works, max(demand.ahead + start, lead_needed(demand.works)))
+def can_start_within(
+    seconds: float,
+    newcomer: Sequence[Work],
+    playing: Sequence[Demand],
+    held: Sequence[Demand],
+    capacity: Capacity,
+) -> bool:
+    """Return whether `earliest_start` is within so many seconds, for a fraction of what that takes."""
+    start = _NewStart(newcomer, playing, held, capacity)
+    if seconds < start.first:
+        return False
+    return seconds >= start.last or not start.makes_late(seconds)
 
 
 def _due_times(

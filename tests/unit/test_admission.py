@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from wyoming_tts.admission import REST, Admission, AdmissionOptions, Place
-from wyoming_tts.demand import Work
+from wyoming_tts.demand import Demand, Work, lateness
 from wyoming_tts.errors import Busy
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
@@ -419,3 +419,23 @@ def test_the_committed_share_is_what_playing_on_takes_of_the_machine() -> None:
     assert admission.committed_share(0.0) == pytest.approx(0.125)
     listener.stream.backlog = KnownWork([Work(alone=9.0, crowded=9.0, audio=4.0)])
     assert admission.committed_share(4.0) == pytest.approx(2.25)
+
+
+def test_the_end_of_a_stream_costs_little_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred listeners that leave at once must not hold up the event loop, least of all while it stops."""
+    judged: list[int] = []
+
+    def count(demands: Sequence[Demand], *given: object, **named: object) -> float:
+        judged.append(len(demands))
+        return lateness(demands, *given, **named)  # type: ignore[arg-type]
+
+    admission, _ = make_admission(max_wait=10_000, max_hold=20)
+    places = make_busy_places(20, seconds=15.0)
+    for place in places:
+        place.stream.is_held = True
+        admission.admit(place, 0.0)
+    assert admission.queued > 10
+    monkeypatch.setattr("wyoming_tts.demand.lateness", count)
+    for place in reversed(places):
+        admission.release(place, 1.0)
+    assert len(judged) <= 3 * len(places)

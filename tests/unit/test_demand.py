@@ -12,6 +12,7 @@ from wyoming_tts.demand import (
     Capacity,
     Demand,
     Work,
+    can_start_within,
     earliest_start,
     expected_lead,
     lateness,
@@ -114,3 +115,12 @@ def test_more_steps_at_a_time_carry_more_streams() -> None:
     busy = [Demand([Work(alone=0.9, crowded=0.9, audio=1.0)] * 10, ahead=1.0)] * 2
     assert lateness(busy, ONE) > 0
     assert lateness(busy, Capacity(2)) <= 0
+
+
+@given(works, demands, demands, st.floats(0.0, 30.0), st.sampled_from([ONE, Capacity(1, 4), Capacity(4, 4)]))
+def test_whether_a_start_is_within_a_time_is_told_without_looking_for_it(
+    newcomer: list[Work], playing: list[Demand], held: list[Demand], limit: float, capacity: Capacity
+) -> None:
+    start = earliest_start(newcomer, playing, held, capacity)
+    if abs(start - limit) > 0.06:  # `earliest_start` does not tell closer ones apart
+        assert can_start_within(limit, newcomer, playing, held, capacity) is (start < limit)
