@@ -137,6 +137,14 @@ def test_the_dot_on_the_map_of_voices_is_the_mix(tab: Page) -> None:
     tab.locator("#blend-map > summary").click()
 
 
+def test_a_preset_without_its_voices_offers_what_brings_them(tab: Page) -> None:
+    preset = card(tab, "companion")
+    expect(preset.locator(".notice")).to_contain_text("It needs voices that are not installed: Heart")
+    expect(preset.get_by_role("button", name="Download Kokoro: companion")).to_be_enabled()
+    expect(preset.get_by_role("button", name="Use")).to_be_disabled()
+    expect(preset.get_by_role("button", name="Duplicate")).to_be_disabled()
+
+
 def test_moving_a_slider_updates_the_recipe_and_the_bar(tab: Page) -> None:
     assert bar_shares(tab) == {"af_bella": 60, "af_sky": 40}
     slide(tab, 1, 20)

@@ -18,6 +18,7 @@ from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice
 from wyoming_tts.page.blending import (
+    MODEL_VOICE,
     BlendDraft,
     BlendingView,
     BlendService,
@@ -88,6 +89,22 @@ async def test_the_view_lists_kokoro_voices_and_presets(service: BlendService) -
     assert (companion.kind, companion.language) == (VoiceOrigin.PRESET, "en_US")
     assert not companion.can_speak  # af_heart is not in this pack
     assert "light" in view.samples["en_US"]
+
+
+async def test_a_preset_without_its_voices_tells_them_and_what_brings_them(data: Path) -> None:
+    def companion(view: BlendingView) -> SavedVoice:
+        return next(each for each in view.kept if each.draft.name == "companion")
+
+    async with running_parts(data_dir=[data], download_dir=data, offline=False) as parts:
+        view = await BlendService(parts).view()
+    assert companion(view).missing == ("af_heart",)
+    assert {each.fetch for each in view.kept if not each.can_speak} == {MODEL_VOICE}
+    async with running_parts(data_dir=[data], download_dir=data, offline=True) as parts:
+        service = BlendService(parts)
+        assert (companion(await service.view()).missing, companion(await service.view()).fetch) == (
+            ("af_heart",),
+            "",
+        )
 
 
 async def test_without_kokoro_the_view_has_state_absent_and_the_download_size(tmp_path: Path) -> None:

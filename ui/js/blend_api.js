@@ -16,7 +16,15 @@ import { problems } from "./problems.js";
  * @property {boolean} normalized
  */
 
-/** @typedef {{ draft: Draft, kind: string, language: string, can_speak: boolean }} SavedVoice */
+/**
+ * @typedef {object} SavedVoice
+ * @property {Draft} draft
+ * @property {string} kind
+ * @property {string} language
+ * @property {boolean} can_speak
+ * @property {string[]} missing voices that it needs and that are not installed
+ * @property {string} fetch the voice whose download brings them, "" if none does
+ */
 
 /**
  * @typedef {object} BlendingView

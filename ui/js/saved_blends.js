@@ -3,6 +3,9 @@
 import { PATH, shownTag } from "./blend_api.js";
 import { button, createElement, find, urlOf } from "./common.js";
 import { unusedName } from "./mix.js";
+import { problems } from "./problems.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { kokoroName } from "./voice_facts.js";
 
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
@@ -28,6 +31,7 @@ export class SavedBlends {
     this.list = find(context.element, "#blend-list", HTMLElement);
     this.title = find(context.element, "#blend-kept-title", HTMLElement);
     this.nothing = find(context.element, "#blend-nothing-kept", HTMLElement);
+    voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
   }
 
   /** Whether a question is open, which redrawing the list would remove. */
@@ -39,6 +43,7 @@ export class SavedBlends {
     const { kept } = this.context.view();
     this.list.replaceChildren(...kept.map((each) => this.#card(each)));
     this.nothing.hidden = kept.length > 0;
+    this.#showDownloads();
   }
 
   /** A preset is described in the reader's language. @param {SavedVoice} kept */
@@ -58,7 +63,8 @@ export class SavedBlends {
       shownTag(kept.language),
       kept.kind === "imported" ? "" : recipe,
     ];
-    const isMute = !kept.can_speak && view().kokoro === "ready";
+    const isMute = !kept.can_speak;
+    const isReady = view().kokoro === "ready"; // else all of them are mute, and it is told above
     const problem = createElement("p", { class: "problem", role: "alert" });
     const question = createElement("div", { class: "blend-asked" });
     return createElement(
@@ -71,11 +77,17 @@ export class SavedBlends {
         createElement("span", {}, facts.filter(Boolean).join(" · ")),
       ),
       description ? createElement("p", {}, description) : null,
-      isMute ? createElement("p", { class: "notice" }, translate("cannot_speak")) : null,
+      isMute && isReady ? createElement("p", { class: "notice" }, this.#whyMute(kept)) : null,
       createElement("div", { class: "actions" }, ...this.#actions(kept, problem, question)),
       question,
       problem,
     );
+  }
+
+  /** @param {SavedVoice} kept */
+  #whyMute({ missing }) {
+    const names = missing.map(kokoroName).join(", ");
+    return names ? this.context.translate("lacks_voices", { names }) : this.context.translate("cannot_speak");
   }
 
   /**
@@ -92,21 +104,52 @@ export class SavedBlends {
       askUser(place, question, translate, (answer) => this.#change(what, name, answer, problem));
     const newName = translate("new_name");
     const other = () => ({ title: newName, value: unusedName(name, takenNames(view())) });
+    const isMute = !kept.can_speak;
+    const isReady = view().kokoro === "ready";
     return [
-      this.#button(
-        "hear",
-        name,
-        api.trying(problem, () => hear(name)),
-        !kept.can_speak,
-      ),
+      isMute && isReady && kept.fetch
+        ? this.#fetchButton(kept, problem)
+        : this.#button(
+            "hear",
+            name,
+            api.trying(problem, () => hear(name)),
+            isMute,
+          ),
       isImported
         ? null
-        : this.#button(isOwn ? "edit" : "use", name, () => onEdit(kept), view().kokoro !== "ready"),
-      isImported ? null : this.#button("duplicate", name, () => changing("duplicate", other())()),
+        : this.#button(isOwn ? "edit" : "use", name, () => onEdit(kept), isOwn ? !isReady : isMute),
+      isImported
+        ? null
+        : this.#button("duplicate", name, () => changing("duplicate", other())(), isMute && !isOwn),
       isOwn ? this.#button("rename", name, changing("rename", { title: newName, value: name })) : null,
       isImported || kept.can_speak ? this.#export(name) : null,
       kept.kind === "preset" ? null : this.#button("remove", name, changing("remove", this.#sure(name))),
     ];
+  }
+
+  /**
+   * The button that downloads what a blend lacks; all that lack something have the same one.
+   * @param {SavedVoice} kept
+   * @param {Element} problem
+   */
+  #fetchButton({ draft, fetch }, problem) {
+    const start = this.context.api.trying(problem, () => voiceDirectory.change("download", fetch));
+    const fetching = this.#button("fetch", draft.name, start);
+    fetching.dataset.fetch = fetch;
+    return fetching;
+  }
+
+  /** While one download runs, no second one brings the same files; a failure is told where it was asked for. */
+  #showDownloads() {
+    for (const fetching of this.list.querySelectorAll("button")) {
+      const { fetch } = fetching.dataset;
+      if (!fetch) continue;
+      const download = voiceDirectory.downloads.find(({ voice }) => voice === fetch);
+      const isRunning = download !== undefined && download.state !== "failed";
+      const problem = fetching.closest(".blend-card")?.querySelector(".problem");
+      fetching.disabled = isRunning;
+      if (problem && download) problems.show(problem, problems.ofDownload(download));
+    }
   }
 
   /** @param {string} name */

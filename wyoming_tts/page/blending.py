@@ -118,6 +118,10 @@ class SavedVoice:
     language: str
     """The language it speaks; empty if one of its voices is unknown."""
     can_speak: bool
+    missing: tuple[str, ...]
+    """The voices that it needs and that are not installed."""
+    fetch: str
+    """The voice of the catalogue whose download brings them; empty if none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,12 +313,11 @@ class BlendService:
         return self._parts.catalogue.blendable_languages() | installed | named_languages(imported)
 
     def _state(self, voices: tuple[Voice, ...]) -> KokoroState:
-        settings = self._parts.settings
         if voices:
             return KokoroState.READY
-        if BLENDING_ENGINE not in self._parts.engines or settings.engine not in {"auto", BLENDING_ENGINE}:
+        if not self._uses_kokoro():
             return KokoroState.UNUSED
-        return KokoroState.OFFLINE if settings.offline else KokoroState.ABSENT
+        return KokoroState.OFFLINE if self._parts.settings.offline else KokoroState.ABSENT
 
     def _kokoro_voices(self) -> Iterable[Voice]:
         return (voice for voice in self._parts.library.blendable if voice.engine == BLENDING_ENGINE)
@@ -336,7 +339,22 @@ class BlendService:
             language = book.language(blend, languages).tag
         except UnknownVoice:
             language = ""  # the file was edited by hand and names a voice that does not exist
-        return SavedVoice(_draft(blend), self._kind(blend.name), language, blend.name in installed)
+        can_speak = blend.name in installed
+        missing = sorted(book.pack_voices(blend) - {*installed})
+        fetch = self._fetchable(missing, installed)
+        return SavedVoice(_draft(blend), self._kind(blend.name), language, can_speak, tuple(missing), fetch)
+
+    def _fetchable(self, missing: list[str], installed: Iterable[str]) -> str:
+        """The voice to download for those that are missing: the same for all, as they come in one pack."""
+        listed = self._parts.catalogue.blendable_languages()
+        can_fetch = not self._parts.settings.offline and self._uses_kokoro() and set(missing) <= listed.keys()
+        if not missing or not can_fetch:
+            return ""
+        return missing[0] if MODEL_VOICE in installed else MODEL_VOICE
+
+    def _uses_kokoro(self) -> bool:
+        is_chosen = self._parts.settings.engine in {"auto", BLENDING_ENGINE}
+        return is_chosen and BLENDING_ENGINE in self._parts.engines
 
     def _remove(self, name: str) -> None:
         if name not in self._styles.names():
@@ -415,7 +433,8 @@ def _draft(blend: Blend) -> BlendDraft:
 
 def _imported(name: str, installed: Iterable[str]) -> SavedVoice:
     language = named_language(name).tag
-    return SavedVoice(BlendDraft(name, name), VoiceOrigin.IMPORTED, language, name in installed)
+    can_speak = name in installed
+    return SavedVoice(BlendDraft(name, name), VoiceOrigin.IMPORTED, language, can_speak, missing=(), fetch="")
 
 
 def _append(path: Path, piece: bytes) -> None:
