@@ -11,10 +11,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import KEY, REMOTE_KEY
 from tests.browser.page_actions import (
+    DESKTOP,
     accessibility_violations,
     checked_page,
     open_tab,
     problems_of,
+    resize,
     set_color_scheme,
     visit,
 )
@@ -107,6 +109,39 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
     status.unroute("**/page/status.json*")
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
+
+
+_WIDER_THAN_THEIR_PLACE = """(regions) => regions
+    .filter((region) => region.clientWidth && region.scrollWidth > region.clientWidth + 1)
+    .map((region) => region.ariaLabel)"""
+
+
+def test_every_table_can_be_read_on_any_screen(status: Page) -> None:
+    listener = {
+        "peer": "192.168.178.41",
+        "name": "kitchen-satellite.fritz.box",
+        "transport": "wyoming",
+        "voice": "en_GB-northern_english_male-medium",
+        "requested_voice": "",
+        "state": "held",
+        "ahead": 2.5,
+        "seconds": 4,
+    }
+    answer = status.request.get(f"{status.url}page/status.json").json() | {"listeners": [listener]}
+    status.route("**/page/status.json*", lambda route: route.fulfill(json=answer))
+    advance_to_next_poll(status)
+    expect(status.locator(".status-listeners-card tbody tr")).to_have_count(1)
+    for width in (320, 390, 924, 1280):
+        resize(status, {"width": width, "height": 720})
+        assert status.locator("#status .status-scroll").evaluate_all(_WIDER_THAN_THEIR_PLACE) == [], width
+    resize(status, {"width": 320, "height": 640})
+    cell = status.locator(".status-listeners-card td.status-ahead")
+    assert cell.evaluate("(cell) => getComputedStyle(cell, '::before').content") == '"Ahead"'
+    resize(status, DESKTOP)
+    status.unroute("**/page/status.json*")
+    advance_to_next_poll(status)
+    expect(status.locator(".status-listeners-card tbody tr")).to_have_count(0)
+    assert status.locator(".status-listeners-card").bounding_box()["height"] < 160  # type: ignore[index]
 
 
 def test_everything_for_a_bug_report_is_copied_at_once(status: Page) -> None:

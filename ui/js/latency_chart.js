@@ -1,7 +1,7 @@
 /** A card of the Status tab: time to first audio by engine, over the time at which it was measured. */
 
 import { createElement, setText } from "./common.js";
-import { Figures, row, section, table } from "./status_parts.js";
+import { Figures, section, table } from "./status_parts.js";
 import { engineLabel } from "./voice_facts.js";
 
 /** @typedef {import("./status_parts.js").Latency} Latency */
@@ -90,11 +90,9 @@ export class LatencyChart {
       createElement("div", { class: "status-x", ...labels }, first, last),
     );
     this.none = createElement("p", { class: "quiet" }, words.translate("latency_none"));
-    const { body, region } = table(words, "latency", COLUMNS);
-    this.body = body;
-    this.table = region;
-    this.table.hidden = true;
-    this.element = section(words, "latency", this.chart, this.none, this.table);
+    this.table = table(words, "latency", COLUMNS);
+    this.table.region.hidden = true;
+    this.element = section(words, "latency", this.chart, this.none, this.table.region);
   }
 
   /** @param {Status} status */
@@ -104,11 +102,9 @@ export class LatencyChart {
     this.#shown = now;
     this.none.hidden = true;
     this.chart.hidden = false;
-    this.table.hidden = false;
+    this.table.region.hidden = false;
     this.#draw(latencies);
-    this.body.replaceChildren(
-      ...latencies.map((latency, series) => row(COLUMNS, this.#cells(latency, series))),
-    );
+    this.table.show(latencies.map((latency, series) => this.#cells(latency, series)));
   }
 
   /** @param {readonly Latency[]} latencies */

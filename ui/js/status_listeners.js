@@ -1,7 +1,7 @@
 /** A card of the Status tab: who is being spoken to now. */
 
 import { createElement, setText } from "./common.js";
-import { Figures, row, section, table, voiceText } from "./status_parts.js";
+import { Figures, section, table, voiceText } from "./status_parts.js";
 
 /** @typedef {import("./status_parts.js").Listener} Listener */
 /** @typedef {import("./status_parts.js").Status} Status */
@@ -26,11 +26,10 @@ export class Listeners {
   constructor(words) {
     this.words = words;
     this.figures = new Figures(words);
-    const { body, region } = table(words, "listeners", LISTENER);
-    this.body = body;
+    this.table = table(words, "listeners", LISTENER);
     this.none = createElement("p", { class: "status-none" }, words.translate("listeners_none"));
     this.count = createElement("span", { class: "quiet status-count" });
-    this.element = section(words, "listeners", this.count, region, this.none);
+    this.element = section(words, "listeners", this.count, this.table.region, this.none);
   }
 
   /** @param {Status} status */
@@ -38,7 +37,8 @@ export class Listeners {
     this.none.hidden = listeners.length > 0;
     const { translate } = this.words;
     setText(this.count, translate("listeners_count", { count: listeners.length, waiting: load.queue }));
-    this.body.replaceChildren(...listeners.map((one) => row(LISTENER, this.#cells(one))));
+    this.table.region.hidden = !listeners.length;
+    this.table.show(listeners.map((one) => this.#cells(one)));
   }
 
   /** @param {Listener} one */

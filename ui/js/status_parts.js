@@ -144,37 +144,39 @@ export function section({ translate }, name, ...content) {
 }
 
 /**
+ * A table; on a narrow screen each row is a card whose cells name themselves, so roles are told apart from the layout.
  * @param {Words} words
  * @param {string} name
  * @param {readonly string[]} columns
  */
 export function table({ translate }, name, columns) {
-  const head = columns.map((column) =>
-    createElement("th", { scope: "col", class: `status-${column}` }, translate(column)),
+  const labels = columns.map((column) => translate(column));
+  const head = labels.map((label, i) =>
+    createElement("th", { scope: "col", role: "columnheader", class: `status-${columns[i]}` }, label),
   );
-  const body = createElement("tbody");
-  const region = { class: "status-scroll", tabindex: 0, role: "group", "aria-label": translate(name) };
+  const body = createElement("tbody", { role: "rowgroup" });
+  const header = createElement("thead", { role: "rowgroup" }, createElement("tr", { role: "row" }, ...head));
+  /** @param {(string | Node)[]} cells */
+  const row = (cells) =>
+    createElement("tr", { role: "row" }, ...cells.map((content, i) => cell(content, columns[i], labels[i])));
   return {
-    body,
     region: createElement(
       "div",
-      region,
-      createElement("table", {}, createElement("thead", {}, createElement("tr", {}, ...head)), body),
+      { class: "status-scroll", tabindex: 0, role: "group", "aria-label": translate(name) },
+      createElement("table", { role: "table" }, header, body),
     ),
+    /** @param {readonly (string | Node)[][]} rows */
+    show: (rows) => body.replaceChildren(...rows.map(row)),
   };
 }
 
 /**
- * @param {readonly string[]} columns
- * @param {(string | Node)[]} cells
+ * @param {string | Node} content
+ * @param {string} column
+ * @param {string} label
  */
-export function row(columns, cells) {
-  return createElement(
-    "tr",
-    {},
-    ...cells.map((cell, i) => createElement("td", { class: `status-${columns[i]}` }, cell)),
-  );
-}
+const cell = (content, column, label) =>
+  createElement("td", { role: "cell", class: `status-${column}`, "data-label": label }, content);
 
 /**
  * A fact with its name.

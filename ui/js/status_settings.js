@@ -1,7 +1,7 @@
 /** A card of the Status tab: settings in force. */
 
 import { createElement } from "./common.js";
-import { row, section, table } from "./status_parts.js";
+import { section, table } from "./status_parts.js";
 
 /** @typedef {import("./status_parts.js").Setting} Setting */
 /** @typedef {import("./status_parts.js").Words} Words */
@@ -16,13 +16,12 @@ export class Settings {
   constructor(words) {
     this.words = words;
     const { translate } = words;
-    const { body, region } = table(words, "settings", SETTING);
-    this.body = body;
+    this.table = table(words, "settings", SETTING);
     this.none = createElement("p", { class: "status-none" }, translate("settings_none"));
     this.all = createElement("input", { type: "checkbox", id: "status-all", onchange: () => this.#draw() });
     const label = createElement("span", {}, translate("all_settings"));
     const choice = createElement("label", { class: "check" }, this.all, label);
-    this.element = section(words, "settings", choice, region, this.none);
+    this.element = section(words, "settings", choice, this.table.region, this.none);
   }
 
   /** @param {Setting[]} settings */
@@ -33,7 +32,7 @@ export class Settings {
 
   #draw() {
     const chosen = this.#known.filter((setting) => this.all.checked || !setting.is_default);
-    this.body.replaceChildren(...chosen.map((setting) => row(SETTING, this.#cells(setting))));
+    this.table.show(chosen.map((setting) => this.#cells(setting)));
     this.none.hidden = chosen.length > 0;
   }
 

@@ -1,7 +1,7 @@
 /** A card of the Status tab: recent utterances. */
 
 import { createElement, setText } from "./common.js";
-import { Figures, row, section, table, voiceText } from "./status_parts.js";
+import { Figures, section, table, voiceText } from "./status_parts.js";
 
 /** @typedef {import("./status_parts.js").Spoken} Spoken */
 /** @typedef {import("./status_parts.js").Status} Status */
@@ -29,11 +29,10 @@ export class Utterances {
   constructor(words) {
     this.words = words;
     this.figures = new Figures(words);
-    const { body, region } = table(words, "recent", UTTERANCE);
-    this.body = body;
+    this.table = table(words, "recent", UTTERANCE);
     this.none = createElement("p", { class: "status-none" }, words.translate("recent_none"));
     this.count = createElement("span", { class: "quiet status-count" });
-    this.element = section(words, "recent", this.count, region, this.none);
+    this.element = section(words, "recent", this.count, this.table.region, this.none);
   }
 
   /** @param {Status} status */
@@ -42,7 +41,7 @@ export class Utterances {
     setText(this.count, this.words.translate("recent_count", { count: this.words.number(now) }));
     if (now === this.#shown) return;
     this.#shown = now;
-    this.body.replaceChildren(...spoken.map((one) => row(UTTERANCE, this.#cells(one))));
+    this.table.show(spoken.map((one) => this.#cells(one)));
   }
 
   /** @param {Spoken} one */
