@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -26,19 +27,37 @@ _FLAGS = ("--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-re
 _PATIENCE = 120.0
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server."""
+
+    url: str
+    """URL of the page."""
+    pid: int
+
+
 @contextmanager
 def server(checkout: Path, voices: Path | None = None) -> Iterator[str]:
-    """Run the server of a checkout, which has its own `.venv`; returns the URL of its page.
+    """Run the server of a checkout; returns the URL of its page, which is built.
 
     Args:
-        checkout: Directory of the source.
+        checkout: Directory of the source, which has its own `.venv`.
         voices: Directory of more voices, which is copied; the first of them is the default, else the
             first of `GERMAN`.
     """
+    with tempfile.TemporaryDirectory() as state, running(checkout, voices, state=Path(state)) as started:
+        _wait_for(started.url)
+        yield started.url
+
+
+@contextmanager
+def running(checkout: Path, voices: Path | None = None, *, state: Path) -> Iterator[Server]:
+    """Run the server like `server`, with this state directory; it is ready, and nobody visited the page."""
     with tempfile.TemporaryDirectory() as data:
         default = _fill(Path(data), voices)
         wyoming, http = _free_port(), _free_port()
         command = [str(checkout / ".venv/bin/wyoming-tts"), "serve", "--data-dir", data, "--voice", default]
+        command += ["--state-dir", str(state)]
         command += ["--uri", f"tcp://127.0.0.1:{wyoming}", "--http", "--http-host", "127.0.0.1"]
         command += ["--http-port", str(http), "--offline"]
         if voices is None:
@@ -47,8 +66,8 @@ def server(checkout: Path, voices: Path | None = None) -> Iterator[str]:
         process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.DEVNULL)  # noqa: S603 - ours
         try:
             url = f"http://127.0.0.1:{http}/"
-            _wait_for(url, process)
-            yield url
+            _wait_for(f"{url}readyz", process)
+            yield Server(url, process.pid)
         finally:
             process.terminate()
             process.wait(_PATIENCE)
@@ -72,17 +91,17 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the page is built."""
+def _wait_for(url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until something is served there."""
     until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until and process.poll() is None:
+    while time.monotonic() < until and (process is None or process.poll() is None):
         try:
             httpx.get(url, timeout=_PATIENCE, trust_env=False).raise_for_status()
         except httpx.HTTPError:
             time.sleep(0.2)
         else:
             return
-    raise SystemExit(f"The server did not come up: {process.args!r}")
+    raise SystemExit(f"The server did not come up at {url}.")
 
 
 @contextmanager

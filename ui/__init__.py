@@ -1,7 +1,8 @@
 """The web page's front end, made with Gradio; its back end is `wyoming_tts.page`.
 
-`application` is the page as an ASGI app: the tabs in the order of `layout`, the patches of
-`gradio_patches`, and the JavaScript modules in `js/`, which `scripts` serves. Each tab is a module:
+`application` is the page as an ASGI app: the tabs in the order of `layout`, with the patches of
+`gradio_patches`. `prerender` makes it files once for each version, with the JavaScript modules in `js/`
+(`scripts`) and those of Gradio (`front_end`); these files are what is served. Each tab is a module:
 `audition`, `blending`, `stream_test`, `voices`, `status`. `words` reads its texts from `words/*.yaml`,
 `style/` has the CSS.
 

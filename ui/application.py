@@ -8,9 +8,7 @@ from pathlib import Path
 import gradio as gr
 from fastapi import FastAPI
 
-from ui import scripts
-from ui.gradio_patches import refuse_foreign_files, start_no_queue, use_plain_locks
-from ui.layout import FIRST_SCRIPTS, build, style, theme
+from ui.layout import build, style, theme
 from ui.words import Words
 
 MAX_FILE_BYTES = 1_000_000
@@ -19,25 +17,14 @@ _HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" cont
 
 
 def make_page() -> FastAPI:
-    """Make the page's application. Takes about a second, after the import of this module: blocks.
-
-    It has no access control of its own: it has to be served behind `PageMount`.
-    """
-    patch()
+    """Make the page's application, for `prerender`: nobody else talks to it."""
     words = Words()
     return make_application(build(words), words)
-
-
-def patch() -> None:
-    """Apply the patches that have to precede the making of blocks."""
-    use_plain_locks()
-    start_no_queue()
 
 
 def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
     """Mount Gradio blocks with the page's styles and none of Gradio's optional features."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.router.routes.append(scripts.route())
     gr.mount_gradio_app(
         app,
         blocks,
@@ -55,14 +42,13 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
         max_file_size=MAX_FILE_BYTES,
         app_kwargs={"openapi_url": None},
     )
-    refuse_foreign_files(blocks)
     return app
 
 
 def head() -> str:
     """Return the additions to the HTML head that Gradio makes."""
     style = Path(__file__).with_name("outer.css").read_text("utf-8")
-    return f"{_HEAD}{scripts.preloads(FIRST_SCRIPTS)}<style>{style}</style>{_shared_texts()}"
+    return f"{_HEAD}<style>{style}</style>{_shared_texts()}"
 
 
 def _shared_texts() -> str:

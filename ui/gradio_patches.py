@@ -4,14 +4,12 @@ Each patch states its reason and the version of Gradio in which that was seen; i
 `tests/page/test_gradio_patches.py` fails when Gradio no longer has what is patched. Read this file before an
 update of Gradio: a patch whose reason is gone is to be removed.
 
-`ui` applies the first two before Gradio is imported; the others are applied when the page is made. The page
-has no event of Gradio's: its scripts call the routes of `wyoming_tts.page`, so that it outlives a restart of
-the server, and what a click starts is heard at once.
+`ui` applies them before Gradio is imported. The page has no event of Gradio's: its scripts call the routes of
+`wyoming_tts.page`, so that it outlives a restart of the server, and what a click starts is heard at once.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,16 +17,9 @@ from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import gradio as gr
 
 STUB_WRITER = "gradio.component_meta"
 _OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
-
-
-# -- Before Gradio is imported ----------------------------------------------------------------------
 
 
 @contextmanager
@@ -85,44 +76,3 @@ def without_stub_writing() -> None:
     """
     if STUB_WRITER not in sys.modules:
         sys.meta_path.insert(0, _Finder())
-
-
-# -- When the page is made --------------------------------------------------------------------------
-
-
-def use_plain_locks() -> None:
-    """Have Gradio create plain asyncio locks.
-
-    Without a running event loop, as on the worker that makes the page, 6.31.0 (`utils.safe_get_lock`,
-    `utils.safe_get_stop_event`) creates a loop for each lock and closes none. Locks have needed no loop since
-    Python 3.10.
-    """
-    from gradio import queueing, utils  # noqa: PLC0415 - this module is read before Gradio is imported
-
-    utils.safe_get_lock = asyncio.Lock
-    vars(queueing)["safe_get_lock"] = asyncio.Lock
-    utils.safe_get_stop_event = asyncio.Event
-
-
-def start_no_queue() -> None:
-    """Have Gradio process no events and look at no sessions: the page has none.
-
-    6.31.0 polls for both every 1 and 10 ms and every second, from the first visit on
-    (`queueing.Queue.start`, `route_utils._delete_state`).
-    """
-    from gradio import queueing, route_utils  # noqa: PLC0415 - this module is read before Gradio is imported
-
-    async def wait_for_the_end(_app: Any) -> None:
-        await asyncio.Event().wait()
-
-    vars(route_utils)["_delete_state"] = wait_for_the_end
-    queueing.Queue.start = lambda _queue: None  # type: ignore[method-assign]
-
-
-def refuse_foreign_files(blocks: gr.Blocks) -> None:
-    """Have Gradio refuse to serve files by a path that a client names.
-
-    6.31.0 checks paths only once `has_launched` is set (`processing_utils._check_allowed`), which
-    `mount_gradio_app` never does.
-    """
-    blocks.has_launched = True

@@ -1,4 +1,4 @@
-"""Serving of the page's scripts as ES modules, and Gradio components that import them.
+"""The page's scripts as ES modules, and Gradio components that import them.
 
 Gradio runs a component's script as a function body, which cannot be a module. So that body only imports one
 from the server, by a URL relative to the page, which also works behind a proxy that adds a prefix. The URL
@@ -17,17 +17,12 @@ from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 _FOLDER = "static/js"
-"""Relative to the page; `transports.http.gradio_filter` lets `static` through."""
+"""Relative to the page; `transports.http.page_filter` lets `static` through."""
 _LONGEST_MS = 3000
 """For so long an element is unseen while its script asks the server what to fill it with."""
 _IMPORT = re.compile(r"""\bfrom "\./(\w+)\.js";""")
-_CACHED_FOREVER = "private, max-age=31536000, immutable"
-_REVALIDATED = "no-cache"
 
 
 @cache
@@ -135,21 +130,3 @@ def with_imports(names: Iterable[str]) -> set[str]:
             found.add(name)
             pending += _IMPORT.findall(sources()[f"{name}.js"])
     return found
-
-
-def route() -> Route:
-    """Make the route that serves the scripts. Reads files: blocks.
-
-    A page that was loaded before an upgrade of the server gets the current scripts under its old URLs.
-    """
-    bodies = {name: source.encode() for name, source in sources().items()}
-    current = version()
-
-    async def serve(request: Request) -> Response:
-        body = bodies.get(request.path_params["name"])
-        if body is None:
-            return Response(status_code=404)
-        cache_control = _CACHED_FOREVER if request.path_params["version"] == current else _REVALIDATED
-        return Response(body, media_type="text/javascript", headers={"Cache-Control": cache_control})
-
-    return Route(f"/{_FOLDER}/{{version}}/{{name}}", serve)

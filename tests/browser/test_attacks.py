@@ -15,7 +15,7 @@ import httpx
 from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounted_page, wait_until_ready
-from ui.application import make_application, patch
+from ui.application import make_application
 from ui.words import Words
 from wyoming_tts.transports.http.guard import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
@@ -26,7 +26,6 @@ EVIL = "http://evil.example"
 
 def page_with_a_handler() -> gr.Blocks:
     """A page with a handler of an event, which the product's own does not have."""
-    patch()
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
         text = gr.Textbox()
@@ -63,10 +62,11 @@ def _client(app: Any) -> httpx.AsyncClient:
 async def guarded(options: GuardOptions | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """The same page behind the product's guard."""
 
-    def build() -> FastAPI:
-        return make_application(page_with_a_handler(), Words())
-
-    async with mounted_page(build, peer="192.168.1.7", options=options or GuardOptions()) as (client, mount):
+    app = make_application(page_with_a_handler(), Words())  # here, for Gradio's locks use this event loop
+    async with mounted_page(lambda: app, peer="192.168.1.7", options=options or GuardOptions()) as (
+        client,
+        mount,
+    ):
         mount.start()
         await wait_until_ready(mount)
         yield client

@@ -91,7 +91,7 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
 
 
 @pytest.mark.usefixtures("shared_page")
-@pytest.mark.parametrize("path", ["", "config", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
+@pytest.mark.parametrize("path", ["", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
 def test_head_tells_what_get_would_of_the_length(site: Site, path: str) -> None:
     for encoding in ("identity", "gzip"):
         accepted = {"Accept-Encoding": encoding}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from wyoming_tts.transports.interfaces import SpeechService
 from wyoming_tts.transports.listening import host_in_uri
 
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
+    from fastapi import APIRouter
 
     from wyoming_tts.page import PageServices
     from wyoming_tts.transports.http.app import HttpServer
@@ -166,7 +167,9 @@ class HttpSide:
             on_response=self._on_response,
         )
         if page_services is not None:
-            self._page = PageMount(_make_page, run_blocking=self._run_blocking)
+            from wyoming_tts.page.prerendered import make_page  # noqa: PLC0415
+
+            self._page = PageMount(partial(make_page, settings.state_dir, run_blocking=self._run_blocking))
             app.router.routes.append(self._page)
         return HttpServer(
             app,
@@ -207,13 +210,6 @@ def _page_routers(services: PageServices | None) -> list[APIRouter]:
     from wyoming_tts.page.services import page_routers  # noqa: PLC0415
 
     return page_routers(services)
-
-
-def _make_page() -> FastAPI:
-    """Make the page's application. Imports Gradio, which takes seconds and much memory."""
-    from ui.application import make_page  # noqa: PLC0415
-
-    return make_page()
 
 
 def _addresses(server: HttpServer) -> str:

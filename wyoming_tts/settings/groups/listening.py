@@ -114,6 +114,6 @@ class ListeningSettings(SettingsGroup):
     ui: bool = _setting(True, "Serve the web page, on the port of the HTTP API.")
     ui_start: Literal["first_visit", "ready"] = _setting(
         "first_visit",
-        "When the page is built, which takes a few seconds and 75 MB: on the `first_visit`, or once the "
-        "server is `ready`.",
+        "When the page is built, which takes a few seconds, once for each version: on the `first_visit`, or "
+        "once the server is `ready`.",
     )

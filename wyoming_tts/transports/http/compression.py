@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.transports.http.gradio_filter import is_page_path
+from wyoming_tts.transports.http.page_filter import is_page_path
 
 MIN_BYTES = 1_000
 """Less fits into one packet anyway."""

@@ -1,19 +1,17 @@
 """Mounts the web page in the HTTP app: built lazily on the first visit, and isolated when it fails.
 
-Building takes seconds, so it runs on a worker, and early visitors see a loading page. A visit is one of the
-user: what another site's page requests, or what the browser only prefetches, builds nothing. The page is any
-ASGI app that a callable builds; this module does not import it.
+Building may take seconds, and early visitors see a loading page. A visit is one of the user: what another
+site's page requests, or what the browser only prefetches, builds nothing. The page is any ASGI app that a
+coroutine function builds; this module does not import it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,16 +19,12 @@ from starlette.datastructures import Headers, URLPath
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.transports.http.errors import ApiError, error_response
-from wyoming_tts.transports.http.gradio_filter import GradioFilter, is_allowed, is_page_path
 from wyoming_tts.transports.http.initiator import Initiator
 from wyoming_tts.transports.http.login import send_page
+from wyoming_tts.transports.http.page_filter import PageFilter, is_allowed, is_page_path
 from wyoming_tts.transports.http.plain_pages import failed_page, loading_page, visit_page
-from wyoming_tts.transports.http.precomputed_routes import precompute_routes
 
-SWITCH_INTERVAL = 0.0005
-"""Interpreter switch interval in seconds while importing; Python's default of 5 ms delays the event loop."""
 _BUILD_TIMEOUT = 30.0
 """Seconds that a script of a page that is open already waits for it to be built again."""
 _SCRIPTS = "/static/"
@@ -42,10 +36,9 @@ _LOGGER = logging.getLogger(__name__)
 class PageMount(BaseRoute):
     """A catch-all route for the page's paths; it has to be the last route of its app."""
 
-    def __init__(self, build: Callable[[], ASGIApp], *, run_blocking: RunBlocking) -> None:
-        """`build` may block for seconds and raise anything."""
+    def __init__(self, build: Callable[[], Awaitable[ASGIApp]]) -> None:
+        """`build` may take seconds and raise anything."""
         self._build = build
-        self._run_blocking = run_blocking
         self._requested = asyncio.Event()
         self._settled = asyncio.Event()
         """Set once it is built, or cannot be."""
@@ -75,10 +68,10 @@ class PageMount(BaseRoute):
         await self._requested.wait()
         started = time.perf_counter()
         try:
-            app = await self._run_blocking(self._build_app)
+            app = await self._build()
             async with run_lifespan(app):
                 _LOGGER.info("The web page is ready (%.1f s).", time.perf_counter() - started)
-                self._app = GradioFilter(app)
+                self._app = PageFilter(app)
                 self._settled.set()
                 await asyncio.Event().wait()
         except Exception:  # whatever it is: the server does more than serve the page
@@ -87,12 +80,6 @@ class PageMount(BaseRoute):
         finally:
             self._app = None
             self._settled.set()
-
-    def _build_app(self) -> ASGIApp:
-        with limit_stalls():
-            app = self._build()
-            precompute_routes(app)
-            return app
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the page's paths."""
@@ -151,25 +138,6 @@ def _path(scope: Scope) -> str:
 
 def _refuse(status: int, message: str, code: str) -> ASGIApp:
     return error_response(ApiError(status, message, code=code), "")
-
-
-@contextlib.contextmanager
-def limit_stalls() -> Iterator[None]:
-    """Keep heavy imports from stalling the other threads of this process.
-
-    Threads switch more often, and the garbage collector is off: traversing everything that was imported takes
-    more than 100 ms, in which no other thread runs. Afterwards it is frozen, and never traversed either.
-    """
-    before, collects = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(min(SWITCH_INTERVAL, before))
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if collects:
-            gc.enable()
-        sys.setswitchinterval(before)
 
 
 @asynccontextmanager

@@ -1,0 +1,100 @@
+"""What Gradio makes of the page, as files: complete, of no other site, and loaded without turns."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ui import scripts
+from ui.front_end import page_assets
+from ui.prerender import FRONT_END, rewrite_index
+from wyoming_tts.engines.child.process import child_command
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, list[str]]:
+    """Made as the server has it made: Gradio leaves event loops behind, which end with its process."""
+    made = subprocess.run(child_command("ui.prerender"), capture_output=True, check=True, timeout=100)
+    found: dict[str, list[str]] = json.loads(made.stdout)["files"]
+    return found
+
+
+def text_of(files: dict[str, list[str]], path: str) -> str:
+    return gzip.decompress(base64.b64decode(files[path][2])).decode()
+
+
+@pytest.fixture(scope="module")
+def index(files: dict[str, list[str]]) -> str:
+    return text_of(files, "/")
+
+
+def preloaded(index: str) -> set[str]:
+    return set(re.findall(r'<link rel="(?:module)?preload"[^>]* href="\.(/[^"]*)"', index))
+
+
+def test_every_script_is_kept_forever_at_its_content_hashed_path(files: dict[str, list[str]]) -> None:
+    for name, source in scripts.sources().items():
+        path = f"/{scripts.path_of(name.removesuffix('.js'))}"
+        assert text_of(files, path) == source
+        assert files[path][0].startswith("text/javascript")
+        assert "immutable" in files[path][1]
+
+
+def test_the_scripts_in_sight_at_first_are_preloaded_with_their_imports(index: str) -> None:
+    names = ("audition", "player_bar", "voice_cards", "pcm")
+    assert {f"/{scripts.path_of(name)}" for name in names} <= preloaded(index)
+    assert not {f"/{scripts.path_of(name)}" for name in ("status", "mixer")} & preloaded(index)
+
+
+def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index: str) -> None:
+    assert preloaded(index) <= set(files)
+
+
+def test_gradios_own_scripts_of_the_page_are_found_down_to_the_components(index: str) -> None:
+    """Fails where an update of Gradio packs its front end in another way: see `ui/front_end.py`."""
+    assets = page_assets(FRONT_END / "assets", index)
+    kinds = [re.sub(r"-[\w-]{8}\.\w+$", "", name) for name in assets]
+    assert {"index", "Index", "core", "Blocks", "HTML"} <= set(kinds)
+    assert 20 < len(assets) < 60, assets
+    static = r"""(?:\bfrom|\bimport)["']\./([\w.-]+\.js)["']"""
+    for name in assets:
+        if name.endswith(".js"):
+            assert set(re.findall(static, (FRONT_END / "assets" / name).read_text("utf-8"))) <= set(assets), (
+                name
+            )
+
+
+def test_a_front_end_of_another_make_is_loaded_as_it_loads_itself(tmp_path: Path) -> None:
+    (tmp_path / "index-1.js").write_text("import(later)")
+    assert page_assets(tmp_path, '<script type="module" src="./assets/index-1.js">') == ["index-1.js"]
+    assert page_assets(tmp_path, "<h1>no script at all</h1>") == []
+
+
+def test_the_page_has_no_address_but_that_by_which_a_browser_came(index: str) -> None:
+    assert "page.invalid" not in index
+    assert '"root":new URL(".",document.baseURI)' in index
+    config = re.search(r"window\.gradio_config = (\{.*?\});</script>", index, re.DOTALL)
+    assert config is not None
+    known = json.loads(re.sub(r'"root":new URL\(.*?\)\.href\.slice\(0,-1\)', '"root":""', config[1]))
+    assert known["dependencies"] == [], "The page has no events of Gradio's."
+
+
+def test_the_index_references_no_other_host() -> None:
+    index = (
+        '<head><meta property="og:url" content="https://gradio.app/" />'
+        '<meta\n name="twitter:image" content="https://x.example/i.png" />'
+        '<link rel="preconnect" href="https://fonts.googleapis.com" />'
+        '<script>a = 1;</script>\n<script>load("//x.example/iframeResizer.js")</script>'
+        '<link rel="manifest" href="/manifest.json" /><link rel="stylesheet" href="./a.css"></head>'
+    )
+    rewritten = rewrite_index(index, [])
+    assert "//" not in rewritten
+    assert 'href="./manifest.json"' in rewritten
+    assert 'href="./a.css"' in rewritten
+    assert "<script>a = 1;</script>" in rewritten

@@ -1,0 +1,102 @@
+"""The page is made once for each version, by a process of its own, and kept in the state directory."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.page import prerendered
+from wyoming_tts.page.prerendered import FILE_NAME, PrerenderFailed, make_page
+
+
+class Renderer:
+    """Stands for the child process; counts its starts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.starts = 0
+        self.program = ""
+        self._monkeypatch = monkeypatch
+        self.write("The page.")
+
+    def write(self, index: str) -> None:
+        packed = base64.b64encode(gzip.compress(index.encode())).decode()
+        page = {"files": {"/": ["text/html", "no-cache", packed]}}
+        self.run(f"print({json.dumps(page)!r})")
+
+    def run(self, program: str) -> None:
+        def command(_module: str) -> tuple[str, ...]:
+            self.starts += 1
+            return sys.executable, "-I", "-S", "-c", program
+
+        self._monkeypatch.setattr(prerendered, "child_command", command)
+
+
+@pytest.fixture
+def renderer(monkeypatch: pytest.MonkeyPatch) -> Renderer:
+    return Renderer(monkeypatch)
+
+
+async def read(app: ASGIApp) -> str:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page") as client:
+        return (await client.get("/")).text
+
+
+async def make(directory: Path) -> ASGIApp:
+    return await make_page(directory, run_blocking=run_in_thread)
+
+
+async def test_the_page_is_made_once_and_outlives_a_restart(renderer: Renderer, tmp_path: Path) -> None:
+    assert [await read(await make(tmp_path / "new")) for _ in range(3)] == ["The page."] * 3
+    assert renderer.starts == 1
+
+
+async def test_a_page_of_another_version_is_made_anew(
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(tmp_path)
+    renderer.write("The next page.")
+    monkeypatch.setattr(prerendered, "page_version", lambda: "the next")
+    assert await read(await make(tmp_path)) == "The next page."
+
+
+def _cut(kept: Path) -> None:
+    kept.write_bytes(kept.read_bytes()[:50])
+
+
+def _forget_files(kept: Path) -> None:
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"files": {"/": 5}}))
+
+
+@pytest.mark.parametrize("damage", [_cut, _forget_files, lambda kept: kept.write_text("[]")])
+async def test_a_damaged_file_is_made_anew(renderer: Renderer, tmp_path: Path, damage: Any) -> None:
+    await make(tmp_path)
+    damage(tmp_path / FILE_NAME)
+    assert await read(await make(tmp_path)) == "The page."
+    assert renderer.starts == 2
+
+
+async def test_the_page_is_served_where_it_cannot_be_kept(renderer: Renderer, tmp_path: Path) -> None:
+    (tmp_path / "no-directory").write_text("")
+    assert await read(await make(tmp_path / "no-directory")) == "The page."
+    assert renderer.starts == 1
+
+
+async def test_what_the_process_says_when_it_fails_is_the_reason(renderer: Renderer, tmp_path: Path) -> None:
+    renderer.run("raise SystemExit('no front end')")
+    with pytest.raises(PrerenderFailed, match="no front end"):
+        await make(tmp_path)
+    assert not (tmp_path / FILE_NAME).exists()
+
+
+def test_the_version_is_that_of_all_the_page_is_made_of() -> None:
+    names = {each.name for package in ("ui", "wyoming_tts.page") for each in prerendered.sources(package)}
+    assert {"layout.py", "common.js", "base.css", "en.yaml", "examples.yaml", "voices.py"} <= names

@@ -1,0 +1,106 @@
+"""Prerenders the page: everything that a browser loads of it, as files, in a process of its own.
+
+The page has no events of Gradio's, so what Gradio makes of it never changes. `wyoming_tts.page.prerendered`
+runs `main` once for each version, keeps the files and serves them: the server itself never imports Gradio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import httpx
+from fastapi import FastAPI
+
+from ui import scripts
+from ui.application import make_page
+from ui.front_end import page_assets
+from ui.layout import FIRST_SCRIPTS
+
+FRONT_END = Path(gr.__file__).parent / "templates" / "frontend"
+_HOST = "http://page.invalid"
+_FETCHED = ("/theme.css", "/manifest.json", "/favicon.ico", "/robots.txt")
+_FOREVER = "private, max-age=31536000, immutable"
+_REVALIDATED = "private, no-cache"
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_NICENESS = 10
+
+_MANIFEST = re.compile(r'<link rel="manifest" href="/manifest.json"\s*/?>')
+_LINKS = '<link rel="manifest" href="./manifest.json"><link rel="icon" href="./favicon.ico">'
+_SOCIAL_META = re.compile(r'\s*<meta\s+(?:property|name)="(?:og|twitter):[^>]*>')
+_EXTERNAL_LINK = re.compile(r'\s*<link\s[^>]*href="(?:https?:)?//[^>]*>')
+_SCRIPT = re.compile(r"\s*<script\b[^>]*>.*?</script>", re.DOTALL)
+_IFRAME_RESIZER = "iframeResizer"
+"""For pages of another site around this one, which the content security policy forbids."""
+_BASE = '<base href="./" />'
+_ROOT = f'"root":"{_HOST}"'
+_ROOT_OF_DOCUMENT = '"root":new URL(".",document.baseURI).href.slice(0,-1)'
+"""By whatever address and prefix a browser has come."""
+
+
+def main() -> None:
+    """Write the files of the page to standard output, as JSON."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what Gradio prints
+    if sys.platform != "win32":
+        os.nice(_NICENESS)  # speech goes before the page
+    with out:
+        out.write(json.dumps({"files": prerender()}).encode())
+
+
+def prerender() -> dict[str, list[str]]:
+    """Return media type, caching and the content, compressed with gzip, in base64, of each path."""
+    return {path: [kind, caching, _packed(body)] for path, kind, caching, body in _files(make_page())}
+
+
+def _files(app: FastAPI) -> Iterator[tuple[str, str, str, bytes]]:
+    index, *fetched = asyncio.run(_fetch(app, ("/", *_FETCHED)))
+    assets = page_assets(FRONT_END / "assets", index.text)
+    yield "/", index.headers["content-type"], _REVALIDATED, rewrite_index(index.text, assets).encode()
+    for path, answer in zip(_FETCHED, fetched, strict=True):
+        yield path, answer.headers["content-type"], _REVALIDATED, answer.content
+    for name, source in scripts.sources().items():
+        yield f"/{scripts.path_of(name.removesuffix('.js'))}", _TYPES[".js"], _FOREVER, source.encode()
+    for asset in assets:
+        content = (FRONT_END / "assets" / asset).read_bytes()
+        yield f"/assets/{asset}", _TYPES[Path(asset).suffix], _FOREVER, content
+
+
+async def _fetch(app: Any, paths: Sequence[str]) -> list[httpx.Response]:
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=_HOST) as client:
+        return [(await client.get(path)).raise_for_status() for path in paths]
+
+
+def _packed(body: bytes) -> str:
+    return base64.b64encode(gzip.compress(body, mtime=0)).decode()
+
+
+def rewrite_index(index: str, assets: Sequence[str]) -> str:
+    """Rewrite the page's HTML as Gradio makes it.
+
+    Its links become relative; those to other sites and what is unused are removed. What its scripts will
+    import is loaded at once, and not in turns as each becomes known.
+    """
+    own = _SOCIAL_META.sub("", index)
+    own = _EXTERNAL_LINK.sub("", own)
+    own = _SCRIPT.sub(lambda script: "" if _IFRAME_RESIZER in script[0] else script[0], own)
+    own = _MANIFEST.sub(_LINKS, own).replace(_ROOT, _ROOT_OF_DOCUMENT)
+    return own.replace(_BASE, f"{_BASE}{_preloads(assets)}{scripts.preloads(FIRST_SCRIPTS)}", 1)
+
+
+def _preloads(assets: Sequence[str]) -> str:
+    links = {
+        ".js": '<link rel="modulepreload" href="./assets/{}">',
+        ".css": '<link rel="preload" as="style" crossorigin href="./assets/{}">',
+    }
+    return "".join(links[Path(asset).suffix].format(asset) for asset in assets)

@@ -1,0 +1,134 @@
+"""The page as files: prerendered by Gradio in a process of its own, once for each version, and kept.
+
+Importing Gradio takes seconds and 75 MB. What it makes of the page never changes, so one child process
+(`ui.prerender`) writes it down, and the server only serves files: after its restart the first visit is as
+fast as any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from base64 import b64decode
+from contextlib import suppress
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp
+
+import wyoming_tts
+from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.engines.child.process import child_command
+from wyoming_tts.transports.http.page_files import page_app, page_file
+
+FILE_NAME = "page.json"
+_MODULE = "ui.prerender"
+_SECONDS = 120.0
+"""What prerendering may take on a slow machine; others take 2 s."""
+_SOURCES = (".py", ".js", ".css", ".yaml")
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class PrerenderFailed(Exception):
+    """The page could not be made; the message has the reason."""
+
+
+async def make_page(directory: Path, *, run_blocking: RunBlocking) -> ASGIApp:
+    """Return the page's app, from what was kept in the directory if it is of this version.
+
+    It has no access control of its own: it has to be served behind `PageMount`.
+
+    Raises:
+        PrerenderFailed: it could not be made.
+    """
+    kept = directory / FILE_NAME
+    key = await run_blocking(page_version)
+    app = await run_blocking(partial(_read, kept, key))
+    if app is None:
+        page = await _prerender()
+        app = await run_blocking(partial(_app_of, page))
+        await run_blocking(partial(_keep, kept, page | {"version": key}))
+    return app
+
+
+def page_version() -> str:
+    """Return a digest of all that the page is made of. Reads files: blocks."""
+    digest = sha256(f"{wyoming_tts.__version__} {version('gradio')}".encode())
+    for package in ("ui", "wyoming_tts.page"):
+        for source in sources(package):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def sources(package: str) -> list[Path]:
+    """Return the files of a package that are not made from others, in a fixed order."""
+    spec = find_spec(package)
+    assert spec is not None, package
+    folder = Path(str(spec.origin)).parent
+    return sorted(path for path in folder.rglob("*") if path.suffix in _SOURCES)
+
+
+def _read(kept: Path, key: str) -> ASGIApp | None:
+    """Return the page that is kept; None if there is none, it is damaged or of another version."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        page = json.loads(kept.read_bytes())
+        if page["version"] == key:
+            return _app_of(page)
+    return None
+
+
+def _keep(kept: Path, page: dict[str, Any]) -> None:
+    try:
+        replace_file(kept, json.dumps(page).encode())
+    except OSError as error:  # it is made anew after the next start
+        _LOGGER.info("The page is not kept in %s: %s.", kept, error.strerror or error)
+
+
+def _app_of(page: dict[str, Any]) -> ASGIApp:
+    contents = {
+        path: page_file(kind, caching, b64decode(packed))
+        for path, (kind, caching, packed) in page["files"].items()
+    }
+    return page_app(contents, _front_end())
+
+
+def _front_end() -> Path:
+    """Return the directory of Gradio's front end, without importing Gradio."""
+    found = find_spec("gradio")
+    assert found is not None, "The page is not offered without Gradio."
+    return Path(str(found.origin)).parent / "templates" / "frontend"
+
+
+async def _prerender() -> dict[str, Any]:
+    try:
+        # In a session of its own: an interrupt at the terminal is the server's to handle.
+        process = await asyncio.create_subprocess_exec(
+            *child_command(_MODULE), stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
+        )
+    except OSError as error:
+        raise PrerenderFailed(f"its process cannot be started: {error}") from error
+    try:
+        async with asyncio.timeout(_SECONDS):
+            written, said = await process.communicate()
+    except TimeoutError as error:
+        raise PrerenderFailed(f"it was not made within {_SECONDS:.0f} s") from error
+    finally:
+        await asyncio.shield(_end(process))
+    if process.returncode:
+        raise PrerenderFailed(said.decode(errors="replace").strip() or f"status {process.returncode}")
+    page: dict[str, Any] = json.loads(written)
+    return page
+
+
+async def _end(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
