@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page.audition import PATH
+from wyoming_tts.page import paths
 
 _HTML = """
 <div class="audition">
@@ -81,5 +81,5 @@ def tab(words: Words) -> None:
         elem_id="audition",
         min_height=640,
         texts=words.section("audition"),
-        path=PATH,
+        path=paths.AUDITION,
     )

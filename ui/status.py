@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page.bug_report import REPORT_PATH
-from wyoming_tts.page.status import SETTINGS_PATH, STATUS_PATH
+from wyoming_tts.page import paths
 
 
 def tab(words: Words) -> None:
@@ -17,5 +16,5 @@ def tab(words: Words) -> None:
         min_height=640,
         texts=words.section("status"),
         download_texts=words.section("downloads"),
-        paths={"status": STATUS_PATH, "settings": SETTINGS_PATH, "report": REPORT_PATH},
+        paths={"status": paths.STATUS, "settings": paths.SETTINGS, "report": paths.REPORT},
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ui.scripts import script_element
 from ui.words import Words
+from wyoming_tts.page import paths
 from wyoming_tts.page.stream_test.request import TEXTS, StreamTestLimits
-from wyoming_tts.page.stream_test.routes import PATH
 
 _HTML = """
 <form id="stream_test-form" class="form" autocomplete="off">
@@ -72,7 +72,7 @@ def tab(words: Words) -> None:
         waits_until_seen=True,
         min_height=640,
         texts=words.section("stream_test"),
-        path=PATH,
+        path=paths.STREAM_TEST,
         examples=dict(TEXTS),
         most_clients=StreamTestLimits().clients,
     )

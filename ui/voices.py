@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ui.scripts import script_element
 from ui.words import Words
-from wyoming_tts.page import lexicon, voices
+from wyoming_tts.page import paths
 
 
 def tab(words: Words) -> None:
@@ -17,7 +17,7 @@ def tab(words: Words) -> None:
         min_height=640,
         texts=texts,
         download_texts=words.section("downloads"),
-        path=voices.PATH,
+        path=paths.VOICES,
     )
     script_element(
         "lexicon",
@@ -25,5 +25,5 @@ def tab(words: Words) -> None:
         waits_until_seen=True,
         min_height=420,
         texts=texts,
-        path=lexicon.PATH,
+        path=paths.LEXICON,
     )

@@ -21,6 +21,7 @@ from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
 from wyoming_tts.engines.piper.voice_json import read_voice_json, voice_json_path
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import lookup
+from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody, VoiceName
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
@@ -28,7 +29,7 @@ from wyoming_tts.transports.http.errors import json_response
 
 _LOGGER = logging.getLogger(__name__)
 
-PATH = "page/audition"
+PATH = paths.AUDITION
 """Relative to the page."""
 MAX_EXPLAINED_CHARS = 5_000
 """All of it is phonemized, and nobody reads more."""

@@ -13,11 +13,12 @@ from typing import Protocol
 
 from fastapi import APIRouter, Response
 
+from wyoming_tts.page import paths
 from wyoming_tts.page.status import FinishedUtterance, ServerStatus, SettingInForce
 from wyoming_tts.speech import Voice
 from wyoming_tts.telemetry.log_tail import LogLine
 
-REPORT_PATH = "page/report.md"
+REPORT_PATH = paths.REPORT
 """Relative to the page."""
 _MAX_VOICES = 200
 _FIGURES = ("ttfa", "held", "audio_seconds", "wall_seconds", "rtf", "underruns")

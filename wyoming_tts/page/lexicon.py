@@ -17,6 +17,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import is_absent
+from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
@@ -25,7 +26,7 @@ from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
 from wyoming_tts.yaml_files.reading import Problem as FileProblem
 
-PATH = "page/lexicon"
+PATH = paths.LEXICON
 """Relative to the page."""
 _MAX_SENTENCE_CHARS = 500
 

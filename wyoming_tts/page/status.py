@@ -18,6 +18,7 @@ from fastapi import APIRouter, Query, Response
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.bench.percentiles import percentile
+from wyoming_tts.page import paths
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.settings.model import SECRETS
@@ -29,8 +30,8 @@ from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecor
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.transports.listening import host_in_uri
 
-STATUS_PATH = "page/status.json"
-SETTINGS_PATH = "page/settings.json"
+STATUS_PATH = paths.STATUS
+SETTINGS_PATH = paths.SETTINGS
 """Relative to the page."""
 _MAX_UTTERANCES = 50
 _MAX_VALUE_CHARS = 300

@@ -21,6 +21,7 @@ from wyoming_tts.assembly.default_voice import choose_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import is_absent
+from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import UploadRange, VoiceUploads
@@ -32,7 +33,7 @@ from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.voices.names import find_catalogue_voice, find_name, unknown_voice_error
 from wyoming_tts.voices.removal import delete_files, plan_removal
 
-PATH = "page/voices"
+PATH = paths.VOICES
 """Relative to the page."""
 _KILOBYTE = 1024
 _MAX_PIECE_BYTES = 1024 * _KILOBYTE

@@ -12,6 +12,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.page.stream_test.request import StreamTestRequest
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
@@ -20,7 +21,7 @@ from wyoming_tts.transports.http.byte_ranges import requested_range
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.transports.http.speech_response import EVENTS, run_while_connected, send_body, send_start
 
-PATH = "page/stream-test"
+PATH = paths.STREAM_TEST
 """Relative to the page."""
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _EVENT_HEADERS = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
