@@ -54,6 +54,10 @@ _HTML = """
       <button type="button" id="audition-link" data-text="copy_link"></button>
     </div>
     <p id="audition-used" role="status"></p>
+    <details id="audition-home">
+      <summary data-text="home"></summary>
+      <div></div>
+    </details>
   </section>
   <details id="audition-more">
     <summary data-text="more"></summary>
@@ -82,4 +86,5 @@ def tab(words: Words) -> None:
         min_height=640,
         texts=words.section("audition"),
         path=paths.AUDITION,
+        home_path=paths.HOME_ASSISTANT,
     )

@@ -73,6 +73,8 @@ def test_the_manifest_has_all_required_keys_and_no_unknown_ones() -> None:
     assert set(MANIFEST["map"]) <= supervisor.MAPS
     assert MANIFEST["init"] is False
     assert MANIFEST["discovery"] == ["wyoming"]
+    assert MANIFEST["homeassistant_api"] is True
+    assert not {"hassio_api", "hassio_role", "auth_api", "privileged"} & set(MANIFEST), "no more rights"
 
 
 def test_the_manifest_has_the_packages_version() -> None:

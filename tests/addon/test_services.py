@@ -104,8 +104,10 @@ def test_every_fixed_name_is_a_setting() -> None:
     assert set(FIXED) <= {info.name for info in SETTINGS}
 
 
-def test_the_supervisor_token_is_unset_for_the_server() -> None:
-    assert "unset SUPERVISOR_TOKEN" in (ADDON / "services/server/run").read_text("utf-8")
+def test_the_supervisor_token_goes_to_the_server_under_one_name_alone() -> None:
+    script = (ADDON / "services/server/run").read_text("utf-8")
+    assert "unset HASSIO_TOKEN" in script
+    assert "unset SUPERVISOR_TOKEN" not in script
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["1", "0"], 1), (["0", "0"], 0), (["256", "9"], 137)])

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.browser.listen_tab import EMBEDDED, ListenTab
 from tests.browser.page_actions import PHONE, checked_page, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
+from tests.support.fake_home_assistant import FakeHomeAssistant, home_assistant_in_a_thread
 from tests.support.page_site import Site, site_in_a_thread
 from tests.support.tones import VOICES
 
@@ -63,11 +64,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="package")
-def keyed_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A product that requires an API key, except through the ingress."""
+def home_assistant() -> Iterator[FakeHomeAssistant]:
+    """An empty house, whose add-on is `keyed_site`."""
+    with home_assistant_in_a_thread() as home:
+        yield home
+
+
+@pytest.fixture(scope="package")
+def keyed_site(tmp_path_factory: pytest.TempPathFactory, home_assistant: FakeHomeAssistant) -> Iterator[Site]:
+    """A product that requires an API key, except through the ingress of Home Assistant."""
     secrets = {"api_keys": [KEY], "remote_key": REMOTE_KEY}
     with site_in_a_thread(
-        tmp_path_factory.mktemp("keyed_site"), ingress_peer=INGRESS_PEER, **secrets
+        tmp_path_factory.mktemp("keyed_site"),
+        ingress_peer=INGRESS_PEER,
+        supervisor=home_assistant.access,
+        **secrets,
     ) as running:
         yield running
 

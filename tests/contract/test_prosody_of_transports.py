@@ -25,7 +25,7 @@ from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
 from wyoming_tts.transports.realtime.route import PATH
 
 TEXT = "One two three. Four five six."
-CONFIGURED = {"speed": 1.2, "volume": 0.5}
+CONFIGURED: dict[str, Any] = {"speed": 1.2, "volume": 0.5}
 """Prosody in the settings of the server."""
 WAV_HEADER = 44
 SPEECH = "v1/audio/speech"

@@ -11,6 +11,7 @@ import yaml
 from ui import scripts
 from ui.words import LANGUAGES, Words, read_texts
 from wyoming_tts.errors import ErrorCode
+from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
 from wyoming_tts.voices.download.downloads import FailureCause
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
@@ -19,7 +20,7 @@ _OF_TOKENS = {code for code in ErrorCode if code.startswith("token_")} | {ErrorC
 
 
 ROOTS = {
-    "audition": ("audition",),
+    "audition": ("audition", "home_assistant"),
     "player": ("player_bar",),
     "blend": ("blending",),
     "stream_test": ("stream_test",),
@@ -117,3 +118,9 @@ def test_every_cause_of_a_failed_download_has_a_text() -> None:
 def test_every_code_of_an_error_has_a_text() -> None:
     texts = read_texts("en")
     assert {code for code in ErrorCode if f"problem.code_{code}" not in texts} == _OF_TOKENS
+
+
+def test_every_problem_with_home_assistant_has_a_text_and_in_english_the_servers_own() -> None:
+    texts = read_texts("en")
+    for problem in Problem:
+        assert texts[f"problem.code_{problem}"] == HomeAssistantProblem(problem).message

@@ -20,10 +20,13 @@ _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host"
 
 
 @contextmanager
-def run_ingress_proxy(target: str, peer: str = "127.0.0.1") -> Iterator[str]:
-    """Run a proxy in front of a server, which sees `peer` as its client; yields the URL of the page."""
+def run_ingress_proxy(target: str, peer: str = "127.0.0.1", *, user: str = "") -> Iterator[str]:
+    """Run a proxy in front of a server, which sees `peer` as its client; yields the URL of the page.
+
+    `user` is the ID of who is signed in.
+    """
     config = uvicorn.Config(
-        _app(target, peer),
+        _app(target, peer, user),
         host="127.0.0.1",
         port=0,
         lifespan="on",
@@ -44,7 +47,7 @@ def run_ingress_proxy(target: str, peer: str = "127.0.0.1") -> Iterator[str]:
         thread.join(10)
 
 
-def _app(target: str, peer: str) -> Starlette:
+def _app(target: str, peer: str, user: str) -> Starlette:
     transport = httpx.AsyncHTTPTransport(local_address=peer)
     client = httpx.AsyncClient(base_url=target, timeout=30, transport=transport)
 
@@ -55,6 +58,7 @@ def _app(target: str, peer: str) -> Starlette:
             "X-Forwarded-Host": request.headers["host"],
             "X-Forwarded-Proto": "http",
             "X-Forwarded-For": "192.168.1.20",
+            **({"X-Remote-User-Id": user} if user else {}),
         }
         path = request.url.path.removeprefix(PREFIX)
         url = httpx.URL(path=path, query=request.url.query.encode())

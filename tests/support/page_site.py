@@ -16,6 +16,7 @@ from tests.support.tones import VOICES
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.page import PageServices
+from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.page.services import make_page_services
 from wyoming_tts.page.status import ListeningAddresses
 from wyoming_tts.server.access_policy import AccessPolicy
@@ -57,8 +58,10 @@ class Site:
 
 
 @asynccontextmanager
-async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
-    """Run the server in this event loop; it writes into `directory`."""
+async def product(
+    directory: Path, *, supervisor: SupervisorAccess | None = None, **changes: Any
+) -> AsyncIterator[Site]:
+    """Run the server in this event loop; it writes into `directory`. With a Supervisor it is an add-on."""
     given = {"http": True, "http_port": 0, "data_dir": [directory, VOICES], "download_dir": directory}
     settings = settings_for_tests(**given | changes)
     workers = make_workers(settings)
@@ -91,6 +94,7 @@ async def product(directory: Path, **changes: Any) -> AsyncIterator[Site]:
                 ),
                 recent=recent,
                 log=log,
+                supervisor=supervisor,
             )
             http = HttpSide(
                 settings,

@@ -31,13 +31,16 @@ import { familyOf, isRobot, recommendedVoice, shownName, sizeText, VoiceSearch }
 class AuditionTab {
   /** @type {Map<string, Promise<VoiceFacts>>} */
   #facts = new Map();
+  /** Once it was opened. @type {import("./home_assistant.js").HomeAssistantPanel | undefined} */
+  #home;
   /** The voice whose download was asked for last. */
   #fetched = "";
 
-  /** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} context */
+  /** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string, home_path: string }>} context */
   constructor({ element, props }) {
     this.element = element;
     this.path = props.path;
+    this.homePath = props.home_path;
     const { translate, locale, number } = localize(props.texts);
     this.translate = translate;
     this.number = number;
@@ -77,6 +80,8 @@ class AuditionTab {
     parts.blind.addEventListener("click", () => this.#compareBlind());
     parts.makeDefault.addEventListener("click", () => this.#makeDefault());
     parts.link.addEventListener("click", () => this.#copyLink());
+    parts.home.addEventListener("toggle", () => parts.home.open && this.#lookIntoHome());
+    parts.home.open = isInHomeAssistant();
     parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
     parts.cards.addEventListener("click", (event) => this.#onCardClick(event));
     onKeyInTab(this.element, (event) => this.#onKey(event));
@@ -313,6 +318,18 @@ class AuditionTab {
     this.cards.reveal(name);
   }
 
+  async #lookIntoHome() {
+    const { HomeAssistantPanel } = await import("./home_assistant.js"); // few open it
+    this.#home ??= new HomeAssistantPanel(find(this.parts.home, "div", HTMLElement), {
+      translate: this.translate,
+      path: this.homePath,
+      chosen: () => pageState.values,
+      nameOf: (name) => this.#nameOf(name),
+      languageName: this.search.languageName,
+    });
+    await this.#home.look();
+  }
+
   async #makeDefault() {
     const { voice } = pageState.values;
     await this.#attempt(async () => {
@@ -411,6 +428,9 @@ function voiceOf(target) {
   return voiceDirectory.find(card?.getAttribute("data-voice") ?? "");
 }
 
+/** Whether Home Assistant shows the page, by its ingress. */
+const isInHomeAssistant = () => location.pathname.includes("/hassio_ingress/");
+
 /**
  * The tab's markup, which `ui/audition.py` brings.
  * @param {HTMLElement} element
@@ -424,6 +444,7 @@ function partsOf(element) {
     cards: part("cards", HTMLElement),
     examples: part("examples", HTMLElement),
     found: part("found", HTMLElement),
+    home: part("home", HTMLDetailsElement),
     link: part("link", HTMLButtonElement),
     makeDefault: part("make-default", HTMLButtonElement),
     makeshift: part("makeshift", HTMLElement),
@@ -439,5 +460,5 @@ function partsOf(element) {
   };
 }
 
-/** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string }>} context */
+/** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string, home_path: string }>} context */
 export const mount = (context) => void new AuditionTab(context);

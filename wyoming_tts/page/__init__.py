@@ -1,7 +1,8 @@
 """The web page's back end: one module (or package) per tab with its service and HTTP routes, without Gradio.
 
 `audition`, `blending`, `stream_test` and `status` are a tab each; the Voices tab is `voices`, `uploads` and
-`lexicon`, and `bug_report` copies what the Status tab shows. `services` makes all of them for a running
+`lexicon`, and `bug_report` copies what the Status tab shows. `home_assistant` has Home Assistant's speakers
+and assistants use a voice. `services` makes all of them for a running
 server; `ui` renders the page and calls them.
 `request_body` is the base of their JSON bodies, `sample_sentences` has a sentence to try each voice with.
 """
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from wyoming_tts.page.audition import AuditionService
     from wyoming_tts.page.blending import BlendService
     from wyoming_tts.page.bug_report import BugReporter
+    from wyoming_tts.page.home_assistant.service import HomeAssistantService
     from wyoming_tts.page.lexicon import LexiconService
     from wyoming_tts.page.status import StatusService
     from wyoming_tts.page.stream_test.service import StreamTestService
@@ -34,3 +36,4 @@ class PageServices:
     lexicon: LexiconService
     status: StatusService
     bug_report: BugReporter
+    home_assistant: HomeAssistantService

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 AUDITION: Final = "page/audition"
+HOME_ASSISTANT: Final = "page/home-assistant"
 LEXICON: Final = "page/lexicon"
 REPORT: Final = "page/report.md"
 SETTINGS: Final = "page/settings.json"

@@ -11,6 +11,9 @@ from wyoming_tts.page import PageServices
 from wyoming_tts.page.audition import AuditionService, audition_routes
 from wyoming_tts.page.blending import BlendService, blend_routes
 from wyoming_tts.page.bug_report import BugReporter, bug_report_routes
+from wyoming_tts.page.home_assistant.routes import home_assistant_routes
+from wyoming_tts.page.home_assistant.service import HomeAssistantService
+from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.page.lexicon import LexiconService, lexicon_routes
 from wyoming_tts.page.status import (
     ListeningAddresses,
@@ -40,6 +43,7 @@ def make_page_services(
     recent: RecentUtterances,
     log: LogTail,
     names: PeerNamer = no_names,
+    supervisor: SupervisorAccess | None = None,
 ) -> PageServices:
     """Make the services of all tabs. Cheap, but importing this module is not.
 
@@ -51,6 +55,7 @@ def make_page_services(
         recent: The latest utterances.
         log: The latest log lines.
         names: Returns the names that are known of clients' addresses.
+        supervisor: How an add-on reaches Home Assistant; None for any other server.
     """
     status = StatusService(
         parts,
@@ -71,6 +76,7 @@ def make_page_services(
         lexicon=LexiconService(parts),
         status=status,
         bug_report=BugReporter(status, lambda: parts.library.voices, log.redact),
+        home_assistant=HomeAssistantService(parts.library.installed, supervisor),
     )
 
 
@@ -84,6 +90,7 @@ def page_routers(services: PageServices) -> list[APIRouter]:
         lexicon_routes(services.lexicon),
         status_routes(services.status),
         bug_report_routes(services.bug_report),
+        home_assistant_routes(services.home_assistant),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from wyoming_tts import __version__
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
+from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.server.access_policy import AccessPolicy
 from wyoming_tts.server.cost_keeping import FILE_NAME as COSTS_FILE
 from wyoming_tts.server.cost_keeping import kept_costs
@@ -75,7 +77,7 @@ async def serve(
         OSError: the address cannot be opened.
         SettingsError: the chosen engine is not installed.
     """
-    settings = reserve_descriptors(loaded.settings)
+    settings, supervisor = reserve_descriptors(loaded.settings), SupervisorAccess.take(os.environ)
     stop, announced, recent = StopSignal.on_signals(), _Announced(), RecentUtterances()
     workers = make_workers(settings)
     access, input_budget = AccessPolicy(settings), LoopBudget()
@@ -112,6 +114,7 @@ async def serve(
                 recent=recent,
                 log=log,
                 names=_peer_namer(settings, announced),
+                supervisor=supervisor,
             )
 
         http = HttpSide(

@@ -16,6 +16,8 @@ PREFIX_HEADER = b"x-ingress-path"
 HOST_HEADER = b"x-forwarded-host"
 _SCHEME_HEADER = b"x-forwarded-proto"
 _DROPPED = frozenset({PREFIX_HEADER, HOST_HEADER, _SCHEME_HEADER, b"x-forwarded-prefix", b"x-gradio-server"})
+_USER_HEADERS = frozenset({b"x-remote-user-id", b"x-remote-user-name", b"x-remote-user-display-name"})
+"""Who is signed in to Home Assistant, as the Supervisor tells."""
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}){1,6}")
 _HOST = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 
@@ -56,7 +58,8 @@ class IngressMiddleware:
             client = scope.get("client")
             headers: Headers = list(scope["headers"])
             is_ingress = self._peer().is_source(client[0] if client else None, headers)
-            scope = {**scope, "headers": [header for header in headers if header[0] not in _DROPPED]}
+            dropped = _DROPPED if is_ingress else _DROPPED | _USER_HEADERS
+            scope = {**scope, "headers": [header for header in headers if header[0] not in dropped]}
             if is_ingress:
                 _apply(headers, scope)
         await self._app(scope, receive, send)
