@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import stat
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from wyoming_tts.blocking import RunBlocking
 
@@ -34,6 +37,10 @@ _PIECE_BYTES: Final = 4 * 1024 * 1024
 _MAX_OBJECTS: Final = 10_000
 _MAX_REASON_CHARS: Final = 200
 
+_OBJECT_ERRORS: Final = frozenset(
+    {"InvalidPathError", "NotSupportedError", "PermissionDeniedError", "UnauthenticatedError"}
+)
+"""Errors of obstore that are one object's, as others of the bucket were listed."""
 _XML_REASON = re.compile(r"<Code>([^<]*)</Code>\s*<Message>([^<]*)</Message>")
 
 
@@ -47,6 +54,10 @@ class ObjectChanged(BucketError):
 
 class ObjectMissing(BucketError):
     """There is no such object."""
+
+
+class ObjectRefused(BucketError):
+    """The bucket answers, but does not give this object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class ObjectStore:
 
     def __init__(self, url: str, run_blocking: RunBlocking) -> None:
         self.url = url
+        self._directory = Path(url2pathname(urlsplit(url).path)) if urlsplit(url).scheme == "file" else None
+        """What it is, if it is no real bucket."""
         self._run = run_blocking
         self._client: Client | None = None
 
@@ -83,24 +96,50 @@ class ObjectStore:
         Raises:
             BucketError: they cannot be listed, or are too many.
         """
+        try:
+            listed = await self._list_all(directory)
+        except BucketError as error:
+            if self._directory is None:
+                raise
+            listed = await self._list_files(self._directory, directory, error)
+        if len(listed) > _MAX_OBJECTS:
+            raise BucketError(f"it has more than {_MAX_OBJECTS} objects")
+        return listed
+
+    async def _list_all(self, directory: str) -> tuple[StoredObject, ...]:
         async with self._request() as client:
             listed = await client.list_with_delimiter_async(directory or None)
-        if len(listed["objects"]) > _MAX_OBJECTS:
-            raise BucketError(f"it has more than {_MAX_OBJECTS} objects")
         return tuple(map(_stored, listed["objects"]))
+
+    async def _list_files(self, root: Path, directory: str, failure: BucketError) -> tuple[StoredObject, ...]:
+        """List the files of a directory that is no proper bucket: obstore gives up at an odd name or link."""
+        try:
+            found = await self._run(partial(_regular_files, root, directory))
+        except OSError:
+            raise failure from None
+        return tuple([await self._look_at(each) for each in found])
+
+    async def _look_at(self, file: StoredObject) -> StoredObject:
+        """Return a file as the object that it is, without a version where it cannot be one."""
+        try:
+            async with self._request(file.name) as client:
+                return _stored(await client.head_async(file.name))
+        except BucketError:
+            return file
 
     async def read(self, name: str, limit: int) -> tuple[bytes, StoredObject]:
         """Read a small object.
 
         Raises:
             ObjectMissing: there is none.
-            BucketError: it cannot be read, or is larger than the limit.
+            ObjectRefused: it cannot be read, or is larger than the limit.
+            BucketError: the bucket is away.
         """
-        async with self._request() as client:
-            found = await client.get_async(name)
+        async with self._request(name) as client:
+            found = await self._get(client, name)
             meta = _stored(found.meta)
             if meta.size > limit:
-                raise BucketError(f"{name} is larger than {limit} bytes, the most that is read")
+                raise ObjectRefused(f"{name} is larger than {limit} bytes, the most that is read")
             return bytes(await found.bytes_async()), meta
 
     @asynccontextmanager
@@ -108,11 +147,16 @@ class ObjectStore:
         """Read a large object: what is known of it, and its content piece by piece.
 
         Raises:
-            ObjectMissing, BucketError: as for `read`; also while it is read.
+            ObjectMissing, ObjectRefused, BucketError: as for `read`; also while it is read.
         """
-        async with self._request() as client:
-            found = await client.get_async(name)
-        yield _stored(found.meta), _pieces(found.stream(min_chunk_size=_PIECE_BYTES))
+        async with self._request(name) as client:
+            found = await self._get(client, name)
+        yield _stored(found.meta), _pieces(name, found.stream(min_chunk_size=_PIECE_BYTES))
+
+    async def _get(self, client: Client, name: str) -> Any:
+        if self._directory is not None:
+            await self._run(partial(_require_regular, self._directory / name))
+        return await client.get_async(name)
 
     async def write(self, name: str, content: bytes, *, replaces: str | None) -> str:
         """Write an object and return its version.
@@ -139,8 +183,9 @@ class ObjectStore:
             return str(written["e_tag"])
 
     @asynccontextmanager
-    async def _request(self) -> AsyncIterator[Client]:
-        with _translated():
+    async def _request(self, name: str = "") -> AsyncIterator[Client]:
+        """Make a request, about an object if it is named; its failures become a `BucketError`."""
+        with _translated(name):
             if self._client is None:
                 self._client = await self._run(partial(_open, self.url))
             async with asyncio.timeout(_REQUEST_SECONDS):
@@ -167,10 +212,30 @@ def _client(opened: Client) -> Client:
     return opened
 
 
-async def _pieces(stream: Any) -> AsyncIterator[bytes]:
+def _regular_files(root: Path, directory: str) -> tuple[StoredObject, ...]:
+    """List the files of a directory, however they are named. Blocks."""
+    found = []
+    with os.scandir(root / directory) as entries:
+        for entry in entries:
+            with suppress(OSError):  # a link that leads nowhere
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):
+                    name = f"{directory}/{entry.name}" if directory else entry.name
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                    found.append(StoredObject(name, status.st_size, "", modified))
+    return tuple(found)
+
+
+def _require_regular(path: Path) -> None:
+    """Refuse what is no file, such as a pipe: reading it might never end. Blocks."""
+    if path.exists() and not path.is_file():
+        raise ObjectRefused(f"{path.name} is no file")
+
+
+async def _pieces(name: str, stream: Any) -> AsyncIterator[bytes]:
     iterator = aiter(stream)
     while True:
-        with _translated():
+        with _translated(name):
             async with asyncio.timeout(_REQUEST_SECONDS):
                 try:
                     piece = await anext(iterator)
@@ -185,7 +250,7 @@ def _stored(meta: Any) -> StoredObject:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(name: str = "") -> Iterator[None]:
     """Raise every failure of obstore as a `BucketError` without the details of the request."""
     try:
         yield
@@ -194,11 +259,25 @@ def _translated() -> Iterator[None]:
     except TimeoutError:
         raise BucketError(f"no answer within {_REQUEST_SECONDS:.0f} s") from None
     except FileNotFoundError as error:
-        raise ObjectMissing(reason_of(str(error))) from None
+        raise ObjectMissing(_told(name, error)) from None
     except Exception as error:  # noqa: BLE001 - obstore's have no common base with those of Python
-        kind = type(error).__name__
-        changed = kind in {"AlreadyExistsError", "PreconditionError"}
-        raise (ObjectChanged if changed else BucketError)(reason_of(str(error))) from None
+        raise _kind_of(error, name)(_told(name, error)) from None
+
+
+def _told(name: str, error: Exception) -> str:
+    reason = reason_of(str(error))
+    return f"{name}: {reason}" if name and name not in reason else reason
+
+
+def _kind_of(error: Exception, name: str) -> type[BucketError]:
+    """What a failure of obstore means: whether the object is at fault that a request names, or the bucket."""
+    kind, message = type(error).__name__, str(error)
+    if kind in {"AlreadyExistsError", "PreconditionError"}:
+        return ObjectChanged
+    is_answered = _XML_REASON.search(message) is not None or "LocalFileSystem" in message
+    if name and (is_answered or kind in _OBJECT_ERRORS):
+        return ObjectRefused
+    return BucketError
 
 
 def reason_of(message: str) -> str:

@@ -73,7 +73,7 @@ class SyncRecord:
     def owns(self, name: str, path: Path) -> bool:
         """Whether the file is still as a sync has left it. Blocks, a second per 300 MB."""
         entry = self.files.get(name)
-        return entry is not None and digest_of(path) in {entry.digest, entry.replaced}
+        return entry is not None and path.is_file() and digest_of(path) in {entry.digest, entry.replaced}
 
 
 def digest_of(path: Path) -> str:

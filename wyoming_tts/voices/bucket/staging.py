@@ -61,14 +61,14 @@ class Staging:
 
         Raises:
             Unfit: it is incomplete, malformed or not what `SHA256SUMS` says; nothing was changed.
-            BucketError: the bucket cannot be read.
+            BucketError: it, or the bucket, cannot be read.
             OSError: it cannot be stored.
         """
         part = self._directory_of(group, _PART)
         await self.run_blocking(partial(_make_empty, part))
         try:
             await self._receive_all(store, group, part, sums)
-        except Unfit:
+        except (Unfit, BucketError):
             await self.run_blocking(partial(shutil.rmtree, part))
             raise
         ready = self._directory_of(group, _READY)
@@ -118,7 +118,7 @@ class Staging:
     async def _receive(self, store: ObjectStore, name: str, path: Path) -> BroughtFile:
         digest, size = hashlib.sha256(), 0
         async with store.stream(name) as (meta, pieces):
-            await self.run_blocking(partial(_require_room, path.parent, meta.size))
+            await self.run_blocking(partial(_require_room, path, meta.size))
             async for piece in pieces:
                 size += len(piece)
                 if size > meta.size:
@@ -178,9 +178,8 @@ def _append(path: Path, piece: bytes, digest: _Hash) -> None:
     digest.update(piece)
 
 
-def _require_room(directory: Path, needed: int) -> None:
-    free = shutil.disk_usage(directory).free
+def _require_room(path: Path, needed: int) -> None:
+    free = shutil.disk_usage(path.parent).free
     if needed + _DISK_RESERVE > free:
-        raise BucketError(
-            f"not enough disk space: {format_size(needed)} are needed, {format_size(free)} are free"
-        )
+        needs, is_free = format_size(needed), format_size(free)
+        raise Incomplete(f"{path.name}: not enough disk space: {needs} are needed, {is_free} are free")

@@ -32,7 +32,13 @@ from wyoming_tts.voices.bucket.layout import (
     is_voice_file,
     parse_sums,
 )
-from wyoming_tts.voices.bucket.object_store import BucketError, ObjectMissing, ObjectStore, StoredObject
+from wyoming_tts.voices.bucket.object_store import (
+    BucketError,
+    ObjectMissing,
+    ObjectRefused,
+    ObjectStore,
+    StoredObject,
+)
 from wyoming_tts.voices.bucket.record import SyncRecord
 from wyoming_tts.voices.bucket.shared_files import MAX_BYTES, Exchange, SharedFiles
 from wyoming_tts.voices.bucket.staging import SYNC_DIRECTORY, Incomplete, Staging, Unfit
@@ -209,7 +215,7 @@ class BucketSync:
 
     async def _pull(self, staging: Staging) -> SyncReport:
         objects = {each.name: each for each in await self._list()}
-        problems = [f"{name}: not a name of a voice file" for name in objects if _is_refused(name)]
+        problems = [f"{_shown(name)}: not a name of a voice file" for name in objects if _is_refused(name)]
         groups, waiting = group_files(objects)
         problems += [f"{name}: its other file is not in the bucket yet" for name in waiting]
         sums = await self._sums() if SUMS_FILE in objects else {}
@@ -221,7 +227,7 @@ class BucketSync:
                 continue
             try:
                 is_installed = await self._bring_once(staging, group, objects, sums)
-            except (Unfit, ObjectMissing) as error:
+            except (Unfit, ObjectMissing, ObjectRefused) as error:
                 problems.append(str(error))
                 continue
             (brought if is_installed else kept).extend(group.names)
@@ -287,7 +293,7 @@ class BucketSync:
                 result = await shared.exchange(
                     self.store, name, may_pull=self.options.may_pull, may_push=self.options.may_push
                 )
-            except Unfit as error:
+            except (Unfit, ObjectRefused) as error:
                 problems.append(str(error))
             else:
                 done[result].append(name)
@@ -318,6 +324,11 @@ def _gone(record: SyncRecord, objects: Mapping[str, StoredObject]) -> tuple[str,
 
 def _is_refused(name: str) -> bool:
     return not is_voice_file(name) and name not in {*SHARED_FILES, SUMS_FILE}
+
+
+def _shown(name: str) -> str:
+    """A name on one line: one of a directory may have any characters."""
+    return name if name.isprintable() else name.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def _open_lock(directory: Path) -> int:

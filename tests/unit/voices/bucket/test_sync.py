@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.support.buckets import (
 )
 from wyoming_tts.settings import SettingsError
 from wyoming_tts.voices.bucket import object_store
-from wyoming_tts.voices.bucket.object_store import BucketError, ObjectStore
+from wyoming_tts.voices.bucket.object_store import BucketError, ObjectRefused, ObjectStore
 from wyoming_tts.voices.bucket.sync import SyncOptions, SyncReport, SyncState
 
 BOTH_WAYS = SyncOptions(may_push=True)
@@ -157,6 +158,109 @@ async def test_other_names_are_refused(bucket: DirectoryBucket, here: Path) -> N
         "notes.txt: not a name of a voice file",
     ]
     assert visible(here) == sorted(FILES)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"new\nline.onnx", r"new\nline.onnx: not a name of a voice file"),
+        (b"\x1b[31m.bin", r"\x1b[31m.bin: not a name of a voice file"),
+        (b"\xff\xfe.bin", r"\udcff\udcfe.bin: not a name of a voice file"),
+        (b"styles/two\nlines.npy", r"styles/two\nlines.npy: not a name of a voice file"),
+        (b"a\nfolder/file", None),
+    ],
+)
+async def test_an_odd_name_in_a_directory_costs_nothing_else(
+    bucket: DirectoryBucket, here: Path, name: bytes, told: str | None
+) -> None:
+    bucket.put_voice()
+    assert sorted((await sync_of(here, bucket.url).run_once()).brought) == sorted(FILES)
+    bucket.put(os.fsdecode(name), b"x")
+    report = await sync_of(here, bucket.url).run_once()
+    assert report == SyncReport(problems=(told,) if told else ()), "what is here is known by its version"
+
+
+async def test_a_file_that_cannot_be_read_costs_no_other_and_one_line(
+    bucket: DirectoryBucket, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(bucket.path / "a-pipe.bin")
+    os.mkfifo(bucket.path / "blends.yaml")
+    bucket.put("z-refused.bin", b"x")
+    (bucket.path / "loop.bin").symlink_to("loop.bin")
+    bucket.put("lexicon.yaml", b"en:\n  kWh: kilowatt hours\n")
+    bucket.put_voice()
+    _refuse(monkeypatch, "z-refused.bin")
+    report = await sync_of(here, bucket.url).run_once()
+    assert set(report.brought) == {*FILES, "lexicon.yaml"}
+    assert report.problems == (
+        "a-pipe.bin is no file",
+        "z-refused.bin: Permission denied (os error 13)",
+        "blends.yaml is no file",
+    )
+    sync = sync_of(here, bucket.url)
+    for _ in range(2):
+        await sync._run_and_tell(_nothing)
+    assert caplog.text.count("z-refused.bin") == 1
+    assert not [path for path in (here / ".sync").iterdir() if path.is_dir()]
+
+
+def _refuse(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    """Have one file be refused, as the system does; not to root, as whom these tests may run."""
+    get = ObjectStore._get
+
+    async def refuse(store: ObjectStore, client: Any, name: str) -> Any:
+        if name == refused:
+            raise type("PermissionDeniedError", (Exception,), {})("Permission denied (os error 13)\n\nmore")
+        return await get(store, client, name)
+
+    monkeypatch.setattr(ObjectStore, "_get", refuse)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "meaning"),
+    [
+        ("PermissionDeniedError", "403", ObjectRefused),
+        ("GenericError", "Generic LocalFileSystem error: Permission denied (os error 13)", ObjectRefused),
+        ("GenericError", "<Code>KMS.Disabled</Code><Message>No key.</Message>", ObjectRefused),
+        ("GenericError", "Generic S3 error: error sending request", BucketError),
+    ],
+)
+def test_a_failure_is_the_objects_where_the_bucket_has_answered(
+    kind: str, message: str, meaning: type[BucketError]
+) -> None:
+    failure = type(kind, (Exception,), {})(message)
+    assert object_store._kind_of(failure, "a.bin") is meaning
+    assert object_store._kind_of(failure, "") is BucketError
+
+
+async def test_a_voice_for_which_there_is_no_room_keeps_no_other_away(
+    bucket: DirectoryBucket, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put_voice()
+    bucket.put("a-large.bin", voice_file(FILES[0]) * 9)
+    free = len(voice_file(FILES[0])) * 5
+    monkeypatch.setattr("wyoming_tts.voices.bucket.staging._DISK_RESERVE", 0)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(free, 0, free))
+    report = await sync_of(here, bucket.url).run_once()
+    assert sorted(report.brought) == sorted(FILES)
+    assert [problem.partition(": ")[0] for problem in report.problems] == ["a-large.bin"]
+    assert "not enough disk space" in report.problems[0]
+
+
+class Usage(NamedTuple):
+    """As `shutil.disk_usage` tells it."""
+
+    total: int
+    used: int
+    free: int
+
+
+async def test_a_folder_in_place_of_a_voice_is_the_users_own(bucket: DirectoryBucket, here: Path) -> None:
+    bucket.put_voice()
+    (here / FILES[0]).mkdir()
+    bucket.put("lexicon.yaml", b"en:\n  kWh: kilowatt hours\n")
+    report = await sync_of(here, bucket.url).run_once()
+    assert (set(report.kept), report.brought) == (set(FILES), ("lexicon.yaml",))
 
 
 class _Killed(BaseException):
