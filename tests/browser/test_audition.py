@@ -226,3 +226,28 @@ def test_a_link_opens_with_its_voice_and_text(page: Page, site: Site) -> None:
     expect(page.locator('.card[data-voice="de_DE-tones-low"]')).to_have_class(re.compile("card-chosen"))
     assert page.evaluate("location.hash") == ""
     page.evaluate("localStorage.clear()")
+
+
+def test_a_link_to_a_voice_that_is_not_here_says_so(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}#voice=nobody&text=Hello")
+    told = page.locator("#audition-problem")
+    expect(told).to_have_text("The voice nobody is not installed: American English is chosen instead.")
+    expect(page.locator("#audition-text")).to_have_value("Hello")
+    page.goto("about:blank")
+    page.goto(f"{site.url}#voice=de_DE-kerstin-low")
+    expect(told).to_contain_text("The voice Kerstin is not installed")
+    expect(told.get_by_role("button", name="Download Kerstin")).to_be_enabled()
+
+
+def test_shelves_are_as_before_once_a_search_ends(tab: ListenTab) -> None:
+    robots, here = (tab.page.locator(f"details[data-shelf={name}]") for name in ("robots", "here"))
+    expect(
+        here.locator(f'.card[data-voice="{EMBEDDED}"]')
+    ).to_be_attached()  # the default is no makeshift here
+    tab.find("")
+    robots.evaluate("(details) => { details.open = false }")
+    tab.find("scotland")
+    expect(robots).to_have_attribute("open", "")
+    tab.find("")
+    expect(robots).not_to_have_attribute("open", "")
+    expect(here).to_have_attribute("open", "")

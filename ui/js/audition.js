@@ -138,9 +138,23 @@ class AuditionTab {
     this.#showDownloads();
     this.#showMakeshift();
     const { voice } = pageState.values;
-    if (voiceDirectory.installed.some(({ name }) => name === voice)) this.#showVoice(voice);
-    else this.#choose(voiceDirectory.default);
+    if (voiceDirectory.findInstalled(voice)) this.#showVoice(voice);
+    else this.#replaceAbsent(voice);
     this.#showState();
+  }
+
+  /**
+   * Choose the default voice, and tell that the chosen one, of a link or kept from before, is not here.
+   * @param {string} absent "" if none was chosen
+   */
+  #replaceAbsent(absent) {
+    const instead = voiceDirectory.default;
+    this.#choose(instead);
+    if (!absent || !instead) return;
+    const names = { name: this.#nameOf(absent), instead: this.#nameOf(instead.name) };
+    const known = voiceDirectory.find(absent);
+    const offered = known && !known.is_installed ? [" ", this.#fetchFirst(known)] : [];
+    this.parts.problem.replaceChildren(this.translate("absent_voice", names), ...offered);
   }
 
   #showDownloads() {
@@ -236,7 +250,7 @@ class AuditionTab {
     if (!voice) return;
     const { voice: before } = pageState.values;
     if (voice.name === before) return;
-    const previous = voiceDirectory.find(before) ? before : "";
+    const previous = voiceDirectory.findInstalled(before) ? before : "";
     pageState.patch({ voice: voice.name, previous, speaker: "", sliders: {} });
     this.#showVoice(voice.name);
   }
@@ -353,7 +367,7 @@ class AuditionTab {
 
   /** Switch to the voice heard before, from where this one is. */
   #hearPrevious() {
-    const previous = voiceDirectory.find(pageState.values.previous);
+    const previous = voiceDirectory.findInstalled(pageState.values.previous);
     if (previous) this.hear(previous, player.fraction);
     else setText(this.parts.problem, this.translate("no_previous"));
   }

@@ -43,6 +43,10 @@ export class VoiceCards {
   #dragged;
   #query = "";
   #chosen = "";
+  /** The shelves that were unfolded before the search. @type {Set<HTMLElement>} */
+  #unfolded = new Set();
+  /** The chosen voice whose shelf was unfolded: it may be folded again. */
+  #shown = "";
 
   /**
    * @param {HTMLElement} element
@@ -112,7 +116,7 @@ export class VoiceCards {
   #shelfOf(voice) {
     if (this.#shortlist.includes(voice.name)) return "marked";
     if (!voice.is_installed) return "away";
-    return isRobot(voice) ? "robots" : "here";
+    return isRobot(voice) && !voice.is_default ? "robots" : "here";
   }
 
   /** @param {Voice} voice */
@@ -187,15 +191,22 @@ export class VoiceCards {
   // ---- Finding
 
   /**
-   * Show only what a search finds; shelves are unfolded for it.
+   * Show only what a search finds; shelves are unfolded for it, and as they were after it.
    * @param {string} query
    * @returns {number} how many were found
    */
   filter(query) {
-    const begins = !this.#query && query;
+    const [begins, ends] = [!this.#query && query, this.#query && !query];
     this.#query = query;
-    if (begins) for (const { details } of this.shelves.values()) details.open = true;
+    if (begins) this.#unfoldAll();
+    if (ends) for (const { details } of this.shelves.values()) details.open = this.#unfolded.has(details);
     return this.#filter();
+  }
+
+  #unfoldAll() {
+    const shelves = [...this.shelves.values()].map(({ details }) => details);
+    this.#unfolded = new Set(shelves.filter(({ open }) => open));
+    for (const details of shelves) details.open = true;
   }
 
   #filter() {
@@ -226,7 +237,17 @@ export class VoiceCards {
       const isChosen = each === name;
       card.toggleAttribute("aria-current", isChosen);
       card.classList.toggle("card-chosen", isChosen);
+      if (isChosen && name !== this.#shown) this.#unfoldShelfOf(card);
+      if (isChosen) this.#shown = name;
     }
+  }
+
+  /** @param {HTMLElement} card */
+  #unfoldShelfOf(card) {
+    const shelf = card.closest("details");
+    if (!shelf) return;
+    shelf.open = true;
+    this.#unfolded.add(shelf);
   }
 
   /**
@@ -235,8 +256,7 @@ export class VoiceCards {
    */
   reveal(name) {
     const card = this.#cards.get(name);
-    const shelf = card?.closest("details");
-    if (shelf) shelf.open = true;
+    if (card) this.#unfoldShelfOf(card);
     card?.scrollIntoView({ block: "nearest" });
   }
 

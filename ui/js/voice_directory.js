@@ -72,6 +72,11 @@ export class VoiceDirectory extends EventTarget {
     return this.view.voices.find((voice) => voice.name === name);
   }
 
+  /** The voice of that name if it can speak. @param {string} name */
+  findInstalled(name) {
+    return this.installed.find((voice) => voice.name === name);
+  }
+
   /** The voice that speaks where none is asked for. */
   get default() {
     return this.view.voices.find(({ is_default }) => is_default) ?? this.installed[0];
