@@ -180,13 +180,20 @@ async def test_an_odd_name_in_a_directory_costs_nothing_else(
     assert report == SyncReport(problems=(told,) if told else ()), "what is here is known by its version"
 
 
+async def test_links_that_lead_nowhere_cost_nothing(bucket: DirectoryBucket, here: Path) -> None:
+    bucket.put_voice()
+    (bucket.path / "circle.bin").symlink_to("circle.bin")
+    (bucket.path / "gone.bin").symlink_to("nowhere.bin")
+    report = await sync_of(here, bucket.url).run_once()
+    assert (sorted(report.brought), report.problems) == (sorted(FILES), ())
+
+
 async def test_a_file_that_cannot_be_read_costs_no_other_and_one_line(
     bucket: DirectoryBucket, here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.mkfifo(bucket.path / "a-pipe.bin")
     os.mkfifo(bucket.path / "blends.yaml")
     bucket.put("z-refused.bin", b"x")
-    (bucket.path / "loop.bin").symlink_to("loop.bin")
     bucket.put("lexicon.yaml", b"en:\n  kWh: kilowatt hours\n")
     bucket.put_voice()
     _refuse(monkeypatch, "z-refused.bin")
