@@ -5,6 +5,7 @@ Importing this takes a tenth of a second: it is done on a worker, and only if th
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable
@@ -27,6 +28,8 @@ _MAX_CONNECTIONS = 16
 _CONNECT_SECONDS = 5.0
 """Longer than any caller waits: callers have limits of their own."""
 _PORT = 6379
+ANSWER_SECONDS = 5.0
+"""For a step of a removal, which somebody waits for at a terminal."""
 _SCANNED = 1000
 """Keys looked at, and removed, in one go: about a millisecond of the server's time."""
 
@@ -88,18 +91,15 @@ class RedisStore:
         The server goes on meanwhile: they are scanned in small steps, and freed in its background.
 
         Raises:
-            StoreFailed: the server does not answer, or does not allow it.
+            StoreFailed: the server does not answer a step in time, or does not allow it.
         """
-        return await _translated(self._remove(prefix))
-
-    async def _remove(self, prefix: str) -> int:
-        removed, keys = 0, list[bytes]()
-        async for key in self._redis.scan_iter(match=f"{prefix}*", count=_SCANNED):
-            keys.append(key)
-            if len(keys) >= _SCANNED:
-                removed += await self._redis.unlink(*keys)
-                keys.clear()
-        return removed + (await self._redis.unlink(*keys) if keys else 0)
+        removed, cursor = 0, -1
+        while cursor:
+            scanned = self._redis.scan(max(cursor, 0), match=f"{prefix}*", count=_SCANNED)
+            cursor, keys = await _in_time(scanned, removed)
+            if keys:
+                removed += await _in_time(self._redis.unlink(*keys), removed)
+        return removed
 
     async def reset(self) -> None:
         """As `Store.reset`."""
@@ -108,6 +108,16 @@ class RedisStore:
     async def aclose(self) -> None:
         """As `Store.aclose`."""
         await _translated(self._redis.aclose())
+
+
+async def _in_time(asking: Awaitable[T], removed: int) -> T:
+    """Wait for a step of a removal, of which so many keys are done."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await _translated(asking)
+    except TimeoutError:
+        done = f", after {removed} segments were removed" if removed else ""
+        raise StoreFailed(f"it gave no answer within {ANSWER_SECONDS:g} s{done}") from None
 
 
 async def _translated(asking: Awaitable[T]) -> T:

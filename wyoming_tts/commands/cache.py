@@ -8,16 +8,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from wyoming_tts.commands.console import CommandFailed, print_json, print_line
 
 if TYPE_CHECKING:
+    import httpx
+
     from wyoming_tts.settings import LoadedSettings, Settings
 
 _PATH = "/dev/clear_cache"
+_CLOSE_SECONDS = 1.0
+_CONNECT_SECONDS = 5.0
 _SECONDS = 30.0
+"""For a server's answer: a disk may be slow, and have a million files."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to listen on, and the one to connect to
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -53,17 +59,27 @@ def run_cache_command(arguments: argparse.Namespace, loaded: LoadedSettings) -> 
     is_running = cleared is not None
     if cleared is None:
         cleared = _clear_files(settings)
+    failure: CommandFailed | None = None
     if settings.cache_url and not arguments.keep_shared:
-        cleared["shared"] = ClearedTier(_clear_shared(settings.cache_url))
-    if arguments.json:
+        try:
+            cleared["shared"] = ClearedTier(_clear_shared(settings.cache_url))
+        except CommandFailed as error:
+            failure = error  # the others are cleared by now, which is told first
+    _print_cleared(cleared, is_running=is_running, as_json=arguments.json)
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _print_cleared(cleared: dict[str, ClearedTier], *, is_running: bool, as_json: bool) -> None:
+    if as_json:
         print_json({"running": is_running} | {tier: asdict(each) for tier, each in cleared.items()})
-        return 0
+        return
     for tier, each in cleared.items():
         size = "" if each.bytes is None else f", {each.bytes / 1e6:.1f} MB"
         print_line(f"{tier}: removed {each.segments} segments{size}.")
     if not is_running:
         print_line("No server answered; what one that runs without HTTP has in memory is still there.")
-    return 0
 
 
 def _clear_running(settings: Settings, url: str | None) -> dict[str, ClearedTier] | None:
@@ -77,20 +93,27 @@ def _clear_running(settings: Settings, url: str | None) -> dict[str, ClearedTier
     headers = {"Authorization": f"Bearer {settings.api_keys[0]}"} if settings.api_keys else {}
     try:
         # A certificate seldom names the loopback address, which nobody else can answer on.
-        with httpx.Client(verify=host not in _LOOPBACK, trust_env=False, timeout=_SECONDS) as client:
+        timeout = httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS)
+        with httpx.Client(verify=host not in _LOOPBACK, trust_env=False, timeout=timeout) as client:
             answer = client.post(target.rstrip("/") + _PATH, headers=headers)
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         if url is None:
             return None
         raise CommandFailed(f"{url} cannot be reached: {error}.") from error
     except httpx.HTTPError as error:
-        raise CommandFailed(f"{target} did not answer: {type(error).__name__}.") from error
+        raise CommandFailed(f"{target} did not answer: {_why(error)}.") from error
     if answer.status_code != httpx.codes.OK:
         raise CommandFailed(
             f"{target} refused with {answer.status_code}.",
             hint="It may want a key (--api-keys), or be another server (--url).",
         )
     return _parse_removed(answer.text, target)
+
+
+def _why(error: httpx.HTTPError) -> str:
+    if "Timeout" in type(error).__name__:
+        return f"it took longer than {_SECONDS:g} s"
+    return str(error) or type(error).__name__
 
 
 def _parse_removed(answer: str, target: str) -> dict[str, ClearedTier]:
@@ -131,12 +154,16 @@ def _clear_shared(url: str) -> int:
     async def clear() -> int:
         store = RedisStore(url)
         try:
-            async with asyncio.timeout(_SECONDS):
-                return await store.remove(KEY_PREFIX)
+            return await store.remove(KEY_PREFIX)
         finally:
-            await store.aclose()
+            with suppress(StoreFailed, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await store.aclose()
 
     try:
         return asyncio.run(clear())
-    except (StoreFailed, TimeoutError) as error:
-        raise CommandFailed(f"The shared cache cannot be cleared: {str(error) or 'no answer'}.") from error
+    except StoreFailed as error:
+        raise CommandFailed(
+            f"The shared cache cannot be cleared: {error}.",
+            hint="--keep-shared leaves it as it is.",
+        ) from error

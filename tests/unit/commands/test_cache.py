@@ -91,3 +91,22 @@ async def test_a_shared_cache_that_is_away_is_told(capsys: pytest.CaptureFixture
     port, away = str(free_port()), f"redis://127.0.0.1:{free_port()}"
     assert await clear("--http-port", port, "--cache-url", away) == 1
     assert "The shared cache cannot be cleared" in capsys.readouterr().err
+
+
+async def test_a_shared_cache_that_hangs_is_told_and_so_is_what_was_cleared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+        writer.close()
+
+    monkeypatch.setattr("wyoming_tts.cache.redis_store.ANSWER_SECONDS", 0.05)
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as hung:
+        url = f"redis://127.0.0.1:{hung.sockets[0].getsockname()[1]}"
+        flags = ("--http-port", str(free_port()), "--cache-dir", str(tmp_path), "--cache-url", url)
+        assert await clear(*flags) == 1
+    told = capsys.readouterr()
+    assert "disk: removed 0 segments" in told.out
+    assert "The shared cache cannot be cleared: it gave no answer within 0.05 s." in told.err
+    assert "--keep-shared" in told.err
