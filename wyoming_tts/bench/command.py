@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable
+from math import isfinite, nan
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +17,8 @@ from wyoming_tts.bench.texts import TEXTS
 
 _DEFAULTS = BenchOptions("")
 _T = TypeVar("_T")
+
+_COUNT = re.compile(r"0*[1-9][0-9]{0,8}", re.ASCII)
 
 
 def add_bench_flags(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +83,7 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
     paced = parser.add_mutually_exclusive_group()
     paced.add_argument(
         "--duration",
-        type=_positive_float,
+        type=_seconds,
         metavar="SECONDS",
         help="let each listener ask again as soon as it was answered, for this long, and tell how many texts "
         "were spoken in a minute",
@@ -105,7 +109,7 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--describe-every",
-        type=_not_negative,
+        type=_seconds_or_zero,
         default=_DEFAULTS.describe_every,
         metavar="SECONDS",
         help="send `describe` this often during the load; 0 sends none. A server that spends much on its "
@@ -113,7 +117,7 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--read-ahead",
-        type=_positive_float,
+        type=_seconds,
         metavar="SECONDS",
         help="read audio at playing speed, no further ahead of it than this, as a player with a small buffer "
         "does; otherwise it is read as soon as it comes",
@@ -126,7 +130,7 @@ def _add_load_flags(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--timeout",
-        type=_positive_float,
+        type=_seconds,
         default=_DEFAULTS.timeout,
         metavar="SECONDS",
         help="count a request as hung after this long without receiving a byte (default: %(default)g)",
@@ -167,16 +171,18 @@ def run_bench_command(arguments: argparse.Namespace) -> int:
     """Run the load test, print its table and write its JSON; returns the exit code.
 
     Raises:
-        ClientError: a server cannot be reached, or lacks what is to be measured.
+        ClientError: a server cannot be reached, or lacks what is to be measured; the file cannot be written.
     """
     # Importing these takes 100 ms, which starting a server need not spend.
     from wyoming_tts.bench.load_generator import run_bench  # noqa: PLC0415
     from wyoming_tts.bench.report import print_table, progress_bar, result_to_json  # noqa: PLC0415
 
     options = parse_bench_options(arguments)
+    to_stdout = arguments.json_file == "-"
+    if arguments.json_file is not None and not to_stdout:
+        _require_writable(Path(arguments.json_file))
     with progress_bar() as progress:
         result = asyncio.run(run_bench(options, progress=progress))
-    to_stdout = arguments.json_file == "-"
     if not to_stdout:
         print_table(result)
     if arguments.json_file is not None:
@@ -186,6 +192,16 @@ def run_bench_command(arguments: argparse.Namespace) -> int:
         else:
             Path(arguments.json_file).write_text(text, "utf-8")
     return 0
+
+
+def _require_writable(file: Path) -> None:
+    """Check before the measurement, which may take an hour, that its file can be written."""
+    from wyoming_tts.client import ClientError  # noqa: PLC0415 - imported by measuring in any case
+
+    try:
+        file.open("a").close()
+    except OSError as error:
+        raise ClientError(f"{file} cannot be written: {error.strerror or error}.") from error
 
 
 def _texts(given: str) -> tuple[str, ...]:
@@ -200,22 +216,28 @@ def _list_of(parse: Callable[[str], _T]) -> Callable[[str], tuple[_T, ...]]:
 
 
 def _positive(given: str) -> int:
-    if not given.strip().isdecimal() or int(given) < 1:
-        raise argparse.ArgumentTypeError(f"{given!r} is not a whole number above 0")
+    if not _COUNT.fullmatch(given.strip()):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {given!r}")
     return int(given)
 
 
 def _positive_float(given: str) -> float:
-    if not (value := _not_negative(given)):
-        raise argparse.ArgumentTypeError(f"{given!r} is not a number above 0")
-    return value
+    return _parse_float(given, "a number above 0", lambda value: value > 0.0)
 
 
-def _not_negative(given: str) -> float:
+def _seconds(given: str) -> float:
+    return _parse_float(given, "seconds as a number above 0, such as 30 or 0.5", lambda value: value > 0.0)
+
+
+def _seconds_or_zero(given: str) -> float:
+    return _parse_float(given, "seconds as a number, 0 or more", lambda value: value >= 0.0)
+
+
+def _parse_float(given: str, expected: str, fits: Callable[[float], bool]) -> float:
     try:
         value = float(given)
     except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{given!r} is not a number of 0 or more")
+        value = nan
+    if not (isfinite(value) and fits(value)):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {given!r}")
     return value

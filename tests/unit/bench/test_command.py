@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.ports import free_port
 from tests.support.server_process import SPEAKS_LETTERS, server_process
 from wyoming_tts.bench.command import add_bench_flags, parse_bench_options
 from wyoming_tts.bench.options import BenchOptions, Input, RequestMode
+from wyoming_tts.commands.cli import main
 
 RUN = (
     "import argparse, sys\n"
@@ -93,16 +95,21 @@ def test_text_is_streamed_by_default_where_supported(
     ("flag", "value", "message"),
     [
         ("--text", "poem", "'poem' is not one of short, sentence, paragraph, llm"),
-        ("--clients", "1,0", "'0' is not a whole number above 0"),
-        ("--clients", "1,", "'' is not a whole number above 0"),
-        ("--rounds", "-1", "'-1' is not a whole number above 0"),
-        ("--rounds", "two", "'two' is not a whole number"),
-        ("--words-per-second", "0", "'0' is not a number above 0"),
+        ("--clients", "1,0", "expected a whole number above 0, got '0'"),
+        ("--clients", "1,", "expected a whole number above 0, got ''"),
+        ("--rounds", "-1", "expected a whole number above 0, got '-1'"),
+        ("--rounds", "two", "expected a whole number above 0, got 'two'"),
+        ("--rounds", "9" * 5000, "expected a whole number above 0"),
+        ("--words-per-second", "0", "expected a number above 0, got '0'"),
         ("--mode", "words", "words"),
-        ("--duration", "0", "'0' is not a number above 0"),
-        ("--rate", "0", "'0' is not a number above 0"),
-        ("--timeout", "inf", "'inf' is not a number"),
-        ("--describe-every", "x", "'x' is not a number of 0 or more"),
+        ("--duration", "0", "expected seconds as a number above 0, such as 30 or 0.5, got '0'"),
+        ("--duration", "-5", "expected seconds as a number above 0, such as 30 or 0.5, got '-5'"),
+        ("--duration", "30s", "expected seconds as a number above 0, such as 30 or 0.5, got '30s'"),
+        ("--duration", "1e400", "expected seconds as a number above 0, such as 30 or 0.5, got '1e400'"),
+        ("--read-ahead", "nan", "expected seconds as a number above 0, such as 30 or 0.5, got 'nan'"),
+        ("--rate", "0", "expected a number above 0, got '0'"),
+        ("--timeout", "inf", "expected seconds as a number above 0, such as 30 or 0.5, got 'inf'"),
+        ("--describe-every", "x", "expected seconds as a number, 0 or more, got 'x'"),
     ],
 )
 def test_invalid_flags_are_refused(
@@ -114,6 +121,17 @@ def test_invalid_flags_are_refused(
 
 
 @pytest.mark.slow
+def test_a_file_that_cannot_be_written_is_told_before_the_measurement(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kept.json").write_text("before")
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    assert main(["bench", nobody, "--json", str(tmp_path / "no" / "file.json")]) == 1
+    assert "file.json cannot be written: No such file or directory." in capsys.readouterr().err
+    assert main(["bench", nobody, "--json", str(tmp_path / "kept.json")]) == 1
+    assert (tmp_path / "kept.json").read_text() == "before"
+
+
 async def test_a_real_server_is_measured_from_another_process(tmp_path: Path) -> None:
     kept = tmp_path / "bench.json"
     async with server_process(*SPEAKS_LETTERS) as server:
