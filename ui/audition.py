@@ -26,6 +26,7 @@ _HTML = """
       </label>
       <p id="audition-found" class="quiet" role="status"></p>
     </div>
+    <p id="audition-unknown" class="notice" role="status"></p>
     <p id="audition-makeshift" class="notice" hidden></p>
     <p id="audition-problem" class="problem" role="alert"></p>
     <button type="button" id="audition-blind" data-text="blind" hidden></button>

@@ -104,6 +104,22 @@ def test_words_of_a_search_find_by_language_gender_engine_and_name(tab: ListenTa
     tab.find("")
 
 
+def test_the_robot_voice_that_speaks_is_in_sight_and_the_others_are_folded(tab: ListenTab) -> None:
+    expect(tab.card(EMBEDDED)).to_be_visible()
+    expect(tab.page.locator('[data-shelf="robots"] .card').first).to_be_hidden()
+
+
+def test_the_card_of_the_voice_that_speaks_stops_it(tab: ListenTab) -> None:
+    tab.write(SENTENCE * 20)
+    card = tab.card(EMBEDDED)
+    card.locator(".card-play").click()
+    expect(card).to_have_attribute("data-speaking", "")
+    tab.wait_for("ttsPlayer.state === 'playing'")
+    card.locator(".card-play").click()
+    tab.wait_for("ttsPlayer.state === 'stopped'")
+    expect(card).not_to_have_attribute("data-speaking", "")
+
+
 def test_arrow_keys_go_from_voice_to_voice_and_each_says_the_sentence(tab: ListenTab) -> None:
     tab.write("Ho.")
     found = [name for name in tab.find("espeak english") if name.startswith("espeak-en-")]
@@ -220,23 +236,31 @@ def test_what_was_typed_and_chosen_survives_a_reload(page: Page, site: Site) -> 
     page.evaluate("localStorage.clear()")
 
 
+@pytest.mark.parametrize(
+    ("voice", "told"),
+    [
+        ("nobody", "There is no voice “nobody” here: American English speaks instead."),
+        ("de_DE-thorsten-medium", "The voice Thorsten is not installed: American English is chosen instead."),
+    ],
+)
+def test_a_link_whose_voice_is_not_here_says_so_above_the_cards(
+    page: Page, site: Site, voice: str, told: str
+) -> None:
+    page.goto(f"{site.url}#voice={voice}&text=Hello")
+    notice = page.locator("#audition-unknown")
+    expect(notice).to_contain_text(told)
+    expect(notice.get_by_role("button")).to_have_count(int(voice != "nobody"))
+    page.locator(f'.card[data-voice="{EMBEDDED}"] .card-play').click()
+    expect(notice).to_be_empty()
+    page.evaluate("localStorage.clear()")
+
+
 def test_a_link_opens_with_its_voice_and_text(page: Page, site: Site) -> None:
     page.goto(f"{site.url}#voice=de_DE-tones-low&text=Linked%20words")
     expect(page.locator("#audition-text")).to_have_value("Linked words")
     expect(page.locator('.card[data-voice="de_DE-tones-low"]')).to_have_class(re.compile("card-chosen"))
     assert page.evaluate("location.hash") == ""
     page.evaluate("localStorage.clear()")
-
-
-def test_a_link_to_a_voice_that_is_not_here_says_so(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}#voice=nobody&text=Hello")
-    told = page.locator("#audition-problem")
-    expect(told).to_have_text("The voice nobody is not installed: American English is chosen instead.")
-    expect(page.locator("#audition-text")).to_have_value("Hello")
-    page.goto("about:blank")
-    page.goto(f"{site.url}#voice=de_DE-kerstin-low")
-    expect(told).to_contain_text("The voice Kerstin is not installed")
-    expect(told.get_by_role("button", name="Download Kerstin")).to_be_enabled()
 
 
 def test_shelves_are_as_before_once_a_search_ends(tab: ListenTab) -> None:

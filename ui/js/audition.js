@@ -52,6 +52,7 @@ class AuditionTab {
       number,
       search: this.search,
       hear: (voice) => this.hear(voice),
+      stop: () => player.stop(),
       fetch: (voice) => this.#fetch(voice),
       mark: (voice) => this.#mark(voice),
       pair: (one, other) => this.#showPair(one, other),
@@ -91,6 +92,7 @@ class AuditionTab {
       this.#showState(/** @type {CustomEvent<string[]>} */ (event).detail),
     );
     player.addEventListener("wanted", () => this.#hearChosen());
+    player.addEventListener("change", () => this.cards.showSpeaking(speakingVoice()));
   }
 
   // ---- What is shown
@@ -153,8 +155,9 @@ class AuditionTab {
     if (!absent || !instead) return;
     const names = { name: this.#nameOf(absent), instead: this.#nameOf(instead.name) };
     const known = voiceDirectory.find(absent);
-    const offered = known && !known.is_installed ? [" ", this.#fetchFirst(known)] : [];
-    this.parts.problem.replaceChildren(this.translate("absent_voice", names), ...offered);
+    const told = this.translate(known ? "absent_voice" : "unknown_voice", names);
+    const offered = known && !known.is_installed ? [this.#fetchFirst(known)] : [];
+    this.parts.unknown.replaceChildren(createElement("span", {}, told), ...offered);
   }
 
   #showDownloads() {
@@ -261,6 +264,7 @@ class AuditionTab {
    * @param {number} [fraction] of the clip to skip if it was heard before
    */
   async hear(voice, fraction = 0) {
+    this.parts.unknown.replaceChildren();
     this.#choose(voice);
     const { name } = voice;
     await this.#attempt(async () => {
@@ -436,6 +440,9 @@ class AuditionTab {
   }
 }
 
+/** The voice that is heard now, unless its name is hidden. */
+const speakingVoice = () => (player.isBusy && !player.label ? (player.body?.voice ?? "") : "");
+
 /** The voice of the card that an event happened in. @param {EventTarget | null} target */
 function voiceOf(target) {
   const card = target instanceof Element ? target.closest(".card") : null;
@@ -468,6 +475,7 @@ function partsOf(element) {
     said: part("said", HTMLDetailsElement),
     search: part("search", HTMLInputElement),
     text: part("text", HTMLTextAreaElement),
+    unknown: part("unknown", HTMLElement),
     used: part("used", HTMLElement),
     useSteps: part("use-steps", HTMLElement),
     useTitle: part("use-title", HTMLElement),

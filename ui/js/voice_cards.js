@@ -20,6 +20,7 @@ import { engineLabel, genderOf, isRobot, qualityLabel, shownName, sizeText } fro
  * @property {(value: number, digits?: number) => string} number
  * @property {import("./voice_facts.js").VoiceSearch} search
  * @property {(voice: Voice) => void} hear
+ * @property {() => void} stop
  * @property {(voice: Voice) => void} fetch
  * @property {(voice: Voice) => void} mark puts it on the shortlist, or off
  * @property {(one: Voice, other: Voice) => void} pair one card was dropped on another, and both can be blended
@@ -47,6 +48,7 @@ export class VoiceCards {
   #unfolded = new Set();
   /** The chosen voice whose shelf was unfolded: it may be folded again. */
   #shown = "";
+  #speaking = "";
 
   /**
    * @param {HTMLElement} element
@@ -87,6 +89,7 @@ export class VoiceCards {
       list.replaceChildren(...own.map((voice) => /** @type {Node} */ (this.#cards.get(voice.name))));
     }
     this.choose(this.#chosen);
+    this.showSpeaking(this.#speaking);
     this.#filter();
     if (focused) this.#part(focused.name, focused.part)?.focus();
   }
@@ -110,6 +113,7 @@ export class VoiceCards {
   }
 
   /**
+   * A robot voice that speaks when the page opens is in sight; one that is chosen later stays where it was found.
    * @param {Voice} voice
    * @returns {Shelf}
    */
@@ -149,12 +153,18 @@ export class VoiceCards {
   #hearButton(voice, name) {
     const label = this.options.translate("hear_card", { name, facts: this.#factsOf(voice) });
     const disabled = Boolean(voice.problem);
-    return button("▶", () => this.options.hear(voice), {
-      class: "card-play",
+    return button("", () => this.#hearOrStop(voice), {
+      class: "card-play play-sign",
       "data-part": "main",
       "aria-label": label,
       disabled,
     });
+  }
+
+  /** @param {Voice} voice */
+  #hearOrStop(voice) {
+    if (this.#speaking === voice.name) this.options.stop();
+    else this.options.hear(voice);
   }
 
   /**
@@ -163,7 +173,7 @@ export class VoiceCards {
    */
   #fetchButton(voice, name) {
     const { translate } = this.options;
-    return button(translate("fetch"), () => this.options.fetch(voice), {
+    return button("↓", () => this.options.fetch(voice), {
       class: "card-fetch",
       "data-part": "main",
       "aria-label": translate("fetch_card", { name, facts: this.#factsOf(voice) }),
@@ -248,6 +258,16 @@ export class VoiceCards {
     if (!shelf) return;
     shelf.open = true;
     this.#unfolded.add(shelf);
+  }
+
+  /**
+   * Mark the card of the voice that speaks, whose button stops it.
+   * @param {string} name "" for none
+   */
+  showSpeaking(name) {
+    this.#cards.get(this.#speaking)?.removeAttribute("data-speaking");
+    this.#speaking = name;
+    this.#cards.get(name)?.setAttribute("data-speaking", "");
   }
 
   /**
