@@ -19,12 +19,13 @@ from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.transports.http.byte_ranges import requested_range
 from wyoming_tts.transports.http.errors import json_response
-from wyoming_tts.transports.http.speech_response import EVENTS, run_while_connected, send_body, send_start
+from wyoming_tts.transports.http.server_sent_events import EVENT_STREAM, UNBUFFERED, encode_json_event
+from wyoming_tts.transports.http.speech_response import run_while_connected, send_body, send_start
 
 PATH = paths.STREAM_TEST
 """Relative to the page."""
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_EVENT_HEADERS = {"Content-Type": EVENTS, "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_EVENT_HEADERS = {"Content-Type": EVENT_STREAM, **UNBUFFERED}
 
 _Session: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -60,7 +61,7 @@ class FramesResponse(Response):
     """The frames of a run as server-sent events; the run ends when the client disconnects."""
 
     def __init__(self, service: StreamTestService, body: RunBody) -> None:
-        super().__init__(media_type=EVENTS)
+        super().__init__(media_type=EVENT_STREAM)
         self._service = service
         self._session = body.session
         self._request = body.to_request()
@@ -86,7 +87,7 @@ class FramesResponse(Response):
 
 
 def _event(frame: StreamTestFrame) -> bytes:
-    return f"data: {as_json(frame)}\n\n".encode()
+    return encode_json_event(as_json(frame))
 
 
 def stream_test_routes(service: StreamTestService) -> APIRouter:

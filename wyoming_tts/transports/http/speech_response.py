@@ -29,11 +29,11 @@ from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.backpressure import ClientStalled
 from wyoming_tts.transports.http.errors import InvalidField, UnknownLanguage, UnsupportedFormat, error_content
 from wyoming_tts.transports.http.kept_audio import AudioRecorder, KeptAudio, KeptFile, times_name
+from wyoming_tts.transports.http.server_sent_events import EVENT_STREAM, UNBUFFERED, encode_json_event
 from wyoming_tts.transports.http.speech_request import HttpOptions, SpeechRequest
 from wyoming_tts.transports.interfaces import AudioStream, SpeechSynthesis
 from wyoming_tts.transports.tokens import TokenGrant
 
-EVENTS = "text/event-stream"
 IGNORED = "X-Ignored"
 SAMPLE_RATE = "X-Sample-Rate"
 VOICE = "X-Voice"
@@ -42,7 +42,7 @@ DOWNLOAD_PATH = "X-Download-Path"
 DOWNLOAD_STATUS = "X-Download-Status"
 TIMES_PATH = "X-Timing-Path"
 
-_UNBUFFERED = {"X-Accel-Buffering": "no", "Cache-Control": "no-store", "Accept-Ranges": "none"}
+_STREAMED = {**UNBUFFERED, "Accept-Ranges": "none"}
 _SILENCE_ENCODINGS = frozenset({Encoding.PCM, Encoding.WAV})
 """Encodings that can start with silence; compressed silence is too small to fill a proxy's buffer."""
 _HEADER_CHARACTERS = "!#$&'()*+,/:;=?@[]^`{|}~ "
@@ -72,7 +72,7 @@ class SpeechResponse(Response):
     """An ASGI response that speaks while the client stays connected."""
 
     def __init__(self, context: SpeechContext, request: SpeechRequest) -> None:
-        super().__init__(media_type=EVENTS if request.as_events else media_type(request.encoding))
+        super().__init__(media_type=EVENT_STREAM if request.as_events else media_type(request.encoding))
         self._context = context
         self._request = request
         self._kept: KeptFile | None = None
@@ -170,18 +170,18 @@ class SpeechResponse(Response):
             async for piece in pieces:
                 if piece.words and self._request.tells_words:
                     words = list(map(word_fields, piece.words))
-                    await send_body(send, _format_event({"type": "speech.audio.words", "words": words}))
+                    await send_body(send, _event({"type": "speech.audio.words", "words": words}))
                 if piece.audio:
                     delta = base64.b64encode(piece.audio).decode()
-                    await send_body(send, _format_event({"type": "speech.audio.delta", "audio": delta}))
+                    await send_body(send, _event({"type": "speech.audio.delta", "audio": delta}))
         except ClientStalled:
             raise
         except Exception as error:
             content = error_content(to_speech_error(error), self._request.utterance.id)
-            await send_body(send, _format_event({"type": "error", **content}))
+            await send_body(send, _event({"type": "error", **content}))
             raise
         usage = _usage(len(self._request.text), audio.seconds)
-        await send_body(send, _format_event({"type": "speech.audio.done", "usage": usage}), more=False)
+        await send_body(send, _event({"type": "speech.audio.done", "usage": usage}), more=False)
 
     async def _collect(self, audio: StreamEncoder, pieces: AsyncIterator[bytes]) -> bytearray:
         """Return all of the encoded audio, with what its beginning says of its length."""
@@ -196,7 +196,7 @@ class SpeechResponse(Response):
         return self._context.options.stream_prime_bytes // 2 * 2 if has_silence else 0
 
     def _headers_at(self, rate: int) -> dict[str, str]:
-        headers = {"Content-Type": str(self.media_type), SAMPLE_RATE: str(rate), **_UNBUFFERED}
+        headers = {"Content-Type": str(self.media_type), SAMPLE_RATE: str(rate), **_STREAMED}
         if self._request.ignored:
             headers[IGNORED] = ", ".join(self._request.ignored)
         return headers | self._voice_headers() | self._kept_headers()
@@ -339,8 +339,8 @@ def _usage(characters: int, seconds: float) -> dict[str, int]:
     return {"input_tokens": characters, "output_tokens": tokens, "total_tokens": characters + tokens}
 
 
-def _format_event(content: dict[str, object]) -> bytes:
-    return f"data: {json.dumps(content)}\n\n".encode()
+def _event(content: dict[str, object]) -> bytes:
+    return encode_json_event(json.dumps(content))
 
 
 async def send_whole(send: Send, body: bytes | bytearray, headers: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.transports.http.caption_responses import CaptionedSpeechResponse, CaptionsResponse
 from wyoming_tts.transports.http.caption_schemas import CAPTIONED_EXAMPLE, Captions
 from wyoming_tts.transports.http.errors import error_responses, get_request_id
+from wyoming_tts.transports.http.server_sent_events import EVENT_STREAM
 from wyoming_tts.transports.http.speech_request import (
     HOPS,
     CaptionedSpeechBody,
@@ -26,7 +27,6 @@ from wyoming_tts.transports.http.speech_request import (
     parse_hops,
 )
 from wyoming_tts.transports.http.speech_response import (
-    EVENTS,
     IGNORED,
     SAMPLE_RATE,
     SpeechContext,
@@ -136,7 +136,7 @@ def describe_audio(*encodings: Encoding, captions: Collection[CaptionFormat] = (
     types: dict[str, Any] = {media_type(encoding).partition(";")[0]: _BINARY for encoding in encodings}
     types |= {form.media_type.partition(";")[0]: _TEXT for form in captions if form is not CaptionFormat.JSON}
     if len(encodings) > 1:
-        types[EVENTS] = {"schema": _EVENT}
+        types[EVENT_STREAM] = {"schema": _EVENT}
     described = {
         "description": "The audio, streamed as it is computed.",
         "content": types,
