@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ui import stream_live
 from ui.scripts import script_element
 from ui.words import Words
 from wyoming_tts.page import paths
@@ -65,6 +66,7 @@ _HTML = """
 
 def tab(words: Words) -> None:
     """Build the tab in the current Gradio context."""
+    stream_live.section(words)
     script_element(
         "stream_test",
         _HTML,

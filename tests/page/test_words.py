@@ -23,7 +23,8 @@ ROOTS = {
     "audition": ("audition", "home_assistant"),
     "player": ("player_bar",),
     "blend": ("blending",),
-    "stream_test": ("stream_test",),
+    "stream_live": ("stream_live",),
+    "stream_test": ("stream_test", "stream_lanes"),
     "voices": ("voices", "lexicon"),
     "status": ("status",),
     "problem": ("problems",),
@@ -36,6 +37,7 @@ COMPUTED = {
     "audition": r"shelf_\w+|quality_\w+|female|male|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
     "player": r"is_\w+",
     "blend": r"kokoro_\w+|kind_\w+|preset\.\w+",
+    "stream_live": r"(was|first_after)_\w+",
     "stream_test": r"(state|what|row|example|lane)\.\w+",
     "voices": r"\w+_what|quality(_\w+)?|state|female|male",
     "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
@@ -48,7 +50,7 @@ _USED = re.compile(r"""\btranslate\(\s*"([\w.]+)"|\bdata-(?:text|label|placehold
 
 def sources_of(section: str) -> dict[str, str]:
     """Everything that may use the texts of a section, by name."""
-    of_others = {"problems", "download_list"} - set(ROOTS[section])
+    of_others = {"problems", "download_list", "stream_lanes"} - set(ROOTS[section])
     modules = scripts.with_imports(ROOTS[section]) - of_others
     found = {name: scripts.sources()[f"{name}.js"] for name in modules}
     markup = files("ui").joinpath(f"{MODULES.get(section, section)}.py")

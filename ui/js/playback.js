@@ -14,10 +14,15 @@ import { JitterBuffer } from "./jitter_buffer.js";
  * @property {number} underruns
  */
 
+/**
+ * When a piece of audio sounds: seconds from now, and of silence before it as the piece before had ended.
+ * @typedef {{ wait: number, gap: number }} Scheduled
+ */
+
 /** The playback of one utterance. */
 export class Playback {
   /**
-   * @param {number} startedAt when it was requested
+   * @param {number | null} startedAt when it was requested; null where that tells nothing of the server
    * @param {number} [begin] seconds into the clip where it starts
    */
   constructor(startedAt, begin = 0) {
@@ -39,16 +44,19 @@ export class Playback {
   /**
    * @param {Float32Array<ArrayBuffer>} floats
    * @param {number} rate
+   * @returns {Scheduled | null} null without a sound device
    */
   schedule(floats, rate) {
     const context = this.context;
-    if (context === null) return;
+    if (context === null) return null;
     const isFirst = this.buffer.scheduled === 0;
+    const before = this.buffer.end;
     const now = context.currentTime;
     const start = this.buffer.add(floats.length / rate, now);
     this.stats.underruns = this.buffer.underruns;
     this.#source(context, floats, rate).start(start);
     if (isFirst && this.stats.ttfa === null) this.#recordStart(context, start - now);
+    return { wait: start - now, gap: isFirst ? 0 : start - before };
   }
 
   /**
@@ -72,6 +80,7 @@ export class Playback {
    * @param {number} ahead seconds until the first sound
    */
   #recordStart(context, ahead) {
+    if (this.startedAt === null) return;
     this.stats.ttfa = performance.now() - this.startedAt + ahead * 1000;
     this.stats.heard = this.stats.ttfa + latencyOf(context) * 1000;
   }

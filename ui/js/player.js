@@ -27,6 +27,20 @@ import { mediaElementQuery } from "./speech_request.js";
 
 /** @typedef {import("./playback.js").Stats} Stats */
 
+/** @typedef {import("./playback.js").Scheduled} Scheduled */
+
+/**
+ * Audio that something else receives and the player plays.
+ * @typedef {object} Reception
+ * @property {AbortSignal} signal aborts when it is stopped, fails, or something else plays
+ * @property {() => number} position seconds of it that were heard
+ * @property {(text: string) => void} write replaces the text that is spoken, as more of it is known
+ * @property {(bytes: Uint8Array) => Scheduled | null} add plays a piece; null if it has no whole sample, or was stopped
+ * @property {(words: SpokenWord[]) => void} words that begin in the audio that follows
+ * @property {() => Promise<void>} end resolves once all was heard
+ * @property {(error: unknown) => void} fail
+ */
+
 /** @typedef {import("./audio_contexts.js").TappedContext} TappedContext */
 
 const USUAL_RATE = 24000;
@@ -102,12 +116,13 @@ export class Player extends EventTarget {
    * @returns {Promise<Clip | null>} once all was heard; null if it was stopped or failed
    */
   async play(body, label = "") {
-    const playback = this.#next(new Playback(this.#requestedAt()));
+    const startedAt = this.#requestedAt();
+    const playback = this.#next(new Playback(startedAt));
     this.clip = null;
     this.body = body;
     this.label = label;
     this.#setState(playback, "waiting");
-    if (this.lacksStreaming) return this.#playWithMediaElement(playback, body);
+    if (this.lacksStreaming) return this.#playWithMediaElement(playback, body, startedAt);
     try {
       await this.#stream(playback, body);
       await playback.finished();
@@ -117,6 +132,45 @@ export class Player extends EventTarget {
       this.#fail(playback, error);
       return null;
     }
+  }
+
+  /**
+   * Play audio that is received elsewhere, as over a WebSocket; what played before is cancelled. How soon it sounds
+   * is not measured: its text may not be written yet.
+   * @param {number} rate
+   * @param {SpeechRequest} body that would give the same, to be saved or heard again
+   * @returns {Reception}
+   */
+  receive(rate, body) {
+    const playback = this.#next(new Playback(null));
+    const clip = new Clip(rate, body.input);
+    const samples = new SampleReader();
+    playback.clip = this.clip = clip;
+    this.body = body;
+    this.label = "";
+    this.#startSound(playback, rate);
+    this.#setState(playback, "waiting");
+    return {
+      signal: playback.abort.signal,
+      position: () => playback.position,
+      write: (text) => {
+        clip.text = text;
+        if (this.#playback === playback) this.body = { ...body, input: text };
+      },
+      add: (bytes) => {
+        const piece = playback.isCancelled ? new Int16Array() : samples.read(bytes);
+        return piece.length ? this.#receivePiece(playback, clip, piece) : null;
+      },
+      words: (words) => this.#receiveWords(clip, words),
+      end: async () => {
+        clip.isComplete = true;
+        playback.isReceived = true;
+        this.#notify();
+        await playback.finished();
+        this.#setState(playback, "done");
+      },
+      fail: (error) => this.#fail(playback, error),
+    };
   }
 
   /**
@@ -252,8 +306,7 @@ export class Player extends EventTarget {
       const piece = samples.read(bytesOfBase64(event.audio));
       if (piece.length) this.#receivePiece(playback, clip, piece);
     } else if (event.type === "speech.audio.words") {
-      clip.words.push(...event.words);
-      this.dispatchEvent(new Event("words"));
+      this.#receiveWords(clip, event.words);
     } else if (event.type === "speech.audio.done") clip.isComplete = true;
     else if (event.type === "error") {
       throw new RequestError(event.error?.message ?? "", 0, { code: event.error?.code ?? "internal" });
@@ -268,8 +321,18 @@ export class Player extends EventTarget {
   #receivePiece(playback, clip, piece) {
     clip.add(piece);
     playback.stats.seconds = clip.seconds;
-    playback.schedule(toFloats(piece), clip.rate);
+    const scheduled = playback.schedule(toFloats(piece), clip.rate);
     if (this.state === "waiting") this.#setState(playback, "playing");
+    return scheduled;
+  }
+
+  /**
+   * @param {Clip} clip
+   * @param {SpokenWord[]} words
+   */
+  #receiveWords(clip, words) {
+    clip.words.push(...words);
+    this.dispatchEvent(new Event("words"));
   }
 
   /**
@@ -307,12 +370,13 @@ export class Player extends EventTarget {
    * Fall back to a media element, which starts later and supports fewer parameters.
    * @param {Playback} playback
    * @param {SpeechRequest} body
+   * @param {number} startedAt
    */
-  async #playWithMediaElement(playback, body) {
+  async #playWithMediaElement(playback, body, startedAt) {
     this.#audio ??= new Audio();
     const audio = this.#audio;
     audio.onplaying = () => {
-      playback.stats.ttfa ??= performance.now() - playback.startedAt;
+      playback.stats.ttfa ??= performance.now() - startedAt;
       this.#setState(playback, "playing");
     };
     audio.onended = () => this.#setState(playback, "done");

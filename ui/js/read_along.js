@@ -52,6 +52,7 @@ export class ReadAlong {
    */
   show(text, words) {
     if (words !== this.#words) this.#begin(text, words);
+    else if (text !== this.#text) this.#write(text);
     for (const word of words.slice(this.#spans.length)) this.#add(word);
     this.element.hidden = this.#spans.length === 0;
   }
@@ -69,6 +70,12 @@ export class ReadAlong {
     this.#rest = document.createTextNode(text);
     this.element.replaceChildren(this.#rest);
     this.element.scrollTop = 0;
+  }
+
+  /** Go on with a text that was still being written. @param {string} text */
+  #write(text) {
+    this.#rest.appendData(text.slice(this.#text.length));
+    this.#text = text;
   }
 
   /** @param {SpokenWord} word */
