@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -75,9 +76,10 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     assert cells.count() == 11
     assert [text for text in cells.all_inner_texts() if not any(map(str.isdigit, text))] == []
 
-    audio = desktop.locator("#stream_test audio")
-    played = "async audio => { await audio.play(); audio.pause(); return audio.duration; }"
-    assert audio.evaluate(played) > 0.1
+    desktop.get_by_role("button", name="Play what client 1 heard").click()
+    expect(desktop.locator(".player")).to_have_attribute("data-state", re.compile("playing|done"))
+    assert desktop.evaluate("ttsPlayer.clip.seconds") > 0.1
+
     with desktop.expect_download() as download:
         desktop.get_by_role("link", name="Save the run as JSON").click()
     download.value.save_as(tmp_path / "run.json")
@@ -87,14 +89,15 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     assert spoken == TEXT.replace(".", "").split()
     expect(lanes.nth(0).get_by_role("img")).to_have_accessible_name(re.compile("First audio after"))
 
-    desktop.locator("#stream_test summary").click()
-    log = desktop.locator("#stream_test pre")
+    log_part = desktop.locator("#stream_test .st-log").first
+    log_part.locator("summary").click()
+    log = log_part.locator("pre")
     expect(log).to_contain_text("connected")
-    desktop.locator("#stream_test .st-filter select").nth(1).select_option("text")
+    log_part.locator("select").nth(1).select_option("text")
     expect(log).not_to_contain_text("connected")
     assert len(log.inner_text().splitlines()) == 12
-    desktop.locator("#stream_test .st-filter select").nth(0).select_option("2")
-    desktop.locator("#stream_test input[type=search]").fill("FIVE")
+    log_part.locator("select").nth(0).select_option("2")
+    log_part.locator("input[type=search]").fill("FIVE")
     assert log.inner_text().split()[1:] == ["2", "text", "five"]
     assert accessibility_violations(desktop, "#stream_test") == []
 
@@ -108,8 +111,10 @@ def test_the_stop_button_ends_the_run_at_once(desktop: Page, site: Site) -> None
     start(desktop, SLOW_TEXT, clients=2, pace=1)
     lanes = desktop.locator("#stream_test .sl-row")
     expect(lanes.first).to_have_attribute("data-state", "asking")
+    expect(desktop.locator("#stream_test-start")).to_be_hidden()
     desktop.locator("#stream_test-stop").click()
     wait_until_over(desktop)
+    expect(desktop.locator("#stream_test-start")).to_be_visible()
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "stopped")
     assert not site.services.stream_test._running
@@ -141,9 +146,55 @@ def test_a_refused_connection_is_a_failed_lane_and_an_invalid_request_an_error_m
     expect(lane).to_have_attribute("data-state", "failed")
     expect(lane).to_contain_text("No connection")
     start(desktop, "  ")
-    expect(desktop.locator("#stream_test .st-error")).to_contain_text("text is empty")
+    expect(desktop.locator("#stream_test .st-note.problem")).to_contain_text("text is empty")
     problems = problems_of(desktop).found
     problems[:] = [line for line in problems if "stream-test/run" not in line]  # the browser logs it as well
+
+
+def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
+    context: BrowserContext, site: Site, tmp_path: Path
+) -> None:
+    with checked_page(context) as page:
+        open_stream_test(page, site)
+        page.locator("#stream_test-target").fill("")  # of an earlier test
+        page.get_by_label("Compare with a second client").check()
+        page.locator("#stream_test-kind_b").select_option("http")
+        expect(page.locator("#stream_test-words_per_second_b")).to_be_hidden()
+        start(page, TEXT, pace=100)
+        wait_until_over(page)
+        lanes = page.locator("#stream_test .sl-row")
+        expect(lanes).to_have_count(2)
+        expect(lanes.nth(0)).to_contain_text("A: Wyoming, word by word, 100 words a second")
+        expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
+        heads = page.locator("#stream_test thead th").all_inner_texts()
+        assert heads == ["Figure", "A", "B", "Difference (B − A)"]
+        expect(page.locator("tr[data-figure=spoken] td").last).to_have_text("±0 (±0 %)")
+        assert accessibility_violations(page, "#stream_test") == []
+
+        site.services.stream_test._kept.clear()  # as after a restart of the server
+        page.reload()
+        open_tab(page, "stream_test")
+        kept = page.locator("#stream_test .run-list li")
+        expect(kept.nth(0)).to_contain_text("HTTP")
+        for run in range(2):
+            kept.nth(run).get_by_role("checkbox").check()
+        page.get_by_role("button", name="Compare the two ticked").click()
+        expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
+        assert painted(page, 1) > 100
+        page.get_by_role("button", name="A: Play what client 1 heard").click()
+        expect(page.locator("#stream_test .st-after")).to_contain_text("The recording is gone")
+        problems = problems_of(page).found
+        problems[:] = [line for line in problems if "/1.wav" not in line]
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Export as CSV").click()
+        download.value.save_as(tmp_path / "runs.csv")
+        lines = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+        assert [line["kind"] for line in lines] == ["http", "wyoming_stream"]
+        kept.nth(1).get_by_role("checkbox").uncheck()
+        page.get_by_role("button", name="Delete the ticked").click()
+        expect(page.locator("#stream_test .run-list")).not_to_contain_text("HTTP")
+        kept.nth(0).get_by_role("button", name="Open").click()
+        expect(lanes).to_have_count(1)
 
 
 def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
@@ -151,6 +202,6 @@ def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) ->
     start(german, TEXT, clients=2, pace=100)
     wait_until_over(german)
     expect(german.locator("#stream_test .sl-row").first).to_contain_text("gesprochen")
-    german.locator("#stream_test summary").click()
+    german.locator("#stream_test .st-log summary").first.click()
     assert german.evaluate("document.documentElement.scrollWidth") <= 390
     assert accessibility_violations(german, "#stream_test") == []

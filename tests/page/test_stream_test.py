@@ -35,6 +35,7 @@ from wyoming_tts.page.stream_test.client import (
 )
 from wyoming_tts.page.stream_test.gaps import Gap, GapCount, GapOwner
 from wyoming_tts.page.stream_test.request import (
+    ClientKind,
     StreamTestLimits,
     StreamTestRequest,
     check_request,
@@ -43,7 +44,7 @@ from wyoming_tts.page.stream_test.request import (
 from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService
-from wyoming_tts.page.stream_test.targets import StreamTestTargets
+from wyoming_tts.page.stream_test.targets import OwnAddresses, StreamTestTarget, StreamTestTargets
 from wyoming_tts.speech import AudioFormat, SpokenWord
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
@@ -61,7 +62,7 @@ def describe() -> bytes:
 @asynccontextmanager
 async def service_for(own: str, **options: Any) -> AsyncIterator[StreamTestService]:
     async with running_parts() as parts:
-        service = StreamTestService(parts, lambda: own, **options)
+        service = StreamTestService(parts, lambda: OwnAddresses(own), **options)
         yield service
         await service.close()
 
@@ -117,7 +118,7 @@ async def test_a_streaming_client_sends_words_at_a_pace_and_receives_audio() -> 
 
 async def test_without_streaming_the_text_is_sent_in_one_event() -> None:
     async with speaking_service() as (service, fake):
-        frame = await last_frame(service, StreamTestRequest(TEXT, streaming=False))
+        frame = await last_frame(service, StreamTestRequest(TEXT, kind=ClientKind.WYOMING_PLAIN))
     assert len(frame.lanes[0].text) == 1
     assert len(fake.utterances) == 1
 
@@ -285,7 +286,8 @@ class Names:
 
 
 def targets(*allowed: str) -> StreamTestTargets:
-    return StreamTestTargets(lambda: "tcp://127.0.0.1:10200", allowed, run_blocking=run_in_thread)
+    own = OwnAddresses("tcp://127.0.0.1:10200", "https://127.0.0.1:8880", api_key="secret")
+    return StreamTestTargets(lambda: own, allowed, run_blocking=run_in_thread)
 
 
 async def test_any_other_target_is_refused_by_one_message_and_never_resolved(
@@ -321,17 +323,40 @@ async def test_this_server_is_a_target_and_so_are_those_of_the_setting(
 ) -> None:
     names = Names(monkeypatch)
     known = targets("NAS.lan", "10.0.0.5:1234", "gone.lan")
-    assert await known.resolve(" ") == "tcp://127.0.0.1:10200"
-    assert await known.resolve("127.0.0.1") == "tcp://127.0.0.1:10200"
-    assert await known.resolve("10.0.0.5:1234") == "tcp://10.0.0.5:1234"
+    assert (await known.resolve(" ")).uri == "tcp://127.0.0.1:10200"
+    assert (await known.resolve("127.0.0.1")).uri == "tcp://127.0.0.1:10200"
+    assert (await known.resolve("10.0.0.5:1234")).uri == "tcp://10.0.0.5:1234"
     assert names.asked == []
-    assert await known.resolve("nas.lan:10200") == "tcp://10.0.0.7:10200"
+    assert (await known.resolve("nas.lan:10200")).uri == "tcp://10.0.0.7:10200"
     assert names.asked == ["nas.lan"]
     for other_port in ("nas.lan:22", "10.0.0.5"):
         with pytest.raises(BadRequest, match="stream_test_targets"):
             await known.resolve(other_port)
     with pytest.raises(BadRequest, match=r"gone\.lan has no address"):
         await known.resolve("gone.lan")
+
+
+async def test_a_target_is_reached_by_the_protocol_of_the_client_and_only_this_server_gets_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Names(monkeypatch)
+    known = targets("nas.lan:8880", "10.0.0.5:1234")
+    own = StreamTestTarget("https://127.0.0.1:8880", "secret", is_own=True)
+    for kind in (ClientKind.HTTP, ClientKind.REALTIME):
+        assert [await known.resolve(target, kind) for target in ("", "127.0.0.1:10200", "127.0.0.1")] == [
+            own
+        ] * 3
+        assert await known.resolve("nas.lan", kind) == StreamTestTarget("http://10.0.0.7:8880")
+        assert await known.resolve("10.0.0.5:1234", kind) == StreamTestTarget("http://10.0.0.5:1234")
+        for other in ("10.0.0.5", "127.0.0.1:22"):
+            with pytest.raises(BadRequest, match="stream_test_targets"):
+                await known.resolve(other, kind)
+    for kind in (ClientKind.WYOMING_STREAM, ClientKind.WYOMING_PLAIN):
+        wyoming = await known.resolve("127.0.0.1:8880", kind)
+        assert wyoming == StreamTestTarget("tcp://127.0.0.1:10200", is_own=True)
+    without_http = StreamTestTargets(lambda: OwnAddresses("tcp://127.0.0.1:1"), run_blocking=run_in_thread)
+    with pytest.raises(BadRequest, match="HTTP"):
+        await without_http.resolve("", ClientKind.HTTP)
 
 
 async def test_a_server_found_on_the_network_is_a_target_from_then_on() -> None:
@@ -432,7 +457,7 @@ async def test_a_server_that_never_finishes_is_a_timed_out_lane() -> None:
 
     limits = StreamTestLimits(seconds=0.5)
     async with scripted_server(script) as server, service_for(server.uri, limits=limits) as service:
-        lane = (await last_frame(service, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+        lane = (await last_frame(service, StreamTestRequest(TEXT, kind=ClientKind.WYOMING_PLAIN))).lanes[0]
     assert lane.state is ClientState.TIMED_OUT
     assert lane.audio == 0.5
 
@@ -448,7 +473,7 @@ async def test_speech_without_audio_and_a_server_of_another_protocol_are_failed_
         await connection.closed()
 
     for script, words in ((silent, "without any audio"), (other_protocol, "not Wyoming")):
-        lane = (await run_against(script, StreamTestRequest(TEXT, streaming=False))).lanes[0]
+        lane = (await run_against(script, StreamTestRequest(TEXT, kind=ClientKind.WYOMING_PLAIN))).lanes[0]
         assert lane.state is ClientState.FAILED
         assert words in lane.error
 
@@ -459,7 +484,7 @@ async def test_a_crashing_client_is_a_failed_lane_that_hides_internal_details(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("/secret/path")
 
-    monkeypatch.setattr("wyoming_tts.page.stream_test.run.speak", broken)
+    monkeypatch.setattr("wyoming_tts.page.stream_test.speakers.speak", broken)
     async with service_for("tcp://127.0.0.1:1") as service:
         lane = (await last_frame(service, StreamTestRequest(TEXT))).lanes[0]
     assert lane.state is ClientState.FAILED

@@ -14,6 +14,8 @@ export class RunLog {
   /** @type {Line[]} */
   #all = [];
   #seen = 0;
+  /** The newest frame. @type {object | null} */
+  #frame = null;
   run = "";
 
   /** @param {Words} words */
@@ -33,26 +35,28 @@ export class RunLog {
     );
     const filter = createElement("div", { class: "st-filter", oninput: redraw }, ...labels, this.count);
     const attributes = { class: "st-log", hidden: true, ontoggle: redraw };
-    this.element = createElement(
-      "details",
-      attributes,
-      createElement("summary", {}, translate("log")),
-      filter,
-      this.lines,
-    );
+    this.title = createElement("summary", {}, translate("log"));
+    this.element = createElement("details", attributes, this.title, filter, this.lines);
   }
 
   /**
    * Add the lines that are new in a frame.
-   * @param {{ run: string, lanes: { client: number }[], logged: number, lines: Line[] }} frame
+   * @param {{ run: string, over: boolean, lanes: { client: number }[], logged: number, lines: Line[] }} frame
+   * @param {string} [side] the name of the run, if there are two
+   * @returns {boolean} false for a frame that was there before
    */
-  add({ run, lanes, logged, lines }) {
+  add(frame, side = "") {
+    if (this.#frame === frame) return false;
+    this.#frame = frame;
+    const { run, lanes, logged, lines } = frame;
+    this.title.textContent = [this.translate("log"), side].filter(Boolean).join(" ");
     if (this.run !== run) this.#begin(run, lanes);
     const fresh = Math.min(logged - this.#seen, lines.length);
     if (fresh > 0) this.#all.push(...lines.slice(-fresh));
     if (this.#all.length > MAX_LINES) this.#all.splice(0, this.#all.length - MAX_LINES);
     this.#seen = logged;
     this.#draw();
+    return true;
   }
 
   /**

@@ -1,120 +1,52 @@
 /**
- * The board of a stream test: a lane for each client, the results, and the log.
- *
- * Every frame holds everything that is drawn, so frames may be skipped; only the log is incremental, and is fetched as
- * a whole at the end.
+ * The board of a stream test: lanes for each client, the results, and the log; of one run, or of two side by side on
+ * the same axis of time.
  */
 
-import { createElement, requestJson, urlOf } from "./common.js";
+import { createElement, requestJson, setText, urlOf } from "./common.js";
 import { problems } from "./problems.js";
+import { RecordingPlayer } from "./recording_player.js";
 import { RunLog } from "./run_log.js";
 import { bufferedSeconds } from "./stream_buffer.js";
 import { LaneChart } from "./stream_lanes.js";
+import { Figures, resultTable } from "./stream_results.js";
+import { pathOf } from "./stream_run.js";
 
-/** @typedef {import("./stream_buffer.js").Level} Level */
+/** @typedef {import("./stream_run.js").Frame} Frame */
+/** @typedef {import("./stream_run.js").Lane} Lane */
 /** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
 
 /**
- * One client; times are seconds since the start.
- * @typedef {object} Lane
- * @property {number} client counted from 1
- * @property {string} state
- * @property {string} error
- * @property {number | null} ttfa
- * @property {number} chunks
- * @property {number} audio seconds of it
- * @property {import("./stream_lanes.js").Gap[]} gaps some of them, if there are many
- * @property {Record<import("./stream_lanes.js").Owner, import("./stream_lanes.js").GapCount>} gap_counts all of them
- * @property {number} recorded seconds that can be heard afterwards
- * @property {Level[]} buffer
- * @property {number[]} text when pieces of the text were sent
- * @property {number[]} starts when audio began
- * @property {number | null} first_audio
- * @property {number | null} ended
- * @property {[at: number, word: string][]} words when each word is heard, of the client whose audio is kept
+ * A run that is shown, with what tells it from the other one.
+ * @typedef {object} Side
+ * @property {string} name "A" or "B"; "" if there is but one
+ * @property {string} title what is compared
+ * @property {Frame | null} frame null before it begins
+ * @property {boolean} isKept it is drawn from what the browser kept
  */
 
-/** @typedef {import("./run_log.js").Line} Line */
-/** @typedef {Record<string, number | null>} Summary */
-
-/**
- * @typedef {object} Frame
- * @property {string} run
- * @property {number} seconds since the start
- * @property {boolean} over
- * @property {Lane[]} lanes
- * @property {Summary | null} summary
- * @property {Summary | null} before the summary of the run before
- * @property {number} logged lines so far, of which `lines` are the newest
- * @property {Line[]} lines
- */
-
-const TIMES = ["ttfa_p50", "ttfa_p95", "real_time_factor"];
-const GAPS = [
-  "gaps_text",
-  "silence_text",
-  "gaps_server",
-  "silence_server",
-  "gaps_unknown",
-  "silence_unknown",
-];
-const ROWS = ["spoken", ...TIMES, ...GAPS, "worst_gap", "audio", "wall"];
-const COUNTS = new Set(["spoken", "gaps_text", "gaps_server", "gaps_unknown"]);
-const RARE = new Set(["gaps_unknown", "silence_unknown"]); // not shown if there are none
 const FAILED = new Set(["refused", "failed", "timed_out"]);
 
-/** Numbers with their units. */
-class Figures {
-  /** @param {Words} words */
-  constructor({ number }) {
-    this.number = number;
-  }
-
-  /** @param {number} value */
-  seconds = (value) => `${this.number(value, value < 10 ? 2 : 1)} s`;
-
-  /** @param {number} value */
-  time = (value) => (value < 1 ? `${this.number(value * 1000)} ms` : this.seconds(value));
-
-  /**
-   * @param {string} name
-   * @param {number | null | undefined} value
-   */
-  figure(name, value) {
-    if (value === null || value === undefined) return "–";
-    if (name === "real_time_factor") return this.number(value, 2);
-    return COUNTS.has(name) ? this.number(value) : this.time(value);
-  }
-
-  /**
-   * @param {string} name
-   * @param {number | null | undefined} now
-   * @param {number | null | undefined} before
-   */
-  change(name, now, before) {
-    if (typeof now !== "number" || typeof before !== "number") return "–";
-    const sign = now > before ? "+" : now < before ? "−" : "±";
-    const share = before ? ` (${sign}${this.number((Math.abs(now - before) / before) * 100)} %)` : "";
-    return sign + this.figure(name, Math.abs(now - before)) + share;
-  }
-}
-
 export class StreamBoard {
+  #shown = "";
+
   /**
    * @param {HTMLElement} element
    * @param {Words} words
    */
   constructor(element, words) {
     this.element = element;
+    this.words = words;
     this.translate = words.translate;
-    this.number = words.number;
     this.figures = new Figures(words);
     this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
     this.chart = new LaneChart(words);
     this.result = createElement("div", { class: "st-scroll" });
-    this.after = createElement("div", { class: "st-after", hidden: true });
-    this.log = new RunLog(words);
-    element.replaceChildren(this.note, this.chart.element, this.result, this.after, this.log.element);
+    this.after = createElement("div", { class: "st-after" });
+    this.recordings = new RecordingPlayer(words);
+    this.logs = [new RunLog(words), new RunLog(words)];
+    const logs = this.logs.map((log) => log.element);
+    element.replaceChildren(this.note, this.chart.element, this.result, this.after, ...logs);
   }
 
   /**
@@ -122,58 +54,61 @@ export class StreamBoard {
    * @param {import("./problems.js").Problem} problem
    */
   showProblem(problem) {
-    this.note.classList.add("st-error");
+    this.note.classList.add("problem");
     problems.show(this.note, problem);
   }
 
-  /** @param {Frame} frame */
-  show(frame) {
-    this.note.classList.remove("st-error");
-    this.log.element.hidden = false;
-    this.note.textContent = this.#noteOf(frame);
-    this.element.dataset.over = String(frame.over);
-    this.after.hidden = !frame.over;
-    this.#drawLanes(frame);
-    this.#showFigures(frame);
-    this.log.add(frame);
-    if (!frame.over) return;
-    this.#showAfter(frame);
-    this.#fetchLog(frame.run);
+  /** @param {Side[]} sides one, or A and B */
+  show(sides) {
+    const begun = /** @type {(Side & { frame: Frame })[]} */ (sides.filter(({ frame }) => frame));
+    const isOver = sides.every(({ frame }) => frame?.over);
+    this.note.classList.remove("problem");
+    setText(this.note, begun.map((side) => this.#noteOf(side)).join(" "));
+    this.element.dataset.over = String(isOver);
+    this.chart.show(begun.flatMap((side) => this.#rowsOf(side)));
+    this.#showEnds(begun, sides.length);
+    for (const [index, log] of this.logs.entries()) this.#showLog(log, begun[index]);
   }
 
-  /** @param {Frame} frame */
-  #noteOf({ summary, seconds }) {
-    if (!summary) return this.translate("running");
+  /** @param {Side & { frame: Frame }} side */
+  #noteOf({ name, frame: { summary, seconds } }) {
+    const start = name ? `${name}: ` : "";
+    if (!summary) return start + this.translate("running");
     const { spoken, clients } = summary;
-    return this.translate("done", {
-      spoken: spoken ?? 0,
-      clients: clients ?? 0,
-      seconds: this.figures.seconds(seconds),
-    });
+    const values = { spoken: spoken ?? 0, clients: clients ?? 0, seconds: this.figures.seconds(seconds) };
+    return `${start}${this.translate("done", values)}`;
   }
 
   // ---- Lanes
 
-  /** @param {Frame} frame */
-  #drawLanes(frame) {
-    this.chart.show(
-      frame.lanes.map((lane) => ({
+  /**
+   * @param {Side & { frame: Frame }} side
+   * @returns {import("./stream_lanes.js").LaneRow[]}
+   */
+  #rowsOf({ name, title, frame }) {
+    return frame.lanes.map((lane, index) => {
+      const client = `${this.translate("client")} ${lane.client}`;
+      return {
         record: lane,
         now: frame.seconds,
-        head: this.#headOf(lane, frame.seconds),
-        label: `${this.translate("client")} ${lane.client}`,
+        head: [
+          name && index === 0 ? createElement("strong", { class: "st-side" }, `${name}: ${title}`) : null,
+          ...this.#headOf(lane, client, frame.seconds),
+        ],
+        label: name ? `${name}, ${client}` : client,
         data: { state: lane.state, failed: String(FAILED.has(lane.state)) },
-      })),
-    );
+      };
+    });
   }
 
   /**
    * @param {Lane} lane
+   * @param {string} client
    * @param {number} now
    */
-  #headOf(lane, now) {
+  #headOf(lane, client, now) {
     return [
-      createElement("span", {}, `${this.translate("client")} ${lane.client}`),
+      createElement("span", {}, client),
       createElement("span", { class: "st-state" }, this.translate(`state.${lane.state}`)),
       ...this.#factsOf(lane, now).map((fact) => createElement("span", {}, fact)),
     ];
@@ -184,12 +119,12 @@ export class StreamBoard {
    * @param {number} now
    */
   #factsOf(lane, now) {
-    const { translate, number } = this;
+    const { translate } = this;
     const { seconds, time } = this.figures;
     const facts = [];
     if (lane.ttfa !== null) facts.push(translate("lane_ttfa", { time: time(lane.ttfa) }));
     if (lane.chunks) facts.push(translate("lane_audio", { seconds: seconds(lane.audio) }));
-    if (lane.chunks) facts.push(translate("lane_chunks", { count: number(lane.chunks) }));
+    if (lane.chunks) facts.push(translate("lane_chunks", { count: this.words.number(lane.chunks) }));
     if (lane.state === "speaking")
       facts.push(translate("lane_buffer", { seconds: seconds(bufferedSeconds(lane.buffer, now)) }));
     if (lane.chunks) facts.push(this.chart.describeGaps(lane.gap_counts));
@@ -197,85 +132,91 @@ export class StreamBoard {
     return facts;
   }
 
-  // ---- Figures, and what can be kept
+  // ---- Results
 
-  /** @param {Frame} frame */
-  #showFigures({ summary, before }) {
-    if (!summary) {
-      this.result.replaceChildren();
-      return;
-    }
-    const columns = before ? ["figure", "this_run", "last_run", "change"] : ["figure", "this_run"];
-    const heads = columns.map((name) => createElement("th", { scope: "col" }, this.translate(name)));
-    const names = ROWS.filter((name) => !RARE.has(name) || summary[name] || before?.[name]);
-    const rows = names.map((name) => this.#row(name, summary, before));
-    this.result.replaceChildren(
-      createElement(
-        "table",
-        {},
-        createElement("thead", {}, createElement("tr", {}, ...heads)),
-        createElement("tbody", {}, ...rows),
-      ),
-    );
+  /**
+   * What there is once a run is over, drawn anew only when another one is: its buttons may be in use.
+   * @param {(Side & { frame: Frame })[]} begun
+   * @param {number} count of sides
+   */
+  #showEnds(begun, count) {
+    const shown = JSON.stringify(begun.map(({ name, frame }) => [name, frame.run, frame.over]));
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#showResults(begun, count);
+    this.after.replaceChildren(...begun.flatMap((side) => this.#afterOf(side)));
   }
 
   /**
-   * @param {string} name
-   * @param {Summary} now
-   * @param {Summary | null} before
+   * @param {(Side & { frame: Frame })[]} begun
+   * @param {number} count of sides
    */
-  #row(name, now, before) {
-    const cells = [this.figures.figure(name, now[name])];
-    if (before)
-      cells.push(this.figures.figure(name, before[name]), this.figures.change(name, now[name], before[name]));
-    const head = createElement("th", { scope: "row" }, this.translate(`row.${name}`));
-    return createElement(
-      "tr",
-      { "data-figure": name },
-      head,
-      ...cells.map((cell) => createElement("td", {}, cell)),
-    );
+  #showResults(begun, count) {
+    const [one, other] = begun.map(({ frame }) => frame.summary);
+    if (!one) this.result.replaceChildren();
+    else if (count === 1) this.result.replaceChildren(this.#tableOfOne(one, begun[0].frame.before));
+    else this.result.replaceChildren(this.#tableOfTwo(one, other));
   }
 
-  /** @param {Frame} frame */
-  #showAfter({ run, lanes }) {
+  /**
+   * @param {import("./stream_run.js").Summary} now
+   * @param {import("./stream_run.js").Summary | null} before
+   */
+  #tableOfOne(now, before) {
+    const { translate } = this;
+    const columns = [{ head: translate("this_run"), summary: now }];
+    if (!before) return resultTable(this.words, columns);
+    columns.push({ head: translate("last_run"), summary: before });
+    return resultTable(this.words, columns, { head: translate("change"), now, before });
+  }
+
+  /**
+   * @param {import("./stream_run.js").Summary} one
+   * @param {import("./stream_run.js").Summary | null | undefined} other
+   */
+  #tableOfTwo(one, other) {
+    const columns = [{ head: "A", summary: one }];
+    if (!other) return resultTable(this.words, columns);
+    columns.push({ head: "B", summary: other });
+    return resultTable(this.words, columns, { head: this.translate("difference"), now: other, before: one });
+  }
+
+  // ---- What is kept of it
+
+  /** @param {Side & { frame: Frame }} side */
+  #afterOf({ name, frame: { run, over, lanes }, isKept }) {
+    if (!over) return [];
+    const start = name ? `${name}: ` : "";
     const recorded = lanes.find((lane) => lane.recorded > 0);
     const save = { href: urlOf(pathOf(run, "run.json")).href, download: "stream-test.json" };
-    this.after.replaceChildren(
-      ...(recorded ? this.#recording(run, recorded.client) : []),
-      createElement("a", save, this.translate("save")),
-    );
-  }
-
-  /**
-   * @param {string} run
-   * @param {number} client
-   */
-  #recording(run, client) {
-    const label = this.translate("hear", { client });
-    const src = urlOf(pathOf(run, `${client}.wav`)).href;
     return [
-      createElement("span", {}, label),
-      createElement("audio", { controls: true, preload: "none", src, "aria-label": label }),
-    ];
+      recorded ? this.recordings.button(run, recorded.client, start) : null,
+      isKept ? null : createElement("a", save, start + this.translate("save")),
+    ].filter((part) => part !== null);
   }
 
   /**
-   * The log as it was kept: frames bring only its newest lines.
+   * @param {RunLog} log
+   * @param {(Side & { frame: Frame }) | undefined} side
+   */
+  #showLog(log, side) {
+    log.element.hidden = !side || side.isKept;
+    if (!side || side.isKept) return;
+    const isNew = log.add(side.frame, side.name);
+    if (isNew && side.frame.over) this.#fetchLog(log, side.frame.run);
+  }
+
+  /**
+   * The log as the server keeps it: frames bring only its newest lines.
+   * @param {RunLog} log
    * @param {string} run
    */
-  async #fetchLog(run) {
+  async #fetchLog(log, run) {
     try {
       const report = await requestJson(pathOf(run, "run.json"));
-      this.log.replace(run, report.log);
+      log.replace(run, report.log);
     } catch {
-      if (this.log.run === run) this.note.textContent += ` ${this.translate("lost")}`;
+      if (log.run === run) this.note.textContent += ` ${this.translate("lost")}`;
     }
   }
 }
-
-/**
- * @param {string} run
- * @param {string} name of what is kept of it
- */
-const pathOf = (run, name) => `page/stream-test/${run}/${name}`;

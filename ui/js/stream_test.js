@@ -1,4 +1,4 @@
-/** The Stream tab: the parameters of a stream test, its start and end, and the board that shows it. */
+/** The Stream tab: the parameters of a stream test, its start and end, the board that shows it, and the kept runs. */
 
 import {
   button,
@@ -7,17 +7,19 @@ import {
   isAbort,
   localize,
   localizeElements,
-  RequestError,
-  request,
   requestJson,
   setText,
 } from "./common.js";
-import { EventStreamReader } from "./event_stream.js";
 import { keepFields, valuesOf } from "./kept_fields.js";
 import { problems } from "./problems.js";
+import { describeRun, RunList } from "./run_list.js";
 import { StreamBoard } from "./stream_board.js";
+import { framesOf } from "./stream_run.js";
+import { voiceDirectory } from "./voice_directory.js";
 
-/** @typedef {import("./stream_board.js").Frame} Frame */
+/** @typedef {import("./stream_board.js").Side} Side */
+/** @typedef {import("./stream_run.js").RunSettings} RunSettings */
+/** @typedef {Side & { settings: RunSettings, session: string }} RunningSide */
 
 /**
  * @typedef {object} Props
@@ -27,24 +29,28 @@ import { StreamBoard } from "./stream_board.js";
  * @property {number} most_clients
  */
 
-const NUMBERS = ["words_per_second", "clients", "recorded"];
+const SIDES = ["", "_b"]; // how the names of their fields end
+const WHOLE_TEXT = new Set(["wyoming_plain", "http"]); // kinds of clients without a pace
 
 class StreamTestTab {
   /** Names this page's runs, of which one can be active. */
   #session = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
   #abort = new AbortController();
+  /** The sides of the run that is active. @type {RunningSide[]} */
+  #running = [];
 
   /** @param {import("./common.js").MountContext<Props>} context */
   constructor({ element, props }) {
     this.path = props.path;
-    const words = localize(props.texts);
-    this.translate = words.translate;
+    this.words = localize(props.texts);
+    this.translate = this.words.translate;
     this.parts = partsOf(element);
     localizeElements(element, this.translate);
-    this.board = new StreamBoard(this.parts.board, words);
+    this.board = new StreamBoard(this.parts.board, this.words);
+    this.list = new RunList(this.parts.kept, this.words, (runs) => this.#open(runs));
     this.#fill(props);
     keepFields(this.parts.form, "stream_test");
-    this.#showNumbers();
+    this.#showFields();
     this.#listen();
   }
 
@@ -52,30 +58,53 @@ class StreamTestTab {
   #fill({ examples, most_clients }) {
     const { form, text, chips } = this.parts;
     text.value = examples.sentence;
-    for (const name of ["clients", "recorded"]) numberField(form, name).max = String(most_clients);
+    for (const name of ["clients", "recorded"]) fieldOf(form, name).max = String(most_clients);
     const named = Object.entries(examples).map(([name, example]) =>
       button(this.translate(`example.${name}`), () => this.#write(example), { class: "chip" }),
     );
     chips.replaceChildren(...named);
+    this.#offerVoices();
+  }
+
+  #offerVoices() {
+    this.parts.voices.replaceChildren(...voiceDirectory.installed.map(({ name }) => new Option(name, name)));
   }
 
   #listen() {
-    const { form, stop, search } = this.parts;
+    const { form, stop } = this.parts;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#run();
     });
-    form.addEventListener("input", () => this.#showNumbers());
+    form.addEventListener("input", () => this.#showFields());
     stop.addEventListener("click", () => this.#stop());
-    search.addEventListener("click", () => this.#search());
+    for (const end of SIDES) {
+      find(form, `#stream_test-find${end}`, HTMLButtonElement).addEventListener("click", () =>
+        this.#search(end),
+      );
+    }
+    voiceDirectory.addEventListener("change", () => this.#offerVoices());
     addEventListener("pagehide", () => this.#abort.abort());
   }
 
-  #showNumbers() {
-    for (const name of NUMBERS) {
-      const output = find(this.parts.form, `output[for="stream_test-${name}"]`, HTMLOutputElement);
-      setText(output, numberField(this.parts.form, name).value);
+  /** Show the fields that matter for what is chosen, and the values of the sliders. */
+  #showFields() {
+    const { form, order, sideB, vary } = this.parts;
+    const values = valuesOf(form);
+    const isPair = values.compares === true;
+    form.toggleAttribute("data-pair", isPair);
+    for (const part of [order, sideB]) part.hidden = !isPair;
+    vary.hidden = isPair; // each has a text of its own anyway
+    const recorded = fieldOf(form, "recorded");
+    recorded.max = String(values.clients);
+    fieldBlock(recorded).hidden = values.clients === "1";
+    for (const end of SIDES) {
+      fieldBlock(fieldOf(form, `words_per_second${end}`)).hidden = WHOLE_TEXT.has(
+        String(values[`kind${end}`]),
+      );
     }
+    for (const output of form.querySelectorAll("output"))
+      setText(output, fieldAt(form, output.htmlFor.value).value);
   }
 
   /** @param {string} example */
@@ -92,49 +121,115 @@ class StreamTestTab {
     this.#abort.abort();
     this.#abort = new AbortController();
     const { signal } = this.#abort;
+    const sides = this.#sides();
+    const isTogether = sides.length > 1 && valuesOf(this.parts.form).order === "together";
+    this.#setRunning(sides);
     try {
-      const json = { session: this.#session, ...this.#request() };
-      const answer = await request(`${this.path}/run`, { json, signal });
-      await this.#receive(answer);
+      if (isTogether) await Promise.all(sides.map((side) => this.#runSide(side, sides, signal)));
+      else for (const side of sides) if (this.#running === sides) await this.#runSide(side, sides, signal);
     } catch (error) {
       if (!isAbort(error)) this.board.showProblem(problems.of(error));
     }
+    this.#abort.abort(); // the other side, if one has failed
+    this.#setRunning([]);
   }
 
-  #request() {
-    const values = valuesOf(this.parts.form);
-    return { ...values, ...Object.fromEntries(NUMBERS.map((name) => [name, Number(values[name])])) };
-  }
-
-  /** @param {Response} answer */
-  async #receive(answer) {
-    const events = new EventStreamReader();
-    const reader = answer.body?.getReader();
-    /** @type {Frame | undefined} */
-    let newest;
-    for (;;) {
-      const { value, done } = (await reader?.read()) ?? { done: true, value: undefined };
-      if (done || !value) break;
-      newest = events.read(value).at(-1) ?? newest; // each has all that is drawn
-      if (newest) this.board.show(newest);
+  /**
+   * @param {RunningSide} side
+   * @param {RunningSide[]} sides
+   * @param {AbortSignal} signal
+   */
+  async #runSide(side, sides, signal) {
+    const json = { session: side.session, ...side.settings };
+    for await (const frame of framesOf(this.path, json, signal)) {
+      side.frame = frame; // each has all that is drawn
+      if (frame.over) this.list.kept.add(side.settings, frame);
+      this.board.show(sides);
     }
-    if (!newest?.over) this.board.showProblem(problems.of(new RequestError("", 0)));
+  }
+
+  /** @returns {RunningSide[]} */
+  #sides() {
+    const isPair = valuesOf(this.parts.form).compares === true;
+    return SIDES.slice(0, isPair ? 2 : 1).map((end, index) => {
+      const settings = this.#settings(end, isPair);
+      return {
+        name: isPair ? "AB"[index] : "",
+        title: describeRun(settings, this.words),
+        frame: null,
+        isKept: false,
+        settings,
+        session: this.#session + end,
+      };
+    });
+  }
+
+  /**
+   * Two clients are compared fairly: neither hears what the other has left in a cache, nor waits for a voice to load.
+   * @param {string} end of the names of the fields
+   * @param {boolean} isPair
+   * @returns {RunSettings}
+   */
+  #settings(end, isPair) {
+    const values = valuesOf(this.parts.form);
+    return {
+      text: String(values.text),
+      kind: String(values[`kind${end}`]),
+      target: String(values[`target${end}`]),
+      voice: String(values[`voice${end}`]),
+      words_per_second: Number(values[`words_per_second${end}`]),
+      clients: Number(values.clients),
+      recorded: Number(values.recorded),
+      vary: isPair || values.vary === true,
+      warm_up: isPair,
+    };
+  }
+
+  /** @param {RunningSide[]} sides */
+  #setRunning(sides) {
+    this.#running = sides;
+    this.list.setBusy(sides.length > 0);
+    const { start, stop } = this.parts;
+    const [shown, hidden] = sides.length ? [stop, start] : [start, stop];
+    const hadFocus = document.activeElement === hidden;
+    shown.hidden = false;
+    hidden.hidden = true;
+    if (hadFocus) shown.focus();
   }
 
   async #stop() {
-    await requestJson(`${this.path}/stop`, { json: { session: this.#session } }).catch(() => {});
+    const sides = this.#running;
+    this.#running = []; // the second one does not begin
+    await Promise.all(
+      sides.map(({ session }) => requestJson(`${this.path}/stop`, { json: { session } }).catch(() => {})),
+    );
+  }
+
+  /** @param {import("./kept_runs.js").KeptRun[]} runs one, or two to compare */
+  #open(runs) {
+    const sides = runs.map(({ id, settings, ...run }, index) => ({
+      name: runs.length > 1 ? "AB"[index] : "",
+      title: describeRun(settings, this.words),
+      frame: { ...run, run: id, over: true, before: null, logged: 0, lines: [] },
+      isKept: true,
+    }));
+    this.board.show(sides);
+    this.parts.board.scrollIntoView({ block: "start" });
   }
 
   // ---- Servers to test
 
-  async #search() {
-    const { search, found } = this.parts;
+  /** @param {string} end of the names of the side's fields */
+  async #search(end) {
+    const { form } = this.parts;
+    const search = find(form, `#stream_test-find${end}`, HTMLButtonElement);
+    const found = find(form, `#stream_test-found${end}`, HTMLElement);
     search.disabled = true;
     setText(found, this.translate("finding"));
     try {
       /** @type {{ name: string, uri: string }[]} */
       const servers = await requestJson(`${this.path}/find`, { json: {} });
-      const choices = servers.map((server) => this.#choice(server));
+      const choices = servers.map((server) => this.#choice(server, end));
       found.replaceChildren(...(choices.length ? choices : [this.translate("none_found")]));
     } catch (error) {
       problems.show(found, problems.of(error));
@@ -143,12 +238,16 @@ class StreamTestTab {
     }
   }
 
-  /** @param {{ name: string, uri: string }} server */
-  #choice({ name, uri }) {
-    const radio = createElement("input", { type: "radio", name: "found", value: uri });
+  /**
+   * @param {{ name: string, uri: string }} server
+   * @param {string} end
+   */
+  #choice({ name, uri }, end) {
+    const radio = createElement("input", { type: "radio", name: `found${end}`, value: uri });
     radio.addEventListener("input", () => {
-      this.parts.target.value = uri;
-      this.parts.target.dispatchEvent(new Event("input", { bubbles: true }));
+      const target = fieldOf(this.parts.form, `target${end}`);
+      target.value = uri;
+      target.dispatchEvent(new Event("input", { bubbles: true }));
     });
     return createElement("label", { class: "stream-found" }, radio, `${name} (${uri})`);
   }
@@ -156,9 +255,21 @@ class StreamTestTab {
 
 /**
  * @param {HTMLFormElement} form
+ * @param {string} id
+ */
+const fieldAt = (form, id) => find(form, `#${id}`, HTMLInputElement);
+
+/**
+ * @param {HTMLFormElement} form
  * @param {string} name
  */
-const numberField = (form, name) => find(form, `#stream_test-${name}`, HTMLInputElement);
+const fieldOf = (form, name) => fieldAt(form, `stream_test-${name}`);
+
+/**
+ * A field with its label.
+ * @param {HTMLElement} field
+ */
+const fieldBlock = (field) => /** @type {HTMLElement} */ (field.closest(".field"));
 
 /**
  * The tab's markup, which `ui/stream_test.py` brings.
@@ -171,11 +282,14 @@ function partsOf(element) {
     board: part("board", HTMLElement),
     chips: part("examples", HTMLElement),
     form: part("form", HTMLFormElement),
-    found: part("found", HTMLElement),
-    search: part("find", HTMLButtonElement),
+    kept: part("kept", HTMLElement),
+    order: part("order", HTMLElement),
+    sideB: part("side_b", HTMLElement),
+    start: part("start", HTMLButtonElement),
     stop: part("stop", HTMLButtonElement),
-    target: part("target", HTMLInputElement),
     text: part("text", HTMLTextAreaElement),
+    vary: part("vary", HTMLElement),
+    voices: part("voices", HTMLDataListElement),
   };
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fastapi import APIRouter
 
@@ -16,6 +16,7 @@ from wyoming_tts.page.home_assistant.service import HomeAssistantService
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.page.lexicon import LexiconService, lexicon_routes
 from wyoming_tts.page.status import (
+    BoundSockets,
     ListeningAddresses,
     PeerNamer,
     StatusService,
@@ -25,6 +26,7 @@ from wyoming_tts.page.status import (
 )
 from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.service import StreamTestService
+from wyoming_tts.page.stream_test.targets import OwnAddresses
 from wyoming_tts.page.voices import VoiceService, voice_routes
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
@@ -70,7 +72,9 @@ def make_page_services(
         audition=AuditionService(parts),
         blending=BlendService(parts),
         stream_test=StreamTestService(
-            parts, lambda: own_uri(addresses()), targets=parts.settings.stream_test_targets
+            parts,
+            lambda: own_addresses(addresses(), settings().settings.api_keys),
+            targets=parts.settings.stream_test_targets,
         ),
         voices=VoiceService(parts),
         lexicon=LexiconService(parts),
@@ -94,9 +98,16 @@ def page_routers(services: PageServices) -> list[APIRouter]:
     ]
 
 
-def own_uri(addresses: ListeningAddresses) -> str:
-    """Return the URI by which this machine reaches its own Wyoming server."""
-    if not addresses.wyoming:
-        return addresses.uri
-    host, port = addresses.wyoming[0]
-    return f"tcp://{_LOOPBACK.get(host, host_in_uri(host))}:{port}"
+def own_addresses(addresses: ListeningAddresses, api_keys: Sequence[str] = ()) -> OwnAddresses:
+    """Return where this machine reaches its own server."""
+    scheme = "https" if addresses.is_encrypted else "http"
+    return OwnAddresses(
+        f"tcp://{_own_host(addresses.wyoming)}" if addresses.wyoming else addresses.uri,
+        f"{scheme}://{_own_host(addresses.http)}" if addresses.http else "",
+        next(iter(api_keys), None),
+    )
+
+
+def _own_host(bound: BoundSockets) -> str:
+    host, port = bound[0]
+    return f"{_LOOPBACK.get(host, host_in_uri(host))}:{port}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from urllib.parse import urlsplit
 
 from wyoming_tts.bench.texts import TEXTS
@@ -10,11 +11,40 @@ from wyoming_tts.errors import BadRequest, TooLong
 from wyoming_tts.text.plain_text import has_visible_character
 from wyoming_tts.transports.listening import host_in_uri
 
-__all__ = ["TEXTS", "StreamTestLimits", "StreamTestRequest", "check_request", "parse_address"]
+__all__ = ["TEXTS", "ClientKind", "StreamTestLimits", "StreamTestRequest", "check_request", "parse_address"]
 
-_DEFAULT_PORT = 10200
+_WYOMING_PORT = 10200
+_HTTP_PORT = 8880
 _MAX_ADDRESS_CHARS = 260
 _MAX_VOICE_CHARS = 200
+
+
+class ClientKind(StrEnum):
+    """By which protocol a client asks, and how it sends its text."""
+
+    WYOMING_STREAM = "wyoming_stream"
+    """Wyoming, word by word."""
+    WYOMING_PLAIN = "wyoming_plain"
+    """Wyoming, all of the text at once."""
+    HTTP = "http"
+    """OpenAI's `/v1/audio/speech`, all of the text at once."""
+    REALTIME = "realtime"
+    """The realtime WebSocket, word by word."""
+
+    @property
+    def streams_text(self) -> bool:
+        """Whether the text is sent word by word."""
+        return self in {ClientKind.WYOMING_STREAM, ClientKind.REALTIME}
+
+    @property
+    def is_web(self) -> bool:
+        """Whether the server is reached over HTTP."""
+        return self in {ClientKind.HTTP, ClientKind.REALTIME}
+
+    @property
+    def default_port(self) -> int:
+        """The port of a target that names none."""
+        return _HTTP_PORT if self.is_web else _WYOMING_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +73,7 @@ class StreamTestRequest:
     text: str
     target: str = ""
     """Host, or host and port; empty for this server."""
-    streaming: bool = True
+    kind: ClientKind = ClientKind.WYOMING_STREAM
     words_per_second: float = 20.0
     clients: int = 1
     voice: str = ""
@@ -52,6 +82,8 @@ class StreamTestRequest:
     """Give each client a different text, so that nothing comes from a cache."""
     recorded: int = 1
     """The client whose audio is recorded."""
+    warm_up: bool = False
+    """Speak something first that is not measured, so that loading a voice is not."""
 
 
 def check_request(request: StreamTestRequest, limits: StreamTestLimits) -> None:
@@ -78,7 +110,7 @@ def _require_range(what: str, value: float, least: float, most: float) -> None:
         raise BadRequest(f"Got {value:g} for {what}, expected {least:g} to {most:g}.")
 
 
-def parse_address(target: str) -> str:
+def parse_address(target: str, default_port: int = _WYOMING_PORT) -> str:
     """Parse HOST[:PORT] to a URI; TCP only: visitors must not reach Unix sockets of this machine.
 
     Raises:
@@ -95,4 +127,4 @@ def parse_address(target: str) -> str:
             f"Got {target[:_MAX_ADDRESS_CHARS]!r} as the address of a server.",
             hint="Give HOST or HOST:PORT, such as 192.168.1.5:10200.",
         )
-    return f"tcp://{host_in_uri(host)}:{port or _DEFAULT_PORT}"
+    return f"tcp://{host_in_uri(host)}:{port or default_port}"

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
-from wyoming_tts.page.stream_test.request import StreamTestRequest
+from wyoming_tts.page.stream_test.request import ClientKind, StreamTestRequest
 from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.transports.http.byte_ranges import requested_range
@@ -41,12 +41,13 @@ class RunBody(SessionBody):
 
     text: str
     target: str = ""
-    streaming: bool = True
+    kind: ClientKind = ClientKind.WYOMING_STREAM
     words_per_second: float = 20.0
     clients: int = 1
     voice: str = ""
     vary: bool = False
     recorded: int = 1
+    warm_up: bool = False
 
     def to_request(self) -> StreamTestRequest:
         """Return them as the service takes them."""

@@ -13,14 +13,14 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from wyoming_tts.bench.options import Input
 from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
-from wyoming_tts.bench.texts import VARIANTS, vary_text
-from wyoming_tts.client import ClientError, ClientTimeouts, ServerError, speak
+from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
+from wyoming_tts.client import ClientError, ServerError, single_piece
 from wyoming_tts.errors import to_speech_error
 from wyoming_tts.page.stream_test.client import (
     ClientEvent,
@@ -31,10 +31,9 @@ from wyoming_tts.page.stream_test.client import (
 )
 from wyoming_tts.page.stream_test.gaps import GapOwner, sum_counts
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest
-from wyoming_tts.speech import VoiceRequest
+from wyoming_tts.page.stream_test.speakers import Speaker
 
 _LOGGER = logging.getLogger(__name__)
-_TIMEOUTS = ClientTimeouts(connect=5.0, answer=30.0)
 _LINES_PER_FRAME = 60
 _WORD = re.compile(r"\s*\S+(?:\s+$)?")
 
@@ -86,10 +85,13 @@ class StreamTestFrame:
 class StreamTestRun:
     """Clients that speak at the same time, in a task of their own."""
 
-    def __init__(self, request: StreamTestRequest, uri: str, limits: StreamTestLimits) -> None:
+    def __init__(
+        self, request: StreamTestRequest, uri: str, speaker: Speaker, limits: StreamTestLimits
+    ) -> None:
         self.id = secrets.token_urlsafe(16)
         self._request = request
         self._uri = uri
+        self._speaker = speaker
         self._limits = limits
         self._log = EventLog()
         self._started_at = time.perf_counter()
@@ -140,12 +142,9 @@ class StreamTestRun:
     async def _speak_all(self) -> None:
         try:
             async with self._limit, asyncio.TaskGroup() as tasks:
-                clients = [
-                    tasks.create_task(self._speak(client, text))
-                    for client, text in zip(self._clients, self._texts, strict=True)
-                ]
-                watching = tasks.create_task(self._cancel_when_unwatched(clients))
-                await asyncio.wait(clients)
+                speaking = tasks.create_task(self._speak_measured())
+                watching = tasks.create_task(self._cancel_when_unwatched(speaking))
+                await asyncio.wait((speaking,))
                 watching.cancel()
         except TimeoutError:
             _LOGGER.debug("A stream test reached its time limit.")
@@ -153,28 +152,35 @@ class StreamTestRun:
     def _interrupted_state(self) -> ClientState:
         return ClientState.TIMED_OUT if self._limit.expired() else ClientState.STOPPED
 
-    async def _cancel_when_unwatched(self, clients: Sequence[asyncio.Task[None]]) -> None:
+    async def _speak_measured(self) -> None:
+        if self._request.warm_up:
+            await self._warm_up()
+        self._started_at = time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            for client, text in zip(self._clients, self._texts, strict=True):
+                tasks.create_task(self._speak(client, text))
+
+    async def _warm_up(self) -> None:
+        """Have the server load its voice; what fails now fails again when it is measured."""
+        unmeasured = ClientRecorder(0, EventLog(1), self._now, records=False)
+        text = vary_text(TEXTS["short"], secrets.randbelow(VARIANTS))
+        with contextlib.suppress(ClientError):
+            await self._speaker(
+                single_piece(text), on_audio=unmeasured.on_audio, on_words=unmeasured.on_words
+            )
+
+    async def _cancel_when_unwatched(self, speaking: asyncio.Task[None]) -> None:
         with contextlib.suppress(TimeoutError):
             while True:
                 self._watched.clear()
                 async with asyncio.timeout(self._limits.unwatched):
                     await self._watched.wait()
-        for client in clients:
-            client.cancel()
+        speaking.cancel()
 
     async def _speak(self, client: ClientRecorder, text: str) -> None:
-        request = self._request
         try:
             async with contextlib.aclosing(self._text_pieces(client, text)) as pieces:
-                await speak(
-                    self._uri,
-                    pieces,
-                    on_audio=client.on_audio,
-                    on_words=client.on_words,
-                    voice=VoiceRequest(name=request.voice.strip() or None),
-                    streaming=request.streaming,
-                    timeouts=_TIMEOUTS,
-                )
+                await self._speaker(pieces, on_audio=client.on_audio, on_words=client.on_words)
         except asyncio.CancelledError:
             client.end(self._interrupted_state())
             raise
@@ -192,7 +198,7 @@ class StreamTestRun:
         """Yield the text at the requested pace; called once the client is connected."""
         client.connected()
         started_at = time.perf_counter()
-        pieces = _WORD.findall(text) if self._request.streaming else [text]
+        pieces = _WORD.findall(text) if self._request.kind.streams_text else [text]
         for number, piece in enumerate(pieces):
             due = started_at + number / self._request.words_per_second
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
@@ -219,7 +225,7 @@ class StreamTestRun:
         """Return the results, computed as in the benchmark. Plays back all arrivals: blocks."""
         request = self._request
         results = tuple(client.result() for client in self._clients)
-        case = LoadCase("text", Input.STREAM if request.streaming else Input.PLAIN, request.clients)
+        case = LoadCase("text", Input.STREAM if request.kind.streams_text else Input.PLAIN, request.clients)
         figures = LoadFigures(case, self._uri, (LoadRound(results, self._wall or 0.0, ()),))
         ttfa = figures.ttfa
         gaps = sum_counts(client.gap_counts() for client in self._clients)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 from wyoming_tts.assembly.parts import Parts
@@ -12,7 +13,8 @@ from wyoming_tts.client import DiscoveredServer, discover_servers
 from wyoming_tts.errors import Busy
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
-from wyoming_tts.page.stream_test.targets import StreamTestTargets
+from wyoming_tts.page.stream_test.speakers import make_speaker
+from wyoming_tts.page.stream_test.targets import OwnAddresses, StreamTestTargets
 
 _SEARCH_SECONDS = 2.0
 _MAX_SEARCH_SECONDS = 5.0
@@ -29,7 +31,7 @@ class StreamTestService:
     def __init__(
         self,
         parts: Parts,
-        own_uri: Callable[[], str],
+        own: Callable[[], OwnAddresses],
         *,
         targets: Iterable[str] = (),
         limits: StreamTestLimits | None = None,
@@ -38,7 +40,7 @@ class StreamTestService:
         """`targets` may be tested besides this server and those found on the network."""
         self.limits = limits or StreamTestLimits()
         self._run_blocking = parts.workers.run_blocking
-        self._targets = StreamTestTargets(own_uri, targets, run_blocking=self._run_blocking)
+        self._targets = StreamTestTargets(own, targets, run_blocking=self._run_blocking)
         self._search = search
         self._searching = asyncio.Lock()
         self._running: dict[str, StreamTestRun] = {}
@@ -53,9 +55,10 @@ class StreamTestService:
             Busy: the session's last run is not over, or too many runs are active.
         """
         check_request(request, self.limits)
-        uri = await self._targets.resolve(request.target)
+        target = await self._targets.resolve(request.target, request.kind)
+        speaker = await self._run_blocking(partial(make_speaker, request.kind, target, request.voice))
         self._admit(session)
-        run = self._running[session] = StreamTestRun(request, uri, self.limits)
+        run = self._running[session] = StreamTestRun(request, target.uri, speaker, self.limits)
         run.start(on_over=lambda: self._running.pop(session))
         try:
             pause = _FRAME_SECONDS + _FRAME_SECONDS_PER_CLIENT * (request.clients - 1)

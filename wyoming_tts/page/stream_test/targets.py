@@ -2,7 +2,8 @@
 
 They are this server, those that were found on the network, which have answered as text-to-speech servers,
 and those of a setting. Anything else is refused by one message that says nothing about it, before its name
-is resolved. A name of the setting is resolved once for all clients of a run.
+is resolved. A name of the setting is resolved once for all clients of a run. The same hosts and ports may be
+reached by each kind of client; this server by its address for that kind.
 """
 
 from __future__ import annotations
@@ -11,27 +12,49 @@ import ipaddress
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.client import DiscoveredServer
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.page.stream_test.request import parse_address
+from wyoming_tts.page.stream_test.request import ClientKind, parse_address
 from wyoming_tts.transports.listening import host_in_uri
 
 _MAX_FOUND = 64
 """Servers found on the network that are remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamTestTarget:
+    """A server that may be tested."""
+
+    uri: str
+    """For Wyoming `tcp://HOST:PORT` or a unix socket, else `http://HOST:PORT` or the same with https."""
+    api_key: str | None = None
+    """This server's own; no other server is sent one."""
+    is_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddresses:
+    """Where this server is reached from this machine."""
+
+    wyoming: str
+    http: str = ""
+    """Empty while it has none."""
+    api_key: str | None = None
+
+
 class StreamTestTargets:
-    """Finds the URI of a server to test."""
+    """Finds the server to test."""
 
     def __init__(
-        self, own_uri: Callable[[], str], allowed: Iterable[str] = (), *, run_blocking: RunBlocking
+        self, own: Callable[[], OwnAddresses], allowed: Iterable[str] = (), *, run_blocking: RunBlocking
     ) -> None:
         """`allowed` are addresses from the settings; `run_blocking` resolves their names."""
-        self._own_uri = own_uri
+        self._own = own
         self._allowed = frozenset(map(parse_address, allowed))
         self._run_blocking = run_blocking
         self._found: OrderedDict[str, str] = OrderedDict()
@@ -45,26 +68,43 @@ class StreamTestTargets:
         while len(self._found) > _MAX_FOUND:
             self._found.popitem(last=False)
 
-    async def resolve(self, target: str) -> str:
-        """Return the URI of the server to test; an empty target is this server.
+    async def resolve(self, target: str, kind: ClientKind = ClientKind.WYOMING_STREAM) -> StreamTestTarget:
+        """Return the server to test; an empty target is this server.
 
         Raises:
             BadRequest: the target is malformed or may not be tested, or its name has no address.
         """
+        own = self._own()
         if not target.strip():
-            return self._own_uri()
-        uri = parse_address(target)
+            return _own_target(own, kind)
+        uri = parse_address(target, kind.default_port)
+        if uri in {own.wyoming, _tcp(own.http)}:
+            return _own_target(own, kind)
         if uri in self._found:
-            return self._found[uri]
-        if uri == self._own_uri():
-            return uri
+            return StreamTestTarget(_for_kind(self._found[uri], kind))
         if uri in self._allowed:
-            return await self._run_blocking(partial(_resolve_host, uri))
+            return StreamTestTarget(_for_kind(await self._run_blocking(partial(_resolve_host, uri)), kind))
         raise BadRequest(
             "The stream test reaches only this server, servers found on the network, and those in the "
             "setting stream_test_targets.",
             hint="Leave the server empty, search for it, or add it to stream_test_targets.",
         )
+
+
+def _own_target(own: OwnAddresses, kind: ClientKind) -> StreamTestTarget:
+    if not kind.is_web:
+        return StreamTestTarget(own.wyoming, is_own=True)
+    if not own.http:
+        raise BadRequest("This server does not listen for HTTP.")
+    return StreamTestTarget(own.http, own.api_key, is_own=True)
+
+
+def _tcp(http: str) -> str:
+    return f"tcp://{http.partition('://')[2]}"
+
+
+def _for_kind(uri: str, kind: ClientKind) -> str:
+    return f"http://{uri.partition('://')[2]}" if kind.is_web else uri
 
 
 def _resolve_host(uri: str) -> str:

@@ -1,0 +1,147 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { csvOf, KeptRuns } from "../../ui/js/kept_runs.js";
+
+/** What a browser keeps. */
+class MemoryStorage {
+  /** @param {string | null} [found] */
+  constructor(found = null) {
+    this.found = found;
+  }
+
+  getItem() {
+    return this.found;
+  }
+
+  /**
+   * @param {string} _
+   * @param {string} value
+   */
+  setItem(_, value) {
+    this.found = value;
+  }
+}
+
+const none = { count: 0, seconds: 0 };
+const lane = {
+  ...{
+    client: 1,
+    state: "spoken",
+    error: "",
+    ttfa: 0.1,
+    chunks: 1,
+    audio: 1,
+    recorded: 1,
+    first_audio: 0.1,
+    ended: 1,
+  },
+  gaps: [{ at: 1, seconds: 0.5, owner: /** @type {const} */ ("text") }],
+  gap_counts: { text: { count: 1, seconds: 0.5 }, server: none, unknown: none },
+  buffer: /** @type {[number, number][]} */ ([[0.1, 1]]),
+  text: [0],
+  starts: [0.1],
+  words: /** @type {[number, string][]} */ (Array.from({ length: 1000 }, (_, at) => [at, "word"])),
+};
+const settings = {
+  ...{
+    text: "Hello, world.",
+    kind: "http",
+    target: "",
+    voice: "=HYPERLINK()",
+    words_per_second: 20,
+    clients: 1,
+  },
+  ...{ recorded: 1, vary: false, warm_up: false },
+};
+
+/** @param {string} run */
+const frame = (run) => ({
+  ...{ run, seconds: 1, over: true, before: null, logged: 0, lines: [] },
+  lanes: [lane],
+  summary: { spoken: 1, ttfa_p50: 0.1, gaps_text: 1 },
+});
+
+test("runs are kept over a reload, the newest first, twenty of them, each once", () => {
+  const storage = new MemoryStorage();
+  const kept = new KeptRuns(storage);
+  for (let n = 0; n < 25; n += 1) kept.add(settings, frame(`run${n}`), new Date(n * 1000));
+  kept.add(settings, frame("run24"), new Date(0));
+  const again = new KeptRuns(storage).runs;
+  assert.deepEqual(again, kept.runs);
+  assert.deepEqual([again.length, again[0].id, again.at(-1)?.id], [20, "run24", "run5"]);
+  assert.equal(again[0].lanes[0].words.length, 200);
+  kept.remove(new Set(["run24", "run5"]));
+  assert.equal(new KeptRuns(storage).runs.length, 18);
+});
+
+test("all together have a limit, and the newest is kept whatever its size", () => {
+  const storage = new MemoryStorage();
+  const kept = new KeptRuns(storage);
+  for (const run of ["a", "b", "c"]) kept.add({ ...settings, text: "x".repeat(700_000) }, frame(run));
+  assert.deepEqual(
+    kept.runs.map(({ id }) => id),
+    ["c", "b"],
+  );
+  kept.add({ ...settings, text: "x".repeat(2_000_000) }, frame("d"));
+  assert.deepEqual(
+    kept.runs.map(({ id }) => id),
+    ["d"],
+  );
+});
+
+test("what is no run is left out, and a run without results is not kept", () => {
+  const storage = new MemoryStorage();
+  new KeptRuns(storage).add(settings, frame("good"));
+  const [good] = JSON.parse(storage.found ?? "");
+  const broken = Object.keys(good).map((key) => ({ ...good, [key]: key === "lanes" ? [{}] : null }));
+  const rubbish = [
+    null,
+    1,
+    "run",
+    [],
+    {},
+    { ...good, lanes: [{ ...lane, buffer: [[null, 1]] }] },
+    ...broken,
+    good,
+  ];
+  for (const found of ["", "{", "null", "{}", '"text"', "[[]]", JSON.stringify(rubbish)]) {
+    assert.deepEqual(
+      new KeptRuns(new MemoryStorage(found)).runs.map(({ id }) => id),
+      found.includes("good") ? ["good"] : [],
+      found,
+    );
+  }
+  const kept = new KeptRuns(new MemoryStorage());
+  kept.add(settings, { ...frame("x"), summary: null });
+  assert.deepEqual(kept.runs, []);
+});
+
+test("a browser that keeps nothing still has the runs of this page", () => {
+  const full = {
+    getItem: () => {
+      throw new Error("forbidden");
+    },
+    setItem: () => {
+      throw new Error("full");
+    },
+  };
+  const kept = new KeptRuns(full);
+  kept.add(settings, frame("a"));
+  kept.add(settings, frame("b"));
+  assert.deepEqual(
+    kept.runs.map(({ id }) => id),
+    ["b", "a"],
+  );
+});
+
+test("the table for spreadsheets has a line for each run, and no formulas", () => {
+  const storage = new MemoryStorage();
+  const kept = new KeptRuns(storage);
+  kept.add({ ...settings, text: 'She said "no",\nand left.' }, frame("a"), new Date(0));
+  const [head, ...lines] = csvOf(kept.runs).split("\r\n");
+  assert.match(head, /^date,kind,target,voice,words_per_second,clients,vary,text,spoken,ttfa_p50,.*,wall$/);
+  assert.deepEqual(lines, [
+    `1970-01-01T00:00:00.000Z,http,,'=HYPERLINK(),20,1,false,"She said ""no"",\nand left.",1,0.1,,,1,,,,,,,,`,
+    "",
+  ]);
+});

@@ -1,0 +1,163 @@
+/** Kept runs: the last runs of stream tests, kept by the browser over a restart of the server, and their exports. */
+
+import { FIGURES } from "./stream_results.js";
+
+/** @typedef {import("./stream_run.js").Frame} Frame */
+/** @typedef {import("./stream_run.js").Lane} Lane */
+/** @typedef {import("./stream_run.js").RunSettings} RunSettings */
+
+/**
+ * @typedef {object} KeptRun
+ * @property {string} id the server's
+ * @property {string} at when it was over, in ISO 8601
+ * @property {RunSettings} settings
+ * @property {number} seconds
+ * @property {import("./stream_run.js").Summary} summary
+ * @property {Lane[]} lanes
+ */
+
+const KEY = "wyoming-tts.stream_runs";
+const MAX_RUNS = 20;
+const MAX_CHARS = 1_500_000; // of all together; browsers keep 5 MB for a site
+const MAX_WORDS = 200; // of a lane: more cannot be read in a chart
+const SETTINGS = /** @type {const} */ ([
+  "kind",
+  "target",
+  "voice",
+  "words_per_second",
+  "clients",
+  "vary",
+  "text",
+]);
+
+/** The kept runs, the newest first; emits "change". */
+export class KeptRuns extends EventTarget {
+  /** @type {KeptRun[]} */
+  runs = [];
+  /** Whether the browser keeps them; else they last as long as the page. */
+  #lasts = true;
+
+  /** @param {Pick<Storage, "getItem" | "setItem">} storage */
+  constructor(storage) {
+    super();
+    this.storage = storage;
+    this.reload();
+  }
+
+  /** Read what another tab may have written. */
+  reload() {
+    this.runs = this.#read();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /**
+   * Keep a run that is over.
+   * @param {RunSettings} settings
+   * @param {Frame} frame
+   * @param {Date} [at]
+   */
+  add(settings, { run, seconds, summary, lanes }, at = new Date()) {
+    if (summary === null) return;
+    const kept = lanes.map((lane) => ({ ...lane, words: lane.words.slice(0, MAX_WORDS) }));
+    this.#write((runs) => [
+      { id: run, at: at.toISOString(), settings, seconds, summary, lanes: kept },
+      ...runs.filter(({ id }) => id !== run),
+    ]);
+  }
+
+  /** @param {ReadonlySet<string>} ids */
+  remove(ids) {
+    this.#write((runs) => runs.filter(({ id }) => !ids.has(id)));
+  }
+
+  /** @param {(runs: KeptRun[]) => KeptRun[]} change */
+  #write(change) {
+    this.runs = withinLimits(change(this.#read()));
+    try {
+      this.storage.setItem(KEY, JSON.stringify(this.runs));
+      this.#lasts = true;
+    } catch {
+      this.#lasts = false; // full, or forbidden
+    }
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #read() {
+    try {
+      return this.#lasts ? runsIn(this.storage.getItem(KEY)) : this.runs;
+    } catch {
+      return this.runs;
+    }
+  }
+}
+
+/** @param {KeptRun[]} runs */
+function withinLimits(runs) {
+  let chars = 0;
+  return runs.slice(0, MAX_RUNS).filter((run, index) => {
+    chars += JSON.stringify(run).length;
+    return index === 0 || chars <= MAX_CHARS;
+  });
+}
+
+/**
+ * @param {string | null} json
+ * @returns {KeptRun[]} what is not a run is left out
+ */
+function runsIn(json) {
+  try {
+    const found = JSON.parse(json ?? "[]");
+    return Array.isArray(found) ? found.filter(isKeptRun).slice(0, MAX_RUNS) : [];
+  } catch {
+    return []; // something else wrote there
+  }
+}
+
+/** @param {any} value */
+const isObject = (value) => typeof value === "object" && value !== null;
+
+/** @param {any} run */
+const isKeptRun = (run) =>
+  isObject(run) &&
+  typeof run.id === "string" &&
+  Number.isFinite(Date.parse(run.at)) &&
+  Number.isFinite(run.seconds) &&
+  isObject(run.settings) &&
+  typeof run.settings.kind === "string" &&
+  isObject(run.summary) &&
+  Array.isArray(run.lanes) &&
+  run.lanes.every(isLane);
+
+/** @param {any} lane */
+const isLane = (lane) =>
+  isObject(lane) &&
+  [lane.buffer, lane.text, lane.words, lane.gaps].every(Array.isArray) &&
+  [...lane.buffer, ...lane.words].every((pair) => Array.isArray(pair) && Number.isFinite(pair[0])) &&
+  lane.gaps.every((/** @type {any} */ gap) => Number.isFinite(gap?.at) && Number.isFinite(gap?.seconds)) &&
+  ["text", "server", "unknown"].every((owner) => Number.isFinite(lane.gap_counts?.[owner]?.count));
+
+/**
+ * The runs as a table for spreadsheets: a line for each run, with its settings and figures.
+ * @param {readonly KeptRun[]} runs
+ */
+export function csvOf(runs) {
+  const lines = runs.map(({ at, settings, summary }) => [
+    at,
+    ...SETTINGS.map((name) => settings[name]),
+    ...FIGURES.map((name) => summary[name]),
+  ]);
+  return [["date", ...SETTINGS, ...FIGURES], ...lines]
+    .map((line) => `${line.map(cell).join(",")}\r\n`)
+    .join("");
+}
+
+/**
+ * A text that begins like a formula would be computed by the spreadsheet.
+ * @param {unknown} value
+ */
+function cell(value) {
+  if (typeof value === "number") return String(value);
+  const text = String(value ?? "");
+  const inert = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+}
