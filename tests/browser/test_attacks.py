@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from tests.http.test_page_mount import mounted_page, wait_until_ready
 from ui.application import make_application
 from ui.words import Words
-from wyoming_tts.transports.http.guard import GuardOptions
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
 
 Given = ParamSpec("Given")

@@ -16,10 +16,11 @@ from tests.http.conftest import Served, serving
 from tests.http.test_connections import raw, request
 from wyoming_tts.transports.connection_limits import ConnectionLimits
 from wyoming_tts.transports.http import body_reading
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.body_budget import PROGRESS, SMALL_BODY
 from wyoming_tts.transports.http.body_reading import BodyLimits, BodyReader, BodyTooSlow
 from wyoming_tts.transports.http.connection import HttpConnection
-from wyoming_tts.transports.http.guard import Guard, GuardOptions, Message
+from wyoming_tts.transports.http.guard import Guard, Message
 
 MOST = 200_000
 UNFINISHED = MOST - 1

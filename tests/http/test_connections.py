@@ -19,9 +19,10 @@ from tests.support.realtime_server import realtime_client, realtime_server
 from wyoming_tts.errors import EngineFailed
 from wyoming_tts.speech import Utterance
 from wyoming_tts.transports.connection_limits import ConnectionLimits
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.connection import SEND_BUFFER
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 
 
 async def endless_text(piece: str = "on and on ") -> AsyncIterator[str]:

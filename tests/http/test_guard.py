@@ -22,8 +22,9 @@ from websockets.exceptions import InvalidStatus
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions, create_app
-from wyoming_tts.transports.http.guard import Guard, GuardOptions, Message, Receive, Scope, Send
+from wyoming_tts.transports.http.guard import Guard, Message, Receive, Scope, Send
 
 KEY = "sk-a-key-of-mine"
 OPEN = ["/health", "/healthz", "/livez", "/readyz"]

@@ -9,8 +9,9 @@ from starlette.middleware import Middleware
 from tests.http.conftest import serving
 from tests.http.test_connections import raw, request
 from tests.support.fake_synthesizer import speech_pcm
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 
 
 def guard_middleware(*keys: str) -> list[Middleware]:

@@ -18,8 +18,9 @@ from starlette.routing import Route
 
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import run_in_thread
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions, create_app
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 from wyoming_tts.transports.http.ingress import IngressMiddleware
 from wyoming_tts.transports.http.page_filter import POLICY, is_allowed
 from wyoming_tts.transports.http.page_mount import PageMount

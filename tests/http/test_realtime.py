@@ -30,7 +30,8 @@ from tests.support.tones import LETTERS
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import SpeakingVoice, Utterance, VoiceReason
 from wyoming_tts.transports.connection_limits import ConnectionLimits
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.access_rules import GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 from wyoming_tts.transports.input_pace import LoopBudget
 from wyoming_tts.transports.realtime.session import RealtimeLimits
 

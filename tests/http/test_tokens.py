@@ -20,8 +20,9 @@ from tests.support.fake_synthesizer import RATE, FakeSynthesizer
 from tests.support.realtime_server import RealtimeClient, RunningRealtimeServer, realtime_server
 from tests.support.signed_tokens import KEY_ID, KEYS, ORIGIN, OTHER_SECRET, SECRET, signed
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 
 API_KEY = "sk-of-the-owner"
 SPEECH = "/v1/audio/speech"

@@ -14,8 +14,9 @@ from starlette.middleware import Middleware
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions, HttpServer, HttpServerOptions, create_app
-from wyoming_tts.transports.http.guard import Guard, GuardOptions
+from wyoming_tts.transports.http.guard import Guard
 from wyoming_tts.transports.realtime.route import RealtimeOptions, realtime_router
 
 SPEECH = {"input": "abcdefgh", "voice": "af_heart", "response_format": "pcm", "sample_rate": 16_000}

@@ -17,7 +17,7 @@ from wyoming_tts.text.first_segment import FirstSegmentOptions
 from wyoming_tts.text.scripts import ScriptMode
 from wyoming_tts.text.segments import SegmentOptions
 from wyoming_tts.transports.connection_limits import ConnectionLimits
-from wyoming_tts.transports.http.guard import GuardOptions
+from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.tokens import secrets_by_id
 from wyoming_tts.transports.wyoming.server import WyomingOptions
 from wyoming_tts.voices.download.on_demand import MissingVoicePolicy, OnDemandOptions
