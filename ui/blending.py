@@ -1,4 +1,4 @@
-"""The Blend tab: a mixer that runs in the browser and calls the routes of `wyoming_tts.page.blending`.
+"""The Blend tab: a mixer that runs in the browser and calls the routes of `wyoming_tts.page.blend_routes`.
 
 Gradio provides only the place and the styles; dynamic rows, and sliders that are heard while they move, are
 built by `ui/js/blending.js`.

@@ -17,6 +17,7 @@ from tests.support.parts import running_parts
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice
+from wyoming_tts.page.blend_routes import blend_routes
 from wyoming_tts.page.blending import (
     MODEL_VOICE,
     BlendDraft,
@@ -25,7 +26,6 @@ from wyoming_tts.page.blending import (
     KokoroState,
     SavedVoice,
     VoiceOrigin,
-    blend_routes,
 )
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.server.voice_upkeep import DescribeResponse

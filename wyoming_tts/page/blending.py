@@ -1,10 +1,7 @@
-"""The Blend tab's service and HTTP routes: Kokoro voices are mixed, saved, imported and exported.
+"""The Blend tab's service: Kokoro voices are mixed, saved, imported and exported.
 
 A mix lives in the browser until it is saved. So each answer is about a whole recipe, and whoever saves an
 edit says which state the edit started from: somebody else may have changed the blend in the meantime.
-
-The browser uses plain HTTP requests rather than Gradio events: a slider that is being dragged waits in no
-queue, an uploaded file is not copied by a framework, and errors have the same form as everywhere else.
 """
 
 from __future__ import annotations
@@ -12,42 +9,31 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, TypeAlias
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import Field
 
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
-from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice, VoiceUnavailable
-from wyoming_tts.page.request_body import RequestBody, VoiceNameBody
+from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
+from wyoming_tts.page.pack_map import MappedVoice, PackMap
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
-from wyoming_tts.style_tables import read_pack
-from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
-from wyoming_tts.voices.blends.recipes import MAX_LENGTH, check_name, parse_recipe
-from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
+from wyoming_tts.voices.blends.recipes import check_name, parse_recipe
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import check_name_is_free
 from wyoming_tts.voices.style_files import MAX_BYTES
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles, load_style_table
 
-PATH = "/page/blends"
 MAX_VOICES = 6
 """Voices in one recipe; nobody can tell more of them apart by ear."""
 MODEL_VOICE = "af_heart"
 """The voice whose download brings the model and the pack with all voices."""
-_MAX_NAME = 200
-
-_Name: TypeAlias = Annotated[str, Field(max_length=_MAX_NAME)]
-_Recipe: TypeAlias = Annotated[str, Field(max_length=2 * MAX_LENGTH)]
 
 
 class KokoroState(StrEnum):
@@ -140,17 +126,6 @@ class BlendingView:
 
 
 @dataclass(frozen=True, slots=True)
-class MappedVoice:
-    """A voice of the pack on the map of voices."""
-
-    name: str
-    language: str
-    x: float
-    """From -1 to 1, as `y` is."""
-    y: float
-
-
-@dataclass(frozen=True, slots=True)
 class RecipePart:
     """One voice of a recipe with its weight: a row of the mixer."""
 
@@ -178,11 +153,10 @@ class BlendService:
         """Store what is needed; no file is touched yet."""
         self._parts = parts
         self.run_blocking = parts.workers.run_blocking
-        """Also used by the routes, to encode large answers."""
+        """Also used by `blend_routes`, to encode large answers."""
         self._store = parts.blends.store
         self._styles = ImportedStyles(parts.settings.data_dir[0] / STYLES_DIRECTORY)
-        self._map: Mapping[str, MapPoint] = {}
-        self._mapped_pack: tuple[Path, int, int] | None = None
+        self._map = PackMap()
 
     async def view(self) -> BlendingView:
         """Return which voices can be mixed and which blends are saved, read from disk."""
@@ -395,21 +369,8 @@ class BlendService:
         return content.getvalue()
 
     def _read_map(self) -> tuple[MappedVoice, ...]:
-        path = self._pack_path()
-        try:
-            state = path.stat()
-            if (path, state.st_mtime_ns, state.st_size) != self._mapped_pack:
-                self._map = map_voices(read_pack(path))
-                self._mapped_pack = (path, state.st_mtime_ns, state.st_size)
-        except (OSError, ValueError) as error:
-            raise VoiceUnavailable(f"The voices cannot be read: {error}.") from error
         speaking = (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
-        languages = {voice.name: voice.language for voice in speaking}
-        return tuple(
-            MappedVoice(name, languages[name], *point)
-            for name, point in self._map.items()
-            if name in languages
-        )
+        return self._map.read(self._pack_path(), {voice.name: voice.language for voice in speaking})
 
     def _pack_path(self) -> Path:
         voice = next(iter(self._kokoro_voices()), None)
@@ -440,108 +401,3 @@ def _imported(name: str, installed: Iterable[str]) -> SavedVoice:
 def _append(path: Path, piece: bytes) -> None:
     with path.open("ab") as file:
         file.write(piece)
-
-
-class DraftBody(RequestBody):
-    """A blend as the browser sends it."""
-
-    name: _Name
-    recipe: _Recipe
-    language: _Name | None = None
-    description: Annotated[str, Field(max_length=10 * _MAX_NAME)] = ""
-    spherical: bool = False
-    normalized: bool = True
-
-    def draft(self) -> BlendDraft:
-        """Return it as the service takes it."""
-        return BlendDraft(**self.model_dump())
-
-
-class RecipeBody(RequestBody):
-    """A recipe to parse."""
-
-    recipe: _Recipe
-
-
-class SaveBlendBody(RequestBody):
-    """A blend to save, and its state when the edit began."""
-
-    draft: DraftBody
-    expected: DraftBody | None = None
-
-
-class NewNameBody(VoiceNameBody):
-    """A blend and a new name for it or its copy."""
-
-    new: _Name
-
-
-def blend_routes(service: BlendService) -> APIRouter:
-    """Return the routes below PATH; all answer JSON except the exported file."""
-    router = APIRouter(prefix=PATH, include_in_schema=False)
-    _add_view(router, service)
-    _add_changes(router, service)
-    _add_files(router, service)
-    return router
-
-
-def _add_view(router: APIRouter, service: BlendService) -> None:
-    @router.get("")
-    async def view() -> Response:
-        return await _view_response(service, await service.view())
-
-    @router.get("/map")
-    async def voice_map() -> Response:
-        return json_response([asdict(voice) for voice in await service.map()])
-
-    @router.post("/read")
-    async def parse(body: RecipeBody) -> Response:
-        try:
-            return json_response(asdict(await service.parse(body.recipe)))
-        except SpeechError as error:  # a recipe that is still being typed
-            return json_response({"problem": str(error), "code": error.code})
-
-
-def _add_changes(router: APIRouter, service: BlendService) -> None:
-    @router.post("/keep")
-    async def save(body: SaveBlendBody) -> Response:
-        expected = body.expected.draft() if body.expected else None
-        return await _view_response(service, await service.save(body.draft.draft(), expected))
-
-    @router.post("/rename")
-    async def rename(body: NewNameBody) -> Response:
-        return await _view_response(service, await service.rename(body.name, body.new))
-
-    @router.post("/duplicate")
-    async def duplicate(body: NewNameBody) -> Response:
-        return await _view_response(service, await service.duplicate(body.name, body.new))
-
-    @router.post("/remove")
-    async def remove(body: VoiceNameBody) -> Response:
-        return await _view_response(service, await service.remove(body.name))
-
-
-def _add_files(router: APIRouter, service: BlendService) -> None:
-    @router.post("/import")
-    async def import_voice(
-        request: Request,
-        name: Annotated[str, Query(max_length=_MAX_NAME)],
-        file: Annotated[str, Query(max_length=_MAX_NAME)],
-    ) -> Response:
-        return await _view_response(service, await service.import_voice(name, file, request.stream()))
-
-    @router.get("/export")
-    async def export(name: Annotated[str, Query(min_length=1, max_length=MAX_LENGTH)]) -> Response:
-        content = await service.export(name)
-        file_name = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name)
-        headers = {
-            "Content-Disposition": f'attachment; filename="{file_name}.npy"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        }
-        return Response(content, media_type="application/octet-stream", headers=headers)
-
-
-async def _view_response(service: BlendService, view: BlendingView) -> Response:
-    """Encode the view on a worker: there may be a thousand blends."""
-    return await service.run_blocking(lambda: json_response(asdict(view)))

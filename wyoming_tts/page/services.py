@@ -9,7 +9,8 @@ from fastapi import APIRouter
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.page import PageServices
 from wyoming_tts.page.audition import AuditionService, audition_routes
-from wyoming_tts.page.blending import BlendService, blend_routes
+from wyoming_tts.page.blend_routes import blend_routes
+from wyoming_tts.page.blending import BlendService
 from wyoming_tts.page.bug_report import BugReporter, bug_report_routes
 from wyoming_tts.page.home_assistant.routes import home_assistant_routes
 from wyoming_tts.page.home_assistant.service import HomeAssistantService
