@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts, running_parts_of, settings_for_tests
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.voice_files import CONFIG, MODEL
-from wyoming_tts.assembly.chosen_default import read_chosen_default
+from wyoming_tts.assembly.chosen_default import keep_chosen_default, read_chosen_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.sample_sentences import sample_sentence
@@ -310,12 +311,46 @@ async def test_the_configured_voice_speaks_again_when_the_chosen_default_is_gone
     assert not (data_dir / "default_voice.yaml").exists()
 
 
-def test_a_file_that_names_no_voice_chooses_none(data_dir: Path) -> None:
+BROKEN_CHOICES = (
+    *(b"", b"voice: 3", b"- a", b"voice: [", b"\xff", b"voice: ''", b"voice: ' '", b"voice: x\0"),
+    *(b"voice: !!int x", b"voice: !!timestamp x", b"voice: !!float x"),
+    *(b"[" * 5000, b"{a: " * 2000, b"a: &a [*a]", rb'voice: "a\nb"', rb'voice: "\ud800"', b"x" * 20_000),
+)
+
+
+@pytest.mark.parametrize("content", BROKEN_CHOICES, ids=lambda content: repr(content[:20]))
+def test_a_file_that_names_no_voice_chooses_none(
+    data_dir: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = settings_for_tests(data_dir=[data_dir])
     settings.model_fields_set.discard("voice")
-    for content in (b"", b"voice: 3", b"- a", b"voice: [", b"\xff", b"voice: ''"):
-        (data_dir / "default_voice.yaml").write_bytes(content)
-        assert read_chosen_default(settings) is None
+    (data_dir / "default_voice.yaml").write_bytes(content)
+    assert read_chosen_default(settings) is None
+    assert "The chosen default voice cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["2020-99-99", "1" + "9" * 5000])
+def test_what_looks_like_another_value_is_a_name(data_dir: Path, name: str) -> None:
+    settings = settings_for_tests(data_dir=[data_dir])
+    settings.model_fields_set.discard("voice")
+    (data_dir / "default_voice.yaml").write_text(f"voice: {name}")
+    assert read_chosen_default(settings) == DefaultVoice(name)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_chooses_none(data_dir: Path, make: Callable[[Path], None]) -> None:
+    settings = settings_for_tests(data_dir=[data_dir])
+    settings.model_fields_set.discard("voice")
+    make(data_dir / "default_voice.yaml")
+    assert read_chosen_default(settings) is None
+
+
+@pytest.mark.parametrize("name", ["a: b # 'c'", "null", "1.5", "~", "2020-01-01", "- ü", "x" * 2000])
+def test_any_name_is_read_as_it_was_kept(data_dir: Path, name: str) -> None:
+    settings = settings_for_tests(data_dir=[data_dir])
+    settings.model_fields_set.discard("voice")
+    keep_chosen_default(settings, name)
+    assert read_chosen_default(settings) == DefaultVoice(name)
 
 
 async def test_make_default_refuses_an_unavailable_voice(

@@ -6,6 +6,7 @@ A voice that the settings name takes precedence; without one, the choice holds f
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.known_files import is_absent
 from wyoming_tts.settings import Settings
 from wyoming_tts.voices.library import DefaultVoice
+from wyoming_tts.yaml_files.reading import InvalidYaml, YamlLimits, read_yaml
 
 FILE_NAME: Final = "default_voice.yaml"
 _MAX_BYTES = 10_000
@@ -33,14 +35,28 @@ def read_chosen_default(settings: Settings) -> DefaultVoice | None:
     if settings_name_a_voice(settings):
         return None
     try:
-        if is_absent(path) or path.stat().st_size > _MAX_BYTES:
-            return None
-        chosen = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return None if is_absent(path) else DefaultVoice(_read_name(path))
+    except (OSError, ValueError, InvalidYaml) as error:
         _LOGGER.warning("The chosen default voice cannot be read: %s: %s", path, error)
         return None
-    name = chosen.get("voice") if isinstance(chosen, dict) else None
-    return DefaultVoice(name) if isinstance(name, str) and name else None
+
+
+def _read_name(path: Path) -> str:
+    """Read the name of the chosen voice.
+
+    Raises:
+        ValueError: the file names none.
+        InvalidYaml: it is no YAML.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise ValueError("expected a file")
+    with path.open("rb") as file:
+        chosen = read_yaml(file.read(_MAX_BYTES + 1), path.name, limits=YamlLimits(size=_MAX_BYTES)).value
+    name = chosen.get("voice") if isinstance(chosen, Mapping) else None
+    if not (isinstance(name, str) and name.isprintable() and name.strip()):
+        raise ValueError("expected `voice: NAME`")
+    return name
 
 
 def keep_chosen_default(settings: Settings, name: str) -> None:
