@@ -9,7 +9,8 @@ from wyoming_tts.page import paths
 from wyoming_tts.page.stream_test.request import TEXTS, ClientKind, StreamTestLimits
 
 _HTML = """
-<form id="stream_test-form" class="form" autocomplete="off">
+<form id="stream_test-form" class="form" autocomplete="off" aria-labelledby="stream_test-title">
+  <h2 id="stream_test-title" data-text="title"></h2>
   <label class="field">
     <span data-text="text"></span>
     <textarea id="stream_test-text" name="text" rows="4" dir="auto"></textarea>

@@ -104,8 +104,10 @@ async def test_a_streaming_client_sends_words_at_a_pace_and_receives_audio() -> 
         frame = await last_frame(service, StreamTestRequest(TEXT, words_per_second=100.0))
     lane = frame.lanes[0]
     assert lane.state is ClientState.SPOKEN
-    assert len(lane.text) == 6
-    assert lane.text[-1] - lane.text[0] > 0.045
+    sent = [piece for piece in lane.text if isinstance(piece, tuple)]
+    assert "".join(piece for _, piece in sent) == TEXT
+    assert (len(sent), len(lane.text)) == (6, 6)
+    assert sent[-1][0] - sent[0][0] > 0.045
     assert lane.audio == pytest.approx(len(speech_pcm(TEXT)) / 2 / RATE, abs=0.002)
     assert lane.ttfa is not None
     assert lane.ttfa < 1.0

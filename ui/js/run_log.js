@@ -17,6 +17,8 @@ export class RunLog {
   /** The newest frame. @type {object | null} */
   #frame = null;
   run = "";
+  /** Whether all lines were asked for, of which the frames bring only the newest. */
+  isWhole = false;
 
   /** @param {Words} words */
   constructor({ translate, number }) {
@@ -43,10 +45,9 @@ export class RunLog {
    * Add the lines that are new in a frame.
    * @param {{ run: string, over: boolean, lanes: { client: number }[], logged: number, lines: Line[] }} frame
    * @param {string} [side] the name of the run, if there are two
-   * @returns {boolean} false for a frame that was there before
    */
   add(frame, side = "") {
-    if (this.#frame === frame) return false;
+    if (this.#frame === frame) return;
     this.#frame = frame;
     const { run, lanes, logged, lines } = frame;
     this.title.textContent = [this.translate("log"), side].filter(Boolean).join(" ");
@@ -56,7 +57,6 @@ export class RunLog {
     if (this.#all.length > MAX_LINES) this.#all.splice(0, this.#all.length - MAX_LINES);
     this.#seen = logged;
     this.#draw();
-    return true;
   }
 
   /**
@@ -65,6 +65,7 @@ export class RunLog {
    */
   #begin(run, lanes) {
     this.run = run;
+    this.isWhole = false;
     this.#all = [];
     this.#seen = 0;
     const clients = lanes.map(({ client }) => new Option(String(client), String(client)));

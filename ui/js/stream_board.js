@@ -63,11 +63,11 @@ export class StreamBoard {
     const begun = /** @type {(Side & { frame: Frame })[]} */ (sides.filter(({ frame }) => frame));
     const isOver = sides.every(({ frame }) => frame?.over);
     this.note.classList.remove("problem");
-    setText(this.note, begun.map((side) => this.#noteOf(side)).join(" "));
+    setText(this.note, begun.map((side) => this.#noteOf(side)).join(" · "));
     this.element.dataset.over = String(isOver);
     this.chart.show(begun.flatMap((side) => this.#rowsOf(side)));
     this.#showEnds(begun, sides.length);
-    for (const [index, log] of this.logs.entries()) this.#showLog(log, begun[index]);
+    for (const [index, log] of this.logs.entries()) this.#showLog(log, begun[index], isOver);
   }
 
   /** @param {Side & { frame: Frame }} side */
@@ -95,6 +95,7 @@ export class StreamBoard {
           name && index === 0 ? createElement("strong", { class: "st-side" }, `${name}: ${title}`) : null,
           ...this.#headOf(lane, client, frame.seconds),
         ],
+        no_words: lane.recorded ? this.translate("no_words") : "",
         label: name ? `${name}, ${client}` : client,
         data: { state: lane.state, failed: String(FAILED.has(lane.state)) },
       };
@@ -198,12 +199,13 @@ export class StreamBoard {
   /**
    * @param {RunLog} log
    * @param {(Side & { frame: Frame }) | undefined} side
+   * @param {boolean} isOver whether both sides are: what is asked of the server meanwhile would disturb the other one
    */
-  #showLog(log, side) {
+  #showLog(log, side, isOver) {
     log.element.hidden = !side || side.isKept;
     if (!side || side.isKept) return;
-    const isNew = log.add(side.frame, side.name);
-    if (isNew && side.frame.over) this.#fetchLog(log, side.frame.run);
+    log.add(side.frame, side.name);
+    if (isOver && !log.isWhole) this.#fetchLog(log, side.frame.run);
   }
 
   /**
@@ -212,6 +214,7 @@ export class StreamBoard {
    * @param {string} run
    */
   async #fetchLog(log, run) {
+    log.isWhole = true;
     try {
       const report = await requestJson(pathOf(run, "run.json"));
       log.replace(run, report.log);

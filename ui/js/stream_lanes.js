@@ -35,6 +35,7 @@ import { bufferCurve, playedUntil } from "./stream_buffer.js";
  * @property {number} now how far it has come, in seconds
  * @property {import("./common.js").Child[]} [head]
  * @property {string} [label] of the client, for who does not see the lane
+ * @property {string} [no_words] what stands in place of the words that are heard, if there are none
  * @property {Record<string, string>} [data] attributes of the row
  */
 
@@ -140,12 +141,13 @@ export class LaneChart {
    * What a lane shows, in words.
    * @param {LaneRow} row
    */
-  describe({ record, label = "" }) {
+  describe({ record, label = "", no_words = "" }) {
     const first =
       record.first_audio === null
         ? this.translate("lane.silent")
         : this.translate("lane.first_at", { time: this.seconds(record.first_audio) });
-    return [label, first, this.describeGaps(countGaps(record.gaps))].filter(Boolean).join(". ");
+    const words = record.words.length ? "" : no_words;
+    return [label, first, this.describeGaps(countGaps(record.gaps)), words].filter(Boolean).join(". ");
   }
 
   /**
@@ -231,13 +233,14 @@ class LanePainter {
   }
 
   /** @param {LaneRow} row */
-  paint({ record, now }) {
+  paint({ record, now, no_words }) {
     const end = record.ended === null ? now : Math.max(record.ended, playedUntil(record.buffer));
     this.#grid();
     this.#buffer(record.buffer, end);
     for (const gap of record.gaps) this.#gap(gap);
     this.#sent(record.text);
     this.#words(record.words, HEARD.baseline);
+    if (no_words && record.words.length === 0) this.#quietly(no_words, HEARD.baseline);
     if (record.first_audio !== null) this.#line(record.first_audio, "first", 3);
     if (record.ended !== null) this.#ended(record.ended);
   }
@@ -351,6 +354,15 @@ class LanePainter {
       pen.fillText(word, left, baseline);
       free = right + WORDS_APART;
     }
+  }
+
+  /**
+   * @param {string} text
+   * @param {number} baseline
+   */
+  #quietly(text, baseline) {
+    this.pen.fillStyle = this.colour("text");
+    this.pen.fillText(text, 6, baseline, this.width - 12);
   }
 
   /**

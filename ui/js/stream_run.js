@@ -33,7 +33,7 @@ import { EventStreamReader } from "./event_stream.js";
  * @property {Record<Owner, import("./stream_lanes.js").GapCount>} gap_counts all of them
  * @property {number} recorded seconds that can be heard afterwards
  * @property {Level[]} buffer
- * @property {number[]} text when pieces of the text were sent
+ * @property {import("./stream_lanes.js").LaneRecord["text"]} text
  * @property {number[]} starts when audio began
  * @property {number | null} first_audio
  * @property {number | null} ended

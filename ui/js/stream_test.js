@@ -131,6 +131,8 @@ class StreamTestTab {
       if (!isAbort(error)) this.board.showProblem(problems.of(error));
     }
     this.#abort.abort(); // the other side, if one has failed
+    const begun = sides.filter(({ frame }) => frame);
+    if (begun.length && begun.length < sides.length) this.board.show(begun); // stopped before the second
     this.#setRunning([]);
   }
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from wyoming_tts.bench.playback import simulate_playback
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome, RequestTimeline
@@ -26,6 +26,8 @@ MAX_RECORDED_SECONDS = 60.0
 MAX_RECORDED_BYTES = 12 << 20
 MAX_WORDS = 400
 """Of the client whose audio is recorded: more than two minutes of speech."""
+_MAX_PIECE = 32
+"""Characters of a piece of text that are shown."""
 _MAX_MARKS = 60
 """Per kind and client: a screen shows few more, and encoding frames of 16 clients holds up the loop."""
 
@@ -120,6 +122,10 @@ class EvenSample(Generic[_T]):
         return iter(self._kept)
 
 
+SentPiece: TypeAlias = float | tuple[float, str]
+"""When a piece of text was sent, and perhaps its beginning."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientSnapshot:
     """A snapshot of a client to plot; all times in seconds after the start of the run."""
@@ -127,8 +133,8 @@ class ClientSnapshot:
     client: int
     state: ClientState
     error: str
-    text: tuple[float, ...]
-    """When pieces of text were sent."""
+    text: tuple[SentPiece, ...]
+    """When pieces of text were sent, and which, of the client whose audio is recorded."""
     starts: tuple[float, ...]
     """Times of `audio-start` events: one for each part that the server sends separately."""
     first_audio: float | None
@@ -164,7 +170,7 @@ class ClientRecorder:
         self._error = ""
         self._asked: float | None = None
         self._ended: float | None = None
-        self._text = EvenSample[float]()
+        self._text = EvenSample[SentPiece]()
         self._starts = EvenSample[float]()
         self._buffer = EvenSample[tuple[float, float]]()
         self._sent = SentText(text)
@@ -186,7 +192,7 @@ class ClientRecorder:
     def text_sent(self, piece: str) -> None:
         """Record that a piece of text is sent."""
         at = self._log_event(ClientEventKind.TEXT, piece)
-        self._text.add(round(at, 3))
+        self._text.add((round(at, 3), _shortened(piece)) if self._records else round(at, 3))
         self._sent.add(piece, at)
         if self._asked is None:
             self._asked = at
@@ -324,6 +330,10 @@ class ClientRecorder:
         if self._format is None or not self._pcm:
             return None
         return wav_header(self._format, len(self._pcm)) + self._pcm
+
+
+def _shortened(piece: str) -> str:
+    return piece if len(piece) <= _MAX_PIECE else f"{piece[:_MAX_PIECE]}…"
 
 
 def _rounded(at: float | None) -> float | None:
