@@ -59,7 +59,7 @@ def test_in_the_sidebar_a_speaker_says_the_text_and_an_assistant_takes_the_voice
 ) -> None:
     page, home = sidebar
     kitchen, butler = page.locator(KITCHEN), page.locator(BUTLER)
-    expect(kitchen).to_contain_text("Display Kitchen")
+    expect(kitchen).to_contain_text("Kitchen")
     assert page.locator("[data-player] b").all_text_contents() == ["Display", "Television"]
     expect(page.locator('[data-player="media_player.tv"] button')).to_be_disabled()
 

@@ -178,7 +178,8 @@ function list(title, none, rows) {
  * @param {HTMLElement} state
  */
 function row(attributes, name, facts, actions, state) {
-  const said = createElement("div", {}, createElement("b", {}, name), facts ? ` ${facts}` : null);
+  const more = facts ? createElement("span", { class: "quiet" }, facts) : null;
+  const said = createElement("div", {}, createElement("b", {}, name), more);
   return createElement("li", attributes, said, createElement("div", { class: "actions" }, ...actions), state);
 }
 
