@@ -654,3 +654,17 @@ async def test_a_run_is_streamed_as_events_and_ends_with_its_request() -> None:
     assert frames[-1]["over"]
     assert [lane["state"] for lane in frames[-1]["lanes"]] == ["spoken", "spoken"]
     assert refused.status_code == 422
+
+
+async def test_half_a_character_in_a_text_ends_no_run() -> None:
+    async with speaking_service() as (service, _):
+        app = FastAPI()
+        app.include_router(stream_test_routes(service))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test/page/stream-test/") as client:
+            body = rb'{"session": "a", "text": "Hello \ud83d."}'
+            run = await client.post("run", content=body, headers={"Content-Type": "application/json"})
+            frames = [json.loads(event.removeprefix("data: ")) for event in run.text.split("\n\n") if event]
+            report = await client.get(f"{frames[-1]['run']}/run.json")
+    assert report.json()["order"]["text"] == "Hello \ud83d."
+    assert report.json()["lanes"][0]["state"] == "spoken"

@@ -270,7 +270,8 @@ class StreamTestRun:
 
 def as_json(value: object) -> str:
     """Encode dataclasses and containers of them as JSON; unlike with `asdict`, nothing is copied."""
-    return json.dumps(value, default=_fields, ensure_ascii=False, allow_nan=False)
+    # ASCII with escapes: a text may hold lone surrogates, which UTF-8 cannot encode.
+    return json.dumps(value, default=_fields, allow_nan=False)
 
 
 def _fields(value: object) -> dict[str, Any]:
