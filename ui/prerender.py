@@ -12,7 +12,6 @@ import gzip
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ _FETCHED = ("/theme.css", "/manifest.json", "/favicon.ico", "/robots.txt")
 _FOREVER = "private, max-age=31536000, immutable"
 _REVALIDATED = "private, no-cache"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-_NICENESS = 10
 
 _MANIFEST = re.compile(r'<link rel="manifest" href="/manifest.json"\s*/?>')
 _LINKS = '<link rel="manifest" href="./manifest.json"><link rel="icon" href="./favicon.ico">'
@@ -51,8 +49,6 @@ def main() -> None:
     """Write the files of the page to standard output, as JSON."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what Gradio prints
-    if sys.platform != "win32":
-        os.nice(_NICENESS)  # speech goes before the page
     with out:
         out.write(json.dumps({"files": prerender()}).encode())
 

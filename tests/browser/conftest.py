@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from blockbuster import BlockBuster
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.listen_tab import EMBEDDED, ListenTab
@@ -37,16 +36,6 @@ KEY, REMOTE_KEY = "sk-of-this-house", "sk-of-another-house"
 INGRESS_PEER = "127.0.0.2"
 KOKORO_NAMES = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="package", autouse=True)
-def blockbuster(blockbuster: BlockBuster) -> Iterator[BlockBuster]:
-    """Allow blocking file access in Gradio's part of the event loop only."""
-    for function in blockbuster.functions.values():
-        function.can_block_in("wyoming_tts/transports/http/page_mount.py", {"handle", "_served"})
-    yield blockbuster
-    for function in blockbuster.functions.values():
-        function.can_block_functions.pop()
 
 
 @pytest.fixture(scope="package")

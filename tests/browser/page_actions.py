@@ -139,9 +139,9 @@ def accessibility_violations(page: Page, within: str = "html", *, of_colours: bo
         page.evaluate(_AXE)
     page.wait_for_function(_TRANSITIONS_DONE)
     rules = {rule: {"enabled": True} for rule in _OFF_UNLESS_ASKED}
-    options: dict[str, object] = {"resultTypes": ["violations"], "rules": rules}
+    options: dict[str, object] = {"resultTypes": ["violations"], "rules": rules, "preload": False}
     if of_colours:
-        options = {"resultTypes": ["violations"], "runOnly": _OF_COLOURS}
+        options = {"resultTypes": ["violations"], "runOnly": _OF_COLOURS, "preload": False}
     found = page.evaluate(
         "([within, options]) => axe.run(within, options).then((result) => result.violations)",
         [within, options],

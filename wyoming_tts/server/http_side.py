@@ -116,11 +116,16 @@ class HttpSide:
     async def _run_page(self) -> None:
         if self._page is None:
             return
-        if self._settings.ui_start == "ready":
+        if self._settings.ui_start == "ready" or await self._is_page_outdated():
             while self._speech.health().not_ready:  # noqa: ASYNC110 - readiness has no event
                 await asyncio.sleep(_POLL_SECONDS)
             self._page.start()
         await self._page.run()
+
+    async def _is_page_outdated(self) -> bool:
+        from wyoming_tts.page.prerendered import is_outdated  # noqa: PLC0415
+
+        return await is_outdated(self._settings.state_dir, run_blocking=self._run_blocking)
 
     async def _return_memory(self) -> None:
         """Return the memory of bodies that were given up to the system, some time after a flood of them."""

@@ -35,7 +35,7 @@ async function look(){
 if(document.prerendering){document.addEventListener("prerenderingchange",look,{once:true});return}
 try{const answer=await fetch("./",{method:"HEAD",cache:"no-store",headers:{"X-Page-Visit":"1"}});
 if(answer.headers.get("X-Page")!=="loading"){location.reload();return}}catch{}
-setTimeout(look,500)}
+setTimeout(look,100)}
 look();
 """
 

@@ -1,0 +1,111 @@
+"""No violation of axe-core's rules, of whatever impact: tabs, dialogs, the player bar, Gradio's parts too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.listen_tab import ListenTab
+from tests.browser.page_actions import (
+    DESKTOP,
+    TABS,
+    accessibility_violations,
+    checked_page,
+    open_tab,
+    problems_of,
+    resize,
+    set_color_scheme,
+    weak_contrasts,
+)
+from tests.support.page_site import Site
+
+TONES = "de_DE-tones-low"
+SHORTLIST = (TONES, "espeak-en-gb-scotland")
+
+
+@pytest.fixture(scope="module")
+def shared_tab(context: BrowserContext, site: Site) -> Iterator[ListenTab]:
+    with checked_page(context) as page:
+        tab = ListenTab(page, site.url)
+        for text in ("One two.", "Three four."):
+            tab.hear(text)
+        page.locator("#player-bar [data-part=unfold]").click()
+        page.locator("#player-bar [data-part=past]").click()
+        yield tab
+
+
+@pytest.fixture
+def listen(shared_tab: ListenTab) -> Iterator[ListenTab]:
+    """The page on a wide, light screen, with a clip, its spectrogram and what was heard before."""
+    page = shared_tab.page
+    resize(page, DESKTOP)
+    set_color_scheme(page, "light")
+    open_tab(page, "audition")
+    yield shared_tab
+    assert problems_of(page).found == []
+
+
+def in_light_and_dark(page: Page, within: str = "html") -> dict[str, list[str]]:
+    """Return what axe-core finds, and what it does not measure, by colour scheme; leaves the page light."""
+    found = {"light": [*accessibility_violations(page, within), *weak_contrasts(page)]}
+    set_color_scheme(page, "dark")
+    found["dark"] = [*accessibility_violations(page, within, of_colours=True), *weak_contrasts(page)]
+    set_color_scheme(page, "light")
+    return {scheme: violations for scheme, violations in found.items() if violations}
+
+
+def only_one_language(page: Page) -> None:
+    """Shorten the long list of voices: all rows are alike."""
+    page.locator("#voices-language").select_option("de")
+
+
+@pytest.mark.parametrize(
+    "tab", sorted(TABS, key="voices".__eq__)
+)  # last: its long list slows the others down
+def test_no_tab_has_accessibility_violations(listen: ListenTab, tab: str) -> None:
+    open_tab(listen.page, tab)
+    if tab == "voices":
+        only_one_language(listen.page)
+    assert in_light_and_dark(listen.page) == {}
+
+
+def test_no_dialog_has_accessibility_violations(listen: ListenTab) -> None:
+    page, found = listen.page, {}
+    for voice in SHORTLIST:
+        listen.find(voice)
+        listen.card(voice).locator(".card-star").click()
+    page.locator("#audition-blind").click()
+    dialog = page.get_by_role("dialog")
+    listen.wait_for("ttsPlayer.state === 'done'")
+    page.keyboard.press("2")
+    listen.wait_for("ttsPlayer.state === 'done'")
+    found["which is better"] = in_light_and_dark(page, "dialog[open]")
+    page.keyboard.press("ArrowRight")
+    expect(dialog.locator("tr").first).to_be_visible()
+    found["who won"] = in_light_and_dark(page, "dialog[open]")
+    page.keyboard.press("Escape")
+    for voice in SHORTLIST:
+        listen.find(voice)
+        listen.card(voice).locator(".card-star").click()
+    listen.find("")
+    open_tab(page, "voices")
+    only_one_language(page)
+    page.locator(f'#voices li[data-voice="{TONES}"]').get_by_role("button", name="Delete").click()
+    expect(dialog).to_be_visible()
+    found["delete a voice"] = in_light_and_dark(page, "dialog[open]")
+    page.keyboard.press("Escape")
+    assert not any(found.values()), found
+
+
+def test_no_tab_has_accessibility_violations_in_german_on_a_phone(german: Page) -> None:
+    """Stream and Status have tests of their own, with what is shown there only after a while."""
+    found = {}
+    for tab in ("audition", "blend", "voices"):
+        open_tab(german, tab, "de")
+        if tab == "voices":
+            only_one_language(german)
+        found[tab] = [*accessibility_violations(german, f"#tab-{tab}"), *weak_contrasts(german)]
+    found["bar"] = accessibility_violations(german, "#player-bar")
+    assert not any(found.values()), found
