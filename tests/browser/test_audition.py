@@ -104,11 +104,6 @@ def test_words_of_a_search_find_by_language_gender_engine_and_name(tab: ListenTa
     tab.find("")
 
 
-def test_the_robot_voice_that_speaks_is_in_sight_and_the_others_are_folded(tab: ListenTab) -> None:
-    expect(tab.card(EMBEDDED)).to_be_visible()
-    expect(tab.page.locator('[data-shelf="robots"] .card').first).to_be_hidden()
-
-
 def test_the_card_of_the_voice_that_speaks_stops_it(tab: ListenTab) -> None:
     tab.write(SENTENCE * 20)
     card = tab.card(EMBEDDED)
