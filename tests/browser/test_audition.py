@@ -196,7 +196,7 @@ def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: Li
     page.keyboard.press("ArrowRight")
     tab.wait_for("ttsPlayer.body?.voice === 'af_bella(45)+af_sky(55)' && ttsPlayer.state === 'done'")
     expect(page.locator("#audition-pair-name")).to_have_value("bella_sky")
-    page.get_by_role("button", name="Keep this blend").click()
+    page.get_by_role("button", name="Save this blend").click()
     expect(tab.card("bella_sky")).to_have_class(re.compile("card-chosen"))
     expect(page.locator("#audition-use-title")).to_have_text("Use bella_sky")
     page.request.post(f"{page.url}page/blends/remove", data={"name": "bella_sky"})
@@ -212,7 +212,9 @@ def test_a_voice_is_made_the_default_where_it_was_heard(tab: ListenTab) -> None:
     expect(page.locator("#audition-use-title")).to_have_text("Use Tones")
     expect(page.locator("#audition-use-steps")).to_contain_text("German")
     page.locator("#audition-make-default").click()
-    expect(page.locator("#audition-used")).to_contain_text("Tones speaks until the server restarts")
+    expect(page.locator("#audition-used")).to_contain_text(
+        "Tones is the default voice until the server restarts"
+    )
     expect(page.locator("#audition-make-default")).to_be_disabled()
     tab.hear_card(EMBEDDED)
     page.locator("#audition-make-default").click()

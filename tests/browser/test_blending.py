@@ -239,7 +239,7 @@ def test_the_blend_and_each_of_its_voices_can_be_played(tab: Page) -> None:
     tab.wait_for_function("ttsPlayer.rms > 0.02")
     tab.locator("#blend-stop").click()
     with tab.expect_request("**/v1/audio/speech") as alone:
-        tab.get_by_role("button", name="Hear af_sky alone").click()
+        tab.get_by_role("button", name="Listen to af_sky alone").click()
     assert voice_of(alone.value) == "af_sky"
     tab.locator("#blend-while-moving").check()
     with tab.expect_request("**/v1/audio/speech") as moved:

@@ -67,7 +67,7 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
         notice = german.locator("#audition-makeshift")
         open_tab(german, "audition", "de")
         expect(notice).to_contain_text(
-            "Die Standardstimme Thorsten ist nicht da: An ihrer Stelle spricht Tones."
+            "Die Standardstimme Thorsten ist nicht installiert: Stattdessen spricht Tones."
         )
         expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_visible()
         open_tab(german, "status", "de")

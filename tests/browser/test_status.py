@@ -100,11 +100,11 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
 
     status.route("**/page/status.json*", answer)
     advance_to_next_poll(status)
-    expect(status.locator("#status h2").first).to_have_text("Being spoken to now")
+    expect(status.locator("#status h2").first).to_have_text("Listening now")
     rows = status.locator(".status-listeners-card tbody tr")
-    first = ["<b>kitchen</b> (192.0.2.7)", "speaks", "2.5 s", LETTERS.name, "wyoming", "4.0 s"]
+    first = ["<b>kitchen</b> (192.0.2.7)", "speaking", "2.5 s", LETTERS.name, "wyoming", "4.0 s"]
     expect(rows.nth(0).locator("td")).to_have_text(first)
-    second = ["this machine (127.0.0.1)", "waits for its turn", "0.0 s", "–", "wyoming", "4.0 s"]
+    second = ["this machine (127.0.0.1)", "waiting for its turn", "0.0 s", "–", "wyoming", "4.0 s"]
     expect(rows.nth(1).locator("td")).to_have_text(second)
     status.unroute("**/page/status.json*")
     advance_to_next_poll(status)
@@ -212,7 +212,7 @@ def test_a_shared_cache_is_told_of_beside_the_servers_own(status: Page) -> None:
     expect(cache).to_contain_text(re.compile(r"^50\s% of 16, .*; shared: 7$"))
     shared["is_usable"] = False
     advance_to_next_poll(status)
-    expect(cache).to_contain_text("; shared cache fails")
+    expect(cache).to_contain_text("; shared cache failing")
     status.unroute("**/page/status.json*")
 
 

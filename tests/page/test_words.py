@@ -126,3 +126,28 @@ def test_every_problem_with_home_assistant_has_a_text_and_in_english_the_servers
     texts = read_texts("en")
     for problem in Problem:
         assert texts[f"problem.code_{problem}"] == HomeAssistantProblem(problem).message
+
+
+TERMS = {
+    "de": {
+        "save": "speicher",
+        "download": "herunter|download",
+        "delete": "lösch",
+        "default voice": "standard",
+    },
+    "fr": {"save": "enregistr", "download": "télécharg", "delete": "supprim", "default voice": "par défaut"},
+}
+"""One term for one meaning: what has to be in a translation where the English text has the word."""
+
+
+@pytest.mark.parametrize("language", TERMS)
+def test_a_meaning_has_one_term_in_each_language(language: str) -> None:
+    english, translated = read_texts("en"), read_texts(language)
+    strays = [
+        f"{name}: {translated[name]}"
+        for name, text in english.items()
+        for word, term in TERMS[language].items()
+        if re.search(rf"\b{word}", text, re.IGNORECASE)
+        and not re.search(term, translated[name], re.IGNORECASE)
+    ]
+    assert strays == []
