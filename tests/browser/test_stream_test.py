@@ -107,7 +107,11 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("−1 (−50 %)")
 
 
-def test_the_stop_button_ends_the_run_at_once(desktop: Page, site: Site) -> None:
+def test_the_stop_button_ends_the_run_at_once_and_a_second_client_does_not_begin(
+    desktop: Page, site: Site
+) -> None:
+    compares = desktop.get_by_label("Compare with a second client")
+    compares.check()
     start(desktop, SLOW_TEXT, clients=2, pace=1)
     lanes = desktop.locator("#stream_test .sl-row")
     expect(lanes.first).to_have_attribute("data-state", "asking")
@@ -117,7 +121,9 @@ def test_the_stop_button_ends_the_run_at_once(desktop: Page, site: Site) -> None
     expect(desktop.locator("#stream_test-start")).to_be_focused()  # in place of the other one
     for lane in range(2):
         expect(lanes.nth(lane)).to_have_attribute("data-state", "stopped")
+    expect(lanes).to_have_count(2)
     assert not site.services.stream_test._running
+    compares.uncheck()
 
 
 def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
@@ -188,7 +194,7 @@ def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
         with page.expect_download() as download:
             page.get_by_role("button", name="Export as CSV").click()
         download.value.save_as(tmp_path / "runs.csv")
-        lines = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+        lines = list(csv.DictReader((tmp_path / "runs.csv").read_text("utf-8-sig").splitlines()))
         assert [line["kind"] for line in lines] == ["http", "wyoming_stream"]
         kept.nth(1).get_by_role("checkbox").uncheck()
         page.get_by_role("button", name="Delete the ticked").click()

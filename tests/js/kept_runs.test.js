@@ -89,28 +89,47 @@ test("all together have a limit, and the newest is kept whatever its size", () =
   );
 });
 
-test("what is no run is left out, and a run without results is not kept", () => {
+test("what is no run is left out, whichever part of it is rubbish", () => {
   const storage = new MemoryStorage();
   new KeptRuns(storage).add(settings, frame("good"));
   const [good] = JSON.parse(storage.found ?? "");
-  const broken = Object.keys(good).map((key) => ({ ...good, [key]: key === "lanes" ? [{}] : null }));
-  const rubbish = [
-    null,
-    1,
-    "run",
-    [],
-    {},
-    { ...good, lanes: [{ ...lane, buffer: [[null, 1]] }] },
-    ...broken,
-    good,
-  ];
-  for (const found of ["", "{", "null", "{}", '"text"', "[[]]", JSON.stringify(rubbish)]) {
-    assert.deepEqual(
-      new KeptRuns(new MemoryStorage(found)).runs.map(({ id }) => id),
-      found.includes("good") ? ["good"] : [],
-      found,
-    );
+  const unused = new Set(["settings.recorded", "settings.vary", "settings.warm_up", "lane.starts"]);
+  /** @type {unknown[]} */
+  const broken = [null, 1, "run", [], {}, { ...good, lanes: [null] }, { ...good, lanes: {} }];
+  for (const rubbish of [{}, "x", undefined]) {
+    for (const key of ["id", "at", "seconds", "settings", "summary", "lanes"]) {
+      const isHarmless = key === "summary" ? typeof rubbish === "object" : key === "id" && rubbish === "x";
+      if (!isHarmless) broken.push({ ...good, [key]: rubbish });
+    }
+    for (const key of Object.keys(settings)) {
+      const isText = typeof good.settings[key] === "string";
+      if (unused.has(`settings.${key}`) || (isText && rubbish === "x")) continue;
+      broken.push({ ...good, settings: { ...settings, [key]: rubbish } });
+    }
+    for (const [key, value] of Object.entries(lane)) {
+      const isText = typeof value === "string";
+      if (unused.has(`lane.${key}`) || (isText && rubbish === "x")) continue;
+      broken.push({ ...good, lanes: [{ ...lane, [key]: rubbish }] });
+      if (Array.isArray(value))
+        broken.push({ ...good, lanes: [{ ...lane, [key]: [...value, rubbish ?? null] }] });
+    }
+    broken.push({ ...good, summary: { wall: rubbish ?? "" } });
   }
+  for (const found of [
+    "",
+    "{",
+    "null",
+    "{}",
+    '"text"',
+    "[[]]",
+    ...broken.map((run) => JSON.stringify([run])),
+  ])
+    assert.deepEqual(new KeptRuns(new MemoryStorage(found)).runs, [], found);
+  const among = new MemoryStorage(JSON.stringify([...broken.slice(0, 10), good]));
+  assert.deepEqual(new KeptRuns(among).runs, [good]);
+});
+
+test("a run without results is not kept", () => {
   const kept = new KeptRuns(new MemoryStorage());
   kept.add(settings, { ...frame("x"), summary: null });
   assert.deepEqual(kept.runs, []);

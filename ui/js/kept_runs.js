@@ -1,5 +1,6 @@
 /** Kept runs: the last runs of stream tests, kept by the browser over a restart of the server, and their exports. */
 
+import { OWNERS } from "./stream_lanes.js";
 import { FIGURES } from "./stream_results.js";
 
 /** @typedef {import("./stream_run.js").Frame} Frame */
@@ -16,7 +17,7 @@ import { FIGURES } from "./stream_results.js";
  * @property {Lane[]} lanes
  */
 
-const KEY = "wyoming-tts.stream_runs";
+export const KEY = "wyoming-tts.stream_runs";
 const MAX_RUNS = 20;
 const MAX_CHARS = 1_500_000; // of all together; browsers keep 5 MB for a site
 const MAX_WORDS = 200; // of a lane: more cannot be read in a chart
@@ -114,27 +115,58 @@ function runsIn(json) {
 }
 
 /** @param {any} value */
-const isObject = (value) => typeof value === "object" && value !== null;
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+/** @param {any} value */
+const isNumber = (value) => Number.isFinite(value);
+/** @param {any} value */
+const isText = (value) => typeof value === "string";
+/** @param {any} value */
+const isNumberOrNull = (value) => value === null || isNumber(value);
 
 /** @param {any} run */
 const isKeptRun = (run) =>
   isObject(run) &&
-  typeof run.id === "string" &&
-  Number.isFinite(Date.parse(run.at)) &&
-  Number.isFinite(run.seconds) &&
-  isObject(run.settings) &&
-  typeof run.settings.kind === "string" &&
+  isText(run.id) &&
+  isNumber(Date.parse(run.at)) &&
+  isNumber(run.seconds) &&
+  isSettings(run.settings) &&
   isObject(run.summary) &&
+  Object.values(run.summary).every(isNumberOrNull) &&
   Array.isArray(run.lanes) &&
   run.lanes.every(isLane);
+
+/** @param {any} settings */
+const isSettings = (settings) =>
+  isObject(settings) &&
+  [settings.text, settings.kind, settings.target, settings.voice].every(isText) &&
+  [settings.words_per_second, settings.clients].every(isNumber);
 
 /** @param {any} lane */
 const isLane = (lane) =>
   isObject(lane) &&
-  [lane.buffer, lane.text, lane.words, lane.gaps].every(Array.isArray) &&
-  [...lane.buffer, ...lane.words].every((pair) => Array.isArray(pair) && Number.isFinite(pair[0])) &&
-  lane.gaps.every((/** @type {any} */ gap) => Number.isFinite(gap?.at) && Number.isFinite(gap?.seconds)) &&
-  ["text", "server", "unknown"].every((owner) => Number.isFinite(lane.gap_counts?.[owner]?.count));
+  [lane.state, lane.error].every(isText) &&
+  [lane.client, lane.chunks, lane.audio, lane.recorded].every(isNumber) &&
+  [lane.ttfa, lane.first_audio, lane.ended].every(isNumberOrNull) &&
+  isListOf(lane.buffer, (level) => isPair(level, isNumber)) &&
+  isListOf(lane.words, (word) => isPair(word, isText)) &&
+  isListOf(lane.text, (piece) => isNumber(piece) || isPair(piece, isText)) &&
+  isListOf(lane.gaps, (gap) => isNumber(gap?.at) && isNumber(gap?.seconds) && OWNERS.includes(gap.owner)) &&
+  OWNERS.map((owner) => lane.gap_counts?.[owner]).every(
+    (each) => isObject(each) && [each.count, each.seconds].every(isNumber),
+  );
+
+/**
+ * @param {any} value
+ * @param {(item: any) => boolean} isItem
+ */
+const isListOf = (value, isItem) => Array.isArray(value) && value.every(isItem);
+
+/**
+ * A time with something.
+ * @param {any} value
+ * @param {(item: any) => boolean} isSecond
+ */
+const isPair = (value, isSecond) => Array.isArray(value) && isNumber(value[0]) && isSecond(value[1]);
 
 /**
  * The runs as a table for spreadsheets: a line for each run, with its settings and figures.

@@ -1,7 +1,7 @@
 /** The list of kept runs: open one, compare two, delete or export them. */
 
 import { button, createElement } from "./common.js";
-import { csvOf, KeptRuns } from "./kept_runs.js";
+import { csvOf, KEY, KeptRuns } from "./kept_runs.js";
 import { Figures } from "./stream_results.js";
 
 /** @typedef {import("./kept_runs.js").KeptRun} KeptRun */
@@ -32,7 +32,7 @@ export class RunList {
       this.#action("export_json", () =>
         save("stream-tests.json", JSON.stringify(this.#forExport(), null, 1)),
       ),
-      this.#action("export_csv", () => save("stream-tests.csv", csvOf(this.#forExport()))),
+      this.#action("export_csv", () => save("stream-tests.csv", `\ufeff${csvOf(this.#forExport())}`)),
       this.#action("delete_ticked", () => this.kept.remove(new Set(this.#chosen().map(({ id }) => id)))),
     ];
     this.remove = actions[3];
@@ -44,7 +44,7 @@ export class RunList {
       this.list,
     );
     this.kept.addEventListener("change", () => this.#show());
-    addEventListener("storage", () => this.kept.reload());
+    addEventListener("storage", ({ key }) => [KEY, null].includes(key) && this.kept.reload());
     this.#show();
   }
 

@@ -41,7 +41,7 @@ import { bufferCurve, playedUntil } from "./stream_buffer.js";
 
 /** @typedef {{ count: number, seconds: number }} GapCount */
 
-const OWNERS = /** @type {const} */ (["text", "server", "unknown"]);
+export const OWNERS = /** @type {const} */ (["text", "server", "unknown"]);
 const LEGEND = ["sent", "sound", "first", "ended", "gap_text", "gap_server"];
 const LAST_WORD = 0.5; // seconds that a last word may take
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60]; // seconds between two marks of the axis
