@@ -33,7 +33,12 @@ from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import Attribution, Voice
 
 VOICE = "en_US-letters-low"
-SPOKEN = {"en_US": (VOICE, "espeak-en-us"), "de_DE": ("de_DE-tones-low", "de_DE-tones-low#bert")}
+CHOIR = "en_GB-choir-low"
+SPOKEN = {
+    "en_GB": (CHOIR,),
+    "en_US": (VOICE, "espeak-en-us"),
+    "de_DE": ("de_DE-tones-low", "de_DE-tones-low#bert"),
+}
 CLOUD = {"tts_engine": "tts.cloud", "tts_language": "en-GB", "tts_voice": "Sonia"}
 KITCHEN = "media_player.kitchen"
 
@@ -49,7 +54,11 @@ VOICES = {
         attribution=Attribution("tests", ""),
         speakers=speakers,
     )
-    for name, speakers in {VOICE: {}, "de_DE-tones-low": {"anna": 0, "bert": 1}}.items()
+    for name, speakers in {
+        VOICE: {},
+        "de_DE-tones-low": {"anna": 0, "bert": 1},
+        CHOIR: {f"p{number}": number for number in range(109)},
+    }.items()
 }
 
 
@@ -119,6 +128,18 @@ async def test_a_player_speaks_a_text_with_a_voice(
             {**spoken, "message": "Essen!", "options": {"voice": "de_DE-tones-low#bert"}},
         ),
     ]
+
+
+async def test_a_speaker_of_many_can_be_heard_but_not_given_to_an_assistant(
+    service: HomeAssistantService, home: FakeHomeAssistant
+) -> None:
+    await service.speak(ADMIN, KITCHEN, "Hello.", voice=CHOIR, speaker="p7")
+    assert home.services[0][2]["options"] == {"voice": CHOIR, "speaker": "p7"}
+    with pytest.raises(HomeAssistantProblem) as raised:
+        await service.use_voice(ADMIN, "01a", voice=CHOIR, speaker="p7")
+    assert raised.value.problem is Problem.SPEAKER_NOT_LISTED
+    await service.use_voice(ADMIN, "01a", voice=CHOIR, speaker="p0")  # the usual one
+    assert home.pipelines[0]["tts_voice"] == CHOIR
 
 
 async def test_an_assistant_takes_a_voice_and_keeps_all_else(

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, parse_json
-from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
+from wyoming_tts.page.home_assistant.problems import CommandRefused, HomeAssistantProblem, Problem
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 
 Reply: TypeAlias = Mapping[str, Any]
@@ -39,10 +39,6 @@ _TEMPLATE_MARK = "json:"
 _FRAMES = logging.getLogger(f"{__name__}.frames")
 _FRAMES.setLevel(logging.WARNING)
 """With --debug, too: frames hold the token, and what is to be spoken."""
-
-
-class CommandRefused(Exception):
-    """Home Assistant refused a command; the message is its own."""
 
 
 class HomeAssistantConnection:

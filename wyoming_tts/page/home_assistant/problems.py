@@ -22,6 +22,7 @@ class Problem(StrEnum):
     NOT_SET_UP = "home_assistant_not_set_up"
     SEVERAL = "home_assistant_several"
     VOICE_NOT_LISTED = "home_assistant_voice_not_listed"
+    SPEAKER_NOT_LISTED = "home_assistant_speaker_not_listed"
     PLAYER_AWAY = "home_assistant_player_away"
     ASSISTANT_CHANGED = "home_assistant_assistant_changed"
     REFUSED = "home_assistant_refused"
@@ -44,6 +45,8 @@ _MESSAGES = MappingProxyType(
         "above.",
         Problem.VOICE_NOT_LISTED: "Home Assistant does not list this voice yet. Try again in 30 seconds, or "
         "reload it under Settings → Devices & services → Wyoming Protocol → ⋮ → Reload.",
+        Problem.SPEAKER_NOT_LISTED: "An assistant cannot choose among so many speakers of one voice. Choose "
+        "the voice's usual speaker under More, or another voice.",
         Problem.PLAYER_AWAY: "This speaker is not there now. See whether it is switched on, and try again.",
         Problem.ASSISTANT_CHANGED: "This assistant was changed or removed in Home Assistant meanwhile. Look "
         "again.",
@@ -69,3 +72,7 @@ class HomeAssistantProblem(ApiError):
         message = f"{_MESSAGES[problem]} It says: {said}" if said else _MESSAGES[problem]
         super().__init__(_STATUS.get(problem, HTTPStatus.CONFLICT), message, code=problem)
         self.problem = problem
+
+
+class CommandRefused(Exception):
+    """Home Assistant refused a command; the message is its own."""

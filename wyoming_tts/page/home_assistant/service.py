@@ -10,9 +10,10 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from wyoming_tts.page.home_assistant.answers import (
     ENGINE_VOICES,
@@ -25,15 +26,13 @@ from wyoming_tts.page.home_assistant.answers import (
     House,
     Pipeline,
 )
-from wyoming_tts.page.home_assistant.connection import (
-    CommandRefused,
-    HomeAssistantConnection,
-    open_connection,
-)
-from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
+from wyoming_tts.page.home_assistant.problems import CommandRefused, HomeAssistantProblem, Problem
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import SPEAKER_MARK, Voice
-from wyoming_tts.transports.wyoming.protocol import PROGRAM
+from wyoming_tts.transports.wyoming.protocol import MAX_ADVERTISED_SPEAKERS, PROGRAM
+
+if TYPE_CHECKING:
+    from wyoming_tts.page.home_assistant.connection import HomeAssistantConnection
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,7 +107,7 @@ class _Change:
 
 
 class HomeAssistantService:
-    """Acts in Home Assistant for the page. Runs on the event loop.
+    """Acts in Home Assistant for the page. Runs on the event loop, but is made on a worker: that imports.
 
     Args:
         find_voice: Returns an installed voice by its name, or raises a `SpeechError`.
@@ -117,7 +116,7 @@ class HomeAssistantService:
 
     def __init__(self, find_voice: Callable[[str], Voice], access: SupervisorAccess | None) -> None:
         self._find_voice = find_voice
-        self._access = access
+        self._connect = None if access is None else _connector(access)
         self._connections = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._changing = asyncio.Lock()
         self._changes: dict[str, _Change] = {}
@@ -150,21 +149,21 @@ class HomeAssistantService:
             house = await connection.render(_HOUSE, HOUSE)
             if player not in {each.id for each in _players(house) if each.is_available}:
                 raise HomeAssistantProblem(Problem.PLAYER_AWAY)
-            listed = _listed_name(found, speaker)
+            options = _options(found, speaker)
             await connection.command(
                 "call_service",
                 NOTHING,
                 domain="tts",
                 service="speak",
-                target={"entity_id": await _engine_with(connection, house, found, listed)},
+                target={"entity_id": await _engine_with(connection, house, found, options["voice"])},
                 service_data={
                     "media_player_entity_id": player,
                     "message": text,
                     "cache": False,
-                    "options": {"voice": listed},
+                    "options": options,
                 },
             )
-        _LOGGER.info("Home Assistant speaks on %s with %s.", player, listed)
+        _LOGGER.info("Home Assistant speaks on %s with %s.", player, options["voice"])
 
     async def use_voice(self, user: str, assistant: str, *, voice: str, speaker: str = "") -> None:
         """Have an assistant speak with a voice of this server.
@@ -174,7 +173,10 @@ class HomeAssistantService:
             SpeechError: the voice is not installed.
         """
         found = self._find_voice(voice)
-        listed = _listed_name(found, speaker)
+        options = _options(found, speaker)
+        if "speaker" in options:  # an assistant has a voice and nothing more
+            raise HomeAssistantProblem(Problem.SPEAKER_NOT_LISTED)
+        listed = options["voice"]
         async with self._changing, self._open(user) as connection:
             engine = await _engine_with(connection, await connection.render(_HOUSE, HOUSE), found, listed)
             now = await _pipeline(connection, assistant)
@@ -202,11 +204,11 @@ class HomeAssistantService:
     @asynccontextmanager
     async def _open(self, user: str) -> AsyncIterator[HomeAssistantConnection]:
         """Connect for a user, who has to be an administrator."""
-        if self._access is None:
+        if self._connect is None:
             raise HomeAssistantProblem(Problem.NOT_AN_ADDON)
         if not user:
             raise HomeAssistantProblem(Problem.NOT_BY_INGRESS)
-        async with self._connections, open_connection(self._access) as connection:
+        async with self._connections, self._connect() as connection:
             users = await connection.command("config/auth/list", USERS)
             if not any(each.is_admin for each in users if each.id == user):
                 raise HomeAssistantProblem(Problem.NOT_ADMIN)
@@ -228,6 +230,15 @@ class HomeAssistantService:
             is_ours=pipeline.tts_engine in engines,
             before=None if change is None else change.before.tts_voice or change.before.tts_engine or "",
         )
+
+
+def _connector(
+    access: SupervisorAccess,
+) -> Callable[[], AbstractAsyncContextManager[HomeAssistantConnection]]:
+    # Only an add-on needs the WebSocket client.
+    from wyoming_tts.page.home_assistant.connection import open_connection  # noqa: PLC0415
+
+    return partial(open_connection, access)
 
 
 def _players(house: House) -> Iterable[MediaPlayer]:
@@ -299,6 +310,10 @@ async def _update(connection: HomeAssistantConnection, pipeline: Pipeline, choic
     await connection.command("assist_pipeline/pipeline/update", NOTHING, pipeline_id=pipeline.id, **fields)
 
 
-def _listed_name(voice: Voice, speaker: str) -> str:
-    """Return the name by which Home Assistant lists a voice, or one of its speakers."""
-    return f"{voice.name}{SPEAKER_MARK}{speaker}" if speaker in voice.speakers else voice.name
+def _options(voice: Voice, speaker: str) -> dict[str, str]:
+    """Return the options of `tts.speak` for a voice, or one of its speakers."""
+    if voice.speakers.get(speaker) in {None, voice.default_speaker or 0}:
+        return {"voice": voice.name}
+    if 1 < len(voice.speakers) <= MAX_ADVERTISED_SPEAKERS:
+        return {"voice": f"{voice.name}{SPEAKER_MARK}{speaker}"}
+    return {"voice": voice.name, "speaker": speaker}
