@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.tones import LETTERS
 from tests.support.voice_files import CONFIG, MODEL, names, pieces
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.piper.trial import TrialFailed
-from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.errors import BadRequest, TooLong, VoiceUnavailable
 from wyoming_tts.page import uploads as voice_uploads
 from wyoming_tts.page.uploads import STAGING, UploadRange, VoiceUploads
 from wyoming_tts.page.voices import VoiceService
@@ -189,6 +190,26 @@ async def test_too_little_free_space_is_refused_before_anything_is_written(data_
             "x.onnx.json", pieces(CONFIG), UploadRange(total=len(CONFIG))
         )
     assert names(data_dir, f"{STAGING}/**/*.part") == []
+
+
+async def test_a_directory_that_cannot_be_written_is_told(data_dir: Path) -> None:
+    """Which is a file here: those who may write everywhere are refused, too."""
+    (data_dir / STAGING).write_bytes(b"")
+    with pytest.raises(VoiceUnavailable, match=f"{STAGING}.* cannot be written: .*Check that the directory"):
+        await uploads_into(data_dir).receive("en_US-brought-low.onnx.json", pieces(CONFIG), UploadRange())
+
+
+async def test_a_disk_that_gets_full_meanwhile_is_told_and_the_part_can_be_sent_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads = uploads_into(data_dir)
+    fail = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with monkeypatch.context() as patch:
+        patch.setattr(VoiceUploads, "_write_block", lambda *_: (_ for _ in ()).throw(fail))
+        with pytest.raises(VoiceUnavailable, match="No space left on device"):
+            await uploads.receive("en_US-brought-low.onnx.json", pieces(CONFIG), UploadRange())
+    done = await uploads.receive("en_US-brought-low.onnx.json", pieces(CONFIG), UploadRange())
+    assert done.received == len(CONFIG)
 
 
 async def test_abandoned_uploads_are_deleted_from_staging(uploads: VoiceUploads, data_dir: Path) -> None:

@@ -13,19 +13,22 @@ import re
 import shutil
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions
 from wyoming_tts.engines.piper.engine import PiperEngine
 from wyoming_tts.engines.piper.trial import TrialFailed, try_voice
 from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, read_voice_json
-from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.errors import BadRequest, TooLong, VoiceUnavailable
 from wyoming_tts.known_files import is_absent
 from wyoming_tts.voices.download.transfer import format_size
+
+T = TypeVar("T")
 
 MODEL_BYTES = 512_000_000
 """Piper's largest model has 125 MB."""
@@ -123,19 +126,30 @@ class VoiceUploads:
             BadRequest: the name is not that of a voice file or is taken, the part does not start where the
                 last one ended, the disk is full, or the files are not a voice.
             TooLong: the file exceeds MODEL_BYTES or voice_json.MAX_BYTES.
+            VoiceUnavailable: it cannot be stored.
         """
         target = self._target(name)
         with self._exclusive(target.voice):
-            await self._run(partial(self._prepare, target, part))
+            await self._on_disk(partial(self._prepare, target, part))
             end = await self._write(target, pieces, part)
             if part.total is not None and end < part.total:
                 return UploadProgress(end)
-            await self._run(partial(self._finish_file, target))
+            await self._on_disk(partial(self._finish_file, target))
             if not target.is_model:
                 return UploadProgress(end)
             await self._try_and_install(target)
         await self._on_installed()
         return UploadProgress(end, target.voice)
+
+    async def _on_disk(self, work: Callable[[], T]) -> T:
+        """Run what touches files."""
+        try:
+            return await self._run(work)
+        except OSError as error:
+            raise VoiceUnavailable(
+                f"{error.filename or self._directory} cannot be written: {error.strerror or error}.",
+                hint="Check that the directory is writable and the disk has space.",
+            ) from error
 
     def _target(self, name: str) -> _UploadTarget:
         match = _FILE_NAME.fullmatch(name)
@@ -194,7 +208,8 @@ class VoiceUploads:
                     end, block = await self._append(target, end, block, part.total)
             end, _ = await self._append(target, end, block, part.total)
         except BaseException:
-            await self._run(partial(_truncate, target.part_path, part.start))
+            with suppress(VoiceUnavailable):  # it is told why the part was not stored
+                await self._on_disk(partial(_truncate, target.part_path, part.start))
             raise
         return end
 
@@ -204,7 +219,7 @@ class VoiceUploads:
         _require_size(target, end + len(block))
         if total is not None and end + len(block) > total:
             raise BadRequest(f"Got more than the {total} bytes announced for {target.file}.")
-        await self._run(partial(self._write_block, target.part_path, end, block))
+        await self._on_disk(partial(self._write_block, target.part_path, end, block))
         return end + len(block), bytearray()
 
     def _write_block(self, path: Path, end: int, block: bytearray) -> None:
@@ -239,11 +254,11 @@ class VoiceUploads:
         problem = ""
         async with self._trial:
             try:
-                size = await self._run(lambda: model.stat().st_size)
+                size = await self._on_disk(lambda: model.stat().st_size)
                 await self._try_voice(model, size)
             except TrialFailed as error:
                 problem = str(error)
-        await self._run(partial(self._install, target, problem))
+        await self._on_disk(partial(self._install, target, problem))
 
     def _install(self, target: _UploadTarget, problem: str) -> None:
         """Install the voice unless its trial found a problem. Blocks."""

@@ -231,8 +231,9 @@ class VoiceService:
         try:
             await self._run(partial(keep_chosen_default, settings, voice.name))
         except OSError as error:
+            why = error.strerror or error
             raise BadRequest(
-                f"{voice.name} is the default until the server restarts: the choice cannot be kept. {error}"
+                f"{voice.name} is the default until the server restarts: the choice cannot be kept. {why}."
             ) from error
         return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
 
