@@ -2,28 +2,21 @@
  * The Listen tab: a sentence, the voices as cards that say it, and what can be done with the chosen one.
  */
 
+import { AbsentVoices } from "./absent_voices.js";
 import { adjustmentFields } from "./adjustments.js";
 import { BlindDialog } from "./blind_dialog.js";
-import {
-  button,
-  createElement,
-  find,
-  localize,
-  localizeElements,
-  onKeyInTab,
-  requestJson,
-  setText,
-} from "./common.js";
+import { button, find, localize, localizeElements, onKeyInTab, requestJson, setText } from "./common.js";
 import { history } from "./history.js";
-import { linkTo, pageState } from "./page_state.js";
+import { pageState } from "./page_state.js";
 import { PairBlend } from "./pair_blend.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { speechRequest } from "./speech_request.js";
 import { TextStages } from "./text_stages.js";
+import { UseVoice } from "./use_voice.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf, isRobot, recommendedVoice, shownName, sizeText, VoiceSearch } from "./voice_facts.js";
+import { shownName, VoiceSearch } from "./voice_facts.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -31,29 +24,28 @@ import { familyOf, isRobot, recommendedVoice, shownName, sizeText, VoiceSearch }
 class AuditionTab {
   /** @type {Map<string, Promise<VoiceFacts>>} */
   #facts = new Map();
-  /** Once it was opened. @type {import("./home_assistant.js").HomeAssistantPanel | undefined} */
-  #home;
-  /** The voice whose download was asked for last. */
-  #fetched = "";
-
   /** @param {import("./common.js").MountContext<{ texts: import("./common.js").Texts, path: string, home_path: string }>} context */
   constructor({ element, props }) {
     this.element = element;
     this.path = props.path;
-    this.homePath = props.home_path;
     const { translate, locale, number } = localize(props.texts);
     this.translate = translate;
     this.number = number;
     this.parts = partsOf(element);
     localizeElements(element, translate);
     this.search = new VoiceSearch(locale, translate);
+    const nameOf = (/** @type {string} */ name) => this.#nameOf(name);
+    const attempt = (/** @type {() => Promise<unknown>} */ work) => this.#attempt(work);
+    this.absent = new AbsentVoices(this.parts, { translate, number, nameOf, attempt });
+    const { languageName } = this.search;
+    this.use = new UseVoice(element, { translate, nameOf, languageName, attempt, homePath: props.home_path });
     this.cards = new VoiceCards(this.parts.cards, {
       translate,
       number,
       search: this.search,
       hear: (voice) => this.hear(voice),
       stop: () => player.stop(),
-      fetch: (voice) => this.#fetch(voice),
+      fetch: (voice) => this.absent.fetch(voice),
       mark: (voice) => this.#mark(voice),
       pair: (one, other) => this.#showPair(one, other),
     });
@@ -79,10 +71,6 @@ class AuditionTab {
     parts.search.addEventListener("input", () => pageState.patch({ search: parts.search.value }));
     parts.search.addEventListener("keydown", (event) => this.#onSearchKey(event));
     parts.blind.addEventListener("click", () => this.#compareBlind());
-    parts.makeDefault.addEventListener("click", () => this.#makeDefault());
-    parts.link.addEventListener("click", () => this.#copyLink());
-    parts.home.addEventListener("toggle", () => parts.home.open && this.#lookIntoHome());
-    parts.home.open = isInHomeAssistant();
     parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
     parts.cards.addEventListener("click", (event) => this.#onCardClick(event));
     onKeyInTab(this.element, (event) => this.#onKey(event));
@@ -109,22 +97,12 @@ class AuditionTab {
     this.stages.update(pageState.values);
   }
 
-  /** What is to be done with the chosen voice, and with the shortlist. */
+  /** What is to be done with the chosen voice, the one before it, and the shortlist. */
   #showUse() {
-    const { parts } = this;
-    const { voice } = pageState.values;
-    const known = voiceDirectory.find(voice);
-    parts.blind.hidden = this.#comparable().length < 2;
-    parts.makeDefault.disabled = !known || known.is_default;
-    this.pair.show(voiceDirectory.find(pageState.values.previous), known);
-    if (!known) return;
-    const name = this.#nameOf(voice);
-    const listed = known.description || voice; // as Home Assistant lists it
-    setText(parts.useTitle, this.translate("use", { name }));
-    setText(
-      parts.useSteps,
-      this.translate("use_steps", { language: this.search.languageName(known.language), listed }),
-    );
+    const { voice, previous } = pageState.values;
+    this.parts.blind.hidden = this.#comparable().length < 2;
+    this.pair.show(voiceDirectory.find(previous), voiceDirectory.find(voice));
+    this.use.show();
   }
 
   /** @param {number} found */
@@ -138,7 +116,7 @@ class AuditionTab {
     this.#facts.clear();
     this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
     this.#showDownloads();
-    this.#showMakeshift();
+    this.absent.showMakeshift();
     const { voice } = pageState.values;
     if (voiceDirectory.findInstalled(voice)) this.#showVoice(voice);
     else this.#replaceAbsent(voice);
@@ -152,66 +130,18 @@ class AuditionTab {
   #replaceAbsent(absent) {
     const instead = voiceDirectory.default;
     this.#choose(instead);
-    if (!absent || !instead) return;
-    const names = { name: this.#nameOf(absent), instead: this.#nameOf(instead.name) };
-    const known = voiceDirectory.find(absent);
-    const told = this.translate(known ? "absent_voice" : "unknown_voice", names);
-    const offered = known && !known.is_installed ? [this.#fetchFirst(known)] : [];
-    this.parts.unknown.replaceChildren(createElement("span", {}, told), ...offered);
+    if (absent && instead) this.absent.showUnknown(absent, instead);
   }
 
   #showDownloads() {
-    const { downloads } = voiceDirectory;
-    this.cards.showDownloads(downloads);
-    // What nobody asked for here is told at its card, and in the tab Voices.
-    const failed = downloads.find(({ voice, state }) => state === "failed" && voice === this.#fetched);
-    const problem = failed ? problems.ofDownload(failed).text : "";
-    const name = this.#nameOf(failed?.voice ?? "");
-    setText(this.parts.problem, failed ? this.translate("download_failed", { name, problem }) : "");
-  }
-
-  /** @param {Voice} voice */
-  #fetch({ name }) {
-    this.#fetched = name;
-    return this.#attempt(() => voiceDirectory.change("download", name));
+    this.cards.showDownloads(voiceDirectory.downloads);
+    this.absent.showDownloads();
   }
 
   /** The name of a voice for people. @param {string} name */
   #nameOf(name) {
     const voice = voiceDirectory.find(name);
     return voice ? shownName(voice, this.search.languageName) : name;
-  }
-
-  /**
-   * With robot voices only, tell that they are a makeshift, and offer the voice to begin with. Where another voice
-   * speaks in place of the default one, tell that, and offer the default one.
-   */
-  #showMakeshift() {
-    const { makeshift } = this.parts;
-    const { absent_default: absent } = voiceDirectory.view;
-    const isRobotsOnly = voiceDirectory.installed.every(isRobot);
-    const wanted = isRobotsOnly ? this.#recommended() : voiceDirectory.find(absent);
-    makeshift.hidden = isRobotsOnly ? !wanted : !absent;
-    if (makeshift.hidden) return;
-    const names = { name: this.#nameOf(absent), instead: this.#nameOf(voiceDirectory.default?.name ?? "") };
-    const told = isRobotsOnly ? this.translate("makeshift") : this.translate("absent_default", names);
-    const offered = wanted && !wanted.is_installed ? [this.#fetchFirst(wanted)] : [];
-    makeshift.replaceChildren(createElement("span", {}, told), ...offered);
-  }
-
-  /** @param {Voice} voice */
-  #fetchFirst(voice) {
-    const size = voice.size ? sizeText(voice.size, this.number) : "";
-    const label = this.translate("fetch_first", { name: this.#nameOf(voice.name), size });
-    return button(label, () => this.#fetch(voice), { class: "primary" });
-  }
-
-  /** The voice to download first: the default one if it is of the reader's language, else a known one of that. */
-  #recommended() {
-    const { voices, absent_default: absent } = voiceDirectory.view;
-    const wanted = voiceDirectory.find(absent);
-    if (wanted && familyOf(wanted.language) === familyOf(navigator.language)) return wanted;
-    return recommendedVoice(voices, navigator.language) ?? wanted ?? recommendedVoice(voices, "en");
   }
 
   /** @param {string} name */
@@ -264,7 +194,7 @@ class AuditionTab {
    * @param {number} [fraction] of the clip to skip if it was heard before
    */
   async hear(voice, fraction = 0) {
-    this.parts.unknown.replaceChildren();
+    this.absent.forgetUnknown();
     this.#choose(voice);
     const { name } = voice;
     await this.#attempt(async () => {
@@ -334,34 +264,6 @@ class AuditionTab {
     await voiceDirectory.refresh();
     this.#choose(voiceDirectory.find(name));
     this.cards.reveal(name);
-  }
-
-  async #lookIntoHome() {
-    const { HomeAssistantPanel } = await import("./home_assistant.js"); // few open it
-    this.#home ??= new HomeAssistantPanel(find(this.parts.home, "div", HTMLElement), {
-      translate: this.translate,
-      path: this.homePath,
-      chosen: () => pageState.values,
-      nameOf: (name) => this.#nameOf(name),
-      languageName: this.search.languageName,
-    });
-    await this.#home.look();
-  }
-
-  async #makeDefault() {
-    const { voice } = pageState.values;
-    await this.#attempt(async () => {
-      const { lasts, line } = await voiceDirectory.makeDefault(voice);
-      const name = this.#nameOf(voice);
-      setText(this.parts.used, this.translate(lasts ? "used" : "used_for_now", { name, line }));
-    });
-  }
-
-  async #copyLink() {
-    const link = new URL(linkTo(pageState.values), document.baseURI).href;
-    // On plain http pages of a home network there is no clipboard.
-    await navigator.clipboard?.writeText(link).catch(() => {});
-    setText(this.parts.used, navigator.clipboard ? this.translate("copied") : link);
   }
 
   #hearChosen() {
@@ -449,9 +351,6 @@ function voiceOf(target) {
   return voiceDirectory.find(card?.getAttribute("data-voice") ?? "");
 }
 
-/** Whether Home Assistant shows the page, by its ingress. */
-const isInHomeAssistant = () => location.pathname.includes("/hassio_ingress/");
-
 /**
  * The tab's markup, which `ui/audition.py` brings.
  * @param {HTMLElement} element
@@ -465,9 +364,6 @@ function partsOf(element) {
     cards: part("cards", HTMLElement),
     examples: part("examples", HTMLElement),
     found: part("found", HTMLElement),
-    home: part("home", HTMLDetailsElement),
-    link: part("link", HTMLButtonElement),
-    makeDefault: part("make-default", HTMLButtonElement),
     makeshift: part("makeshift", HTMLElement),
     pair: part("pair", HTMLElement),
     problem: part("problem", HTMLElement),
@@ -476,9 +372,6 @@ function partsOf(element) {
     search: part("search", HTMLInputElement),
     text: part("text", HTMLTextAreaElement),
     unknown: part("unknown", HTMLElement),
-    used: part("used", HTMLElement),
-    useSteps: part("use-steps", HTMLElement),
-    useTitle: part("use-title", HTMLElement),
   };
 }
 

@@ -1,0 +1,109 @@
+/**
+ * Notices above the voice cards, about voices that are not installed: of a link, kept from before, the default one, or
+ * any but robot voices. Each offers the download that helps, and a download that failed is told of.
+ */
+
+import { button, createElement, setText } from "./common.js";
+import { problems } from "./problems.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js";
+
+/** @typedef {import("./voice_facts.js").Voice} Voice */
+
+/**
+ * @typedef {object} AbsentOptions
+ * @property {import("./common.js").Translate} translate
+ * @property {(value: number, digits?: number) => string} number
+ * @property {(name: string) => string} nameOf a voice, for people
+ * @property {(work: () => Promise<unknown>) => Promise<void>} attempt runs work, and shows its error
+ */
+
+export class AbsentVoices {
+  /** The voice whose download was asked for last. */
+  #fetched = "";
+
+  /**
+   * @param {{ makeshift: HTMLElement, unknown: HTMLElement, problem: HTMLElement }} parts
+   * @param {AbsentOptions} options
+   */
+  constructor(parts, options) {
+    this.parts = parts;
+    this.options = options;
+  }
+
+  /** @param {Voice} voice */
+  fetch({ name }) {
+    this.#fetched = name;
+    return this.options.attempt(() => voiceDirectory.change("download", name));
+  }
+
+  /**
+   * Tell that the chosen voice, of a link or kept from before, is not here.
+   * @param {string} absent
+   * @param {Voice} instead
+   */
+  showUnknown(absent, instead) {
+    const { nameOf, translate } = this.options;
+    const known = voiceDirectory.find(absent);
+    const names = { name: nameOf(absent), instead: nameOf(instead.name) };
+    this.#fill(this.parts.unknown, translate(known ? "absent_voice" : "unknown_voice", names), known);
+  }
+
+  /** Another voice was chosen. */
+  forgetUnknown() {
+    this.parts.unknown.replaceChildren();
+  }
+
+  /**
+   * With robot voices only, tell that they are a makeshift, and offer the voice to begin with. Where another voice
+   * speaks in place of the default one, tell that, and offer the default one.
+   */
+  showMakeshift() {
+    const { makeshift } = this.parts;
+    const { nameOf, translate } = this.options;
+    const { absent_default: absent } = voiceDirectory.view;
+    const isRobotsOnly = voiceDirectory.installed.every(isRobot);
+    const wanted = isRobotsOnly ? recommended() : voiceDirectory.find(absent);
+    makeshift.hidden = isRobotsOnly ? !wanted : !absent;
+    if (makeshift.hidden) return;
+    const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
+    this.#fill(makeshift, isRobotsOnly ? translate("makeshift") : translate("absent_default", names), wanted);
+  }
+
+  /** What nobody asked for here is told at its card, and in the tab Voices. */
+  showDownloads() {
+    const { nameOf, translate } = this.options;
+    const failed = voiceDirectory.downloads.find(
+      ({ voice, state }) => state === "failed" && voice === this.#fetched,
+    );
+    const problem = failed ? problems.ofDownload(failed).text : "";
+    const name = nameOf(failed?.voice ?? "");
+    setText(this.parts.problem, failed ? translate("download_failed", { name, problem }) : "");
+  }
+
+  /**
+   * @param {HTMLElement} notice
+   * @param {string} told
+   * @param {Voice | undefined} voice to be offered if it is not installed
+   */
+  #fill(notice, told, voice) {
+    const offered = voice && !voice.is_installed ? [this.#fetchButton(voice)] : [];
+    notice.replaceChildren(createElement("span", {}, told), ...offered);
+  }
+
+  /** @param {Voice} voice */
+  #fetchButton(voice) {
+    const { nameOf, number, translate } = this.options;
+    const size = voice.size ? sizeText(voice.size, number) : "";
+    const label = translate("fetch_first", { name: nameOf(voice.name), size });
+    return button(label, () => this.fetch(voice), { class: "primary" });
+  }
+}
+
+/** The voice to download first: the default one if it is of the reader's language, else a known one of that. */
+function recommended() {
+  const { voices, absent_default: absent } = voiceDirectory.view;
+  const wanted = voiceDirectory.find(absent);
+  if (wanted && familyOf(wanted.language) === familyOf(navigator.language)) return wanted;
+  return recommendedVoice(voices, navigator.language) ?? wanted ?? recommendedVoice(voices, "en");
+}

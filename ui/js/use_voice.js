@@ -1,0 +1,99 @@
+/**
+ * "Use this voice": the chosen voice becomes the default, is linked to, or is used in Home Assistant, whose steps are
+ * told.
+ */
+
+import { find, setText } from "./common.js";
+import { linkTo, pageState } from "./page_state.js";
+import { voiceDirectory } from "./voice_directory.js";
+
+/**
+ * @typedef {object} UseOptions
+ * @property {import("./common.js").Translate} translate
+ * @property {(name: string) => string} nameOf a voice, for people
+ * @property {import("./voice_facts.js").LanguageName} languageName
+ * @property {(work: () => Promise<unknown>) => Promise<void>} attempt runs work, and shows its error
+ * @property {string} homePath of the server's routes to Home Assistant
+ */
+
+export class UseVoice {
+  /** Once it was opened. @type {import("./home_assistant.js").HomeAssistantPanel | undefined} */
+  #home;
+
+  /**
+   * @param {HTMLElement} element
+   * @param {UseOptions} options
+   */
+  constructor(element, options) {
+    this.options = options;
+    const parts = partsOf(element);
+    this.parts = parts;
+    parts.makeDefault.addEventListener("click", () => this.#makeDefault());
+    parts.link.addEventListener("click", () => this.#copyLink());
+    parts.home.addEventListener("toggle", () => parts.home.open && this.#lookIntoHome());
+    parts.home.open = isInHomeAssistant();
+  }
+
+  /** Show what is to be done with the chosen voice. */
+  show() {
+    const { makeDefault, title, steps } = this.parts;
+    const { languageName, nameOf, translate } = this.options;
+    const { voice } = pageState.values;
+    const known = voiceDirectory.find(voice);
+    makeDefault.disabled = !known || known.is_default;
+    if (!known) return;
+    const listed = known.description || voice; // as Home Assistant lists it
+    setText(title, translate("use", { name: nameOf(voice) }));
+    setText(steps, translate("use_steps", { language: languageName(known.language), listed }));
+  }
+
+  async #lookIntoHome() {
+    const { HomeAssistantPanel } = await import("./home_assistant.js"); // few open it
+    const { homePath: path, languageName, nameOf, translate } = this.options;
+    const chosen = () => pageState.values;
+    this.#home ??= new HomeAssistantPanel(find(this.parts.home, "div", HTMLElement), {
+      translate,
+      path,
+      chosen,
+      nameOf,
+      languageName,
+    });
+    await this.#home.look();
+  }
+
+  async #makeDefault() {
+    const { attempt, nameOf, translate } = this.options;
+    const { voice } = pageState.values;
+    await attempt(async () => {
+      const { lasts, line } = await voiceDirectory.makeDefault(voice);
+      setText(this.parts.used, translate(lasts ? "used" : "used_for_now", { name: nameOf(voice), line }));
+    });
+  }
+
+  async #copyLink() {
+    const link = new URL(linkTo(pageState.values), document.baseURI).href;
+    // On plain http pages of a home network there is no clipboard.
+    await navigator.clipboard?.writeText(link).catch(() => {});
+    setText(this.parts.used, navigator.clipboard ? this.options.translate("copied") : link);
+  }
+}
+
+/** Whether Home Assistant shows the page, by its ingress. */
+const isInHomeAssistant = () => location.pathname.includes("/hassio_ingress/");
+
+/**
+ * The section's markup, which `ui/audition.py` brings.
+ * @param {HTMLElement} element
+ */
+function partsOf(element) {
+  /** @template {Element} Found @param {string} name @param {new () => Found} type */
+  const part = (name, type) => find(element, `#audition-${name}`, type);
+  return {
+    home: part("home", HTMLDetailsElement),
+    link: part("link", HTMLButtonElement),
+    makeDefault: part("make-default", HTMLButtonElement),
+    steps: part("use-steps", HTMLElement),
+    title: part("use-title", HTMLElement),
+    used: part("used", HTMLElement),
+  };
+}
