@@ -126,11 +126,8 @@ def reduce_size(png: bytes) -> bytes:
 
 
 def _audition(page: Page, _: Site) -> None:
-    robots = page.locator('details:has(> * .card[data-voice="espeak-en-us"]) > summary')
-    robots.click()
     page.locator('.card[data-voice="espeak-en-us"] .card-play').click()  # speech: the small models make none
     page.locator("#player-bar [data-state=done]").wait_for()
-    robots.click()
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
