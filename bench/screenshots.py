@@ -132,7 +132,9 @@ def _audition(page: Page, _: Site) -> None:
 
 
 def _blend(page: Page, _: Site) -> None:
-    page.locator("#blend input[type=range]").first.wait_for()
+    page.locator("#blend-map > summary").click()
+    page.locator(".voice-map-dot").wait_for()
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
 
 
 def _stream_test(page: Page, _: Site) -> None:
