@@ -19,6 +19,7 @@ import {
   sum,
   unlockedRows,
 } from "./mix.js";
+import { MixPicture } from "./mix_picture.js";
 import { problems } from "./problems.js";
 
 /** @typedef {import("./mix.js").Row} Row */
@@ -65,10 +66,9 @@ export class Mixer {
       numbers: find(element, "#blend-numbers", HTMLButtonElement),
       recipe: find(element, "#blend-recipe", HTMLInputElement),
       problem: find(element, "#blend-recipe-problem", HTMLElement),
-      bar: find(element, "#blend-bar", HTMLElement),
-      legend: find(element, "#blend-legend", HTMLElement),
       parents: find(element, "#blend-parents", HTMLElement),
     };
+    this.picture = new MixPicture(element);
     this.readNewest = latestOnly((/** @type {string} */ recipe) => api.parse(recipe));
     this.readTyped = debounce(() => this.#readTyped(), READ_AFTER);
     this.#listen();
@@ -321,7 +321,7 @@ export class Mixer {
     for (const [index, node] of this.parts.rows.querySelectorAll(".blend-row").entries()) {
       this.#drawRow(node, this.rows[index], percent[index]);
     }
-    this.#drawPicture(percent);
+    this.picture.show(this.rows, percent);
     this.#drawFader();
     this.#drawParents();
   }
@@ -343,32 +343,6 @@ export class Mixer {
     const lock = find(node, ".blend-lock", HTMLElement);
     lock.setAttribute("aria-pressed", String(row.locked));
     lock.setAttribute("aria-label", translate("lock_of", { voice: row.voice }));
-  }
-
-  /** @param {string[]} percent of each row */
-  #drawPicture(percent) {
-    const { bar, legend } = this.parts;
-    const wide = percentages(this.rows).map((value) => `width: ${Math.abs(value).toFixed(2)}%`);
-    const pieces = this.rows.map(({ voice, weight, colour }, index) => {
-      const look = `blend-piece blend-colour-${colour}${weight < 0 ? " blend-away" : ""}`;
-      return createElement("span", { class: look, style: wide[index], "data-voice": voice });
-    });
-    bar.replaceChildren(...pieces);
-    bar.setAttribute(
-      "aria-label",
-      this.rows.map(({ voice }, index) => `${voice} ${percent[index]}`).join(", "),
-    );
-    const labels = this.rows.map(({ voice, colour }, index) => {
-      const swatch = createElement("span", { class: `blend-swatch blend-colour-${colour}` });
-      return createElement(
-        "li",
-        {},
-        swatch,
-        createElement("span", { class: "blend-name" }, voice),
-        createElement("b", {}, percent[index]),
-      );
-    });
-    legend.replaceChildren(...labels);
   }
 
   #drawFader() {
