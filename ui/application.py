@@ -13,6 +13,8 @@ from ui.words import Words
 
 MAX_FILE_BYTES = 1_000_000
 """The limit of Gradio's own uploads, which no tab uses."""
+ICON = Path(__file__).with_name("icon.svg")
+"""The icon of the browser's tab; without it Gradio shows its own."""
 _HEAD = '<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">'
 
 
@@ -29,6 +31,7 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
         app,
         blocks,
         path="/",
+        favicon_path=str(ICON),
         theme=theme(),
         css=style(),
         head=head(),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ui import scripts
+from ui.application import ICON
 from ui.front_end import page_assets
 from ui.prerender import FRONT_END, rewrite_index
 from wyoming_tts.engines.child.process import child_command
@@ -50,6 +51,11 @@ def test_the_scripts_in_sight_at_first_are_preloaded_with_their_imports(index: s
     names = ("audition", "player_bar", "voice_cards", "pcm")
     assert {f"/{scripts.path_of(name)}" for name in names} <= preloaded(index)
     assert not {f"/{scripts.path_of(name)}" for name in ("status", "mixer")} & preloaded(index)
+
+
+def test_the_icon_is_the_products_own(files: dict[str, list[str]]) -> None:
+    assert files["/favicon.ico"][0].startswith("image/svg+xml")
+    assert text_of(files, "/favicon.ico") == ICON.read_text("utf-8")
 
 
 def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index: str) -> None:
