@@ -11,11 +11,6 @@ _HTML = """
 <form id="stream_live-form" class="form" autocomplete="off" aria-labelledby="stream_live-title">
   <h2 id="stream_live-title" data-text="title"></h2>
   <p id="stream_live-hint" class="quiet" data-text="hint"></p>
-  <label class="field">
-    <span data-text="text"></span>
-    <textarea id="stream_live-text" name="text" rows="3" dir="auto" autocorrect="off"
-      data-placeholder="placeholder" aria-describedby="stream_live-hint"></textarea>
-  </label>
   <div class="fields">
     <label class="field">
       <span data-text="voice"></span>
@@ -27,6 +22,11 @@ _HTML = """
       <input type="range" id="stream_live-pace" name="pace" min="2" max="100" value="12">
     </div>
   </div>
+  <label class="field">
+    <span data-text="text"></span>
+    <textarea id="stream_live-text" name="text" rows="3" dir="auto" autocorrect="off"
+      data-placeholder="placeholder" aria-describedby="stream_live-hint"></textarea>
+  </label>
   <div class="actions">
     <button type="submit" id="stream_live-done" class="primary" data-text="done"
       aria-keyshortcuts="Control+Enter"></button>

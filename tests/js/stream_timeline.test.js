@@ -352,3 +352,12 @@ test("later lanes begin at their own 0", () => {
   const { text, buffer, first_audio } = timeline.lane(4);
   assert.deepEqual([text, buffer, first_audio], [[[1, "Two. "]], [], null]);
 });
+
+test("a first sound before its sentence is complete counts from the end of its first word", () => {
+  const timeline = new StreamTimeline(FLUSH_IDLE);
+  for (const [at, letter] of typed("One two, three", 0, 0.1)) timeline.send(at, letter);
+  timeline.tell(1.3, [word("One", [0, 0, 0.4])]);
+  timeline.receive(1.3, { starts: 1.3, seconds: 0.4, gap: 0 });
+  const { seconds = 0, by } = timeline.firstSound ?? {};
+  assert.deepEqual([seconds.toFixed(2), by], ["1.10", "word"]);
+});

@@ -153,7 +153,8 @@ class StreamLive {
     this.#restartAt = this.#known.slice(begin).trim() ? begin : null;
     this.speech.stop();
     this.#tell(this.#restartAt === null ? "" : "changed");
-    this.restartSoon();
+    if (this.#restartAt === null) this.restartSoon.cancel();
+    else this.restartSoon();
   }
 
   /** Speak what was changed, unless something is being composed. */

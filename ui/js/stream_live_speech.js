@@ -112,7 +112,7 @@ export class LiveSpeech extends EventTarget {
    * @param {Speaking} speaking what a new run is spoken by
    */
   write(piece, speaking) {
-    if (!this.#run && !piece.trim()) return;
+    if (!piece || (!this.#run && !piece.trim())) return;
     const run = this.#run ?? this.#begin(speaking);
     const isNew = run.open === null;
     run.open ??= this.#respond(run);

@@ -28,7 +28,7 @@ import { sentenceEnd } from "./sentences.js";
 /** @typedef {[at: number, piece: string]} Sent */
 /** @typedef {"text" | "server"} Owner whose a gap is: it waited for text, or the server was late */
 /** @typedef {{ at: number, seconds: number, owner: Owner, word: string }} Gap `word` is the first after it, or "" */
-/** @typedef {"sentence" | "pause" | "end"} Cause what let a word be spoken */
+/** @typedef {"sentence" | "pause" | "end" | "word"} Cause what let a word be spoken */
 
 /**
  * The lanes of one run.
@@ -213,6 +213,7 @@ export class StreamTimeline {
 
   /**
    * How long after its text could be spoken the first sound came, and what let it be spoken; null before the first sound.
+   * A server that is slow may begin with the first words of a sentence: then it counts from the end of the first.
    * @returns {{ seconds: number, by: Cause } | null}
    */
   get firstSound() {
@@ -220,7 +221,8 @@ export class StreamTimeline {
     if (first_audio === null) return null;
     const end = this.#told[0]?.utf16_end ?? 1;
     const { at, by } = speakableAt(end, this.#text, buffer[0][0]);
-    return Number.isFinite(at) ? { seconds: Math.max(0, first_audio - at), by } : null;
+    if (Number.isFinite(at)) return { seconds: Math.max(0, first_audio - at), by };
+    return { seconds: first_audio - sentAt(end, this.#sent), by: "word" };
   }
 
   /**
@@ -254,6 +256,20 @@ export class StreamTimeline {
 function later(moments, from) {
   if (!from) return [...moments];
   return moments.filter(([at]) => at >= from).map(([at, value]) => [at - from, value]);
+}
+
+/**
+ * When the text up to a place was sent.
+ * @param {number} end
+ * @param {readonly Sent[]} sent
+ */
+function sentAt(end, sent) {
+  let length = 0;
+  for (const [at, piece] of sent) {
+    length += piece.length;
+    if (length >= end) return at;
+  }
+  return 0;
 }
 
 /**
