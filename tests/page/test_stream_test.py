@@ -7,7 +7,7 @@ import io
 import json
 import socket
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
 from typing import Any
@@ -16,13 +16,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from wyoming.error import Error
-from wyoming.event import Event
 from wyoming.tts import SynthesizeStopped
 
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, run_in_thread, speech_pcm
 from tests.support.parts import running_parts
 from tests.support.scripted_server import START, STOP, ScriptedConnection, audio, scripted_server
-from wyoming_tts.client import ClientError, DiscoveredServer
+from wyoming_tts.client import ClientError, DiscoveredServer, OnAudio, OnWords
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, TooLong
 from wyoming_tts.page.stream_test import client as recorder
 from wyoming_tts.page.stream_test.client import (
@@ -42,14 +41,13 @@ from wyoming_tts.page.stream_test.request import (
     parse_address,
 )
 from wyoming_tts.page.stream_test.routes import stream_test_routes
-from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
+from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, as_json
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.stream_test.targets import OwnAddresses, StreamTestTarget, StreamTestTargets
 from wyoming_tts.speech import AudioFormat, SpokenWord
 from wyoming_tts.transports.wyoming.protocol import info_event
 from wyoming_tts.transports.wyoming.server import WyomingServer
 from wyoming_tts.wyoming_framing import encode_event
-from wyoming_tts.wyoming_words import words_data
 
 TEXT = "One two three. Four five six."
 HALF_SECOND = bytes(22050)
@@ -397,35 +395,56 @@ async def test_a_refused_connection_is_a_failed_lane() -> None:
     assert (frame.summary.spoken, frame.summary.ttfa_p50) == (0, None)
 
 
-async def test_gaps_are_counted_by_whose_they_are_and_together_as_in_the_benchmark() -> None:
-    def told(word: str) -> bytes:
-        begin = TEXT.index(word)
-        end = begin + len(word)
-        event = audio(bytes(44)).event()  # a millisecond: the player runs dry before the next word is sent
-        words = words_data([SpokenWord(word, begin, end, begin, end, 0.0, 1.0)])
-        return encode_event(Event(event.type, event.data | words, event.payload))
+class Clock:
+    """Stands for the module `time`."""
 
-    async def script(connection: ScriptedConnection) -> None:
-        await connection.read_until("synthesize-chunk")
-        await connection.send(START)
-        await connection.send_bytes(told("One"))
-        await connection.read_until("synthesize-chunk")
-        await connection.send_bytes(told("two"))  # its sentence is not complete
-        for _ in range(3):
-            await connection.read_until("synthesize-chunk")
-        await connection.send_bytes(told("three"))  # it is, but only since the player ran dry
-        await connection.read_until("synthesize-stop")
-        await connection.send_bytes(told("three"))
-        await connection.send(STOP, SynthesizeStopped())
-        await connection.closed()
+    now = 0.0
 
-    frame = await run_against(script, StreamTestRequest(TEXT, words_per_second=50.0))
-    assert [gap.owner for gap in frame.lanes[0].gaps] == [GapOwner.TEXT, GapOwner.TEXT, GapOwner.SERVER]
-    summary = frame.summary
-    assert summary is not None
-    assert (summary.gaps, summary.gaps_text, summary.gaps_server, summary.gaps_unknown) == (3, 2, 1, 0)
-    assert summary.silence == pytest.approx(summary.silence_server + summary.silence_text, abs=1e-3)
-    assert 0 < summary.silence_server < summary.silence_text
+    def __call__(self) -> float:
+        return self.now
+
+    perf_counter = __call__
+
+
+async def test_gaps_are_counted_by_whose_they_are_and_together_as_in_the_benchmark(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("wyoming_tts.page.stream_test.run.time", clock)
+
+    async def speaker(pieces: AsyncIterable[str], *, on_audio: OnAudio, on_words: OnWords) -> None:
+        """Half a second of audio with one word."""
+        position = 0.0
+
+        async def say(word: str) -> None:
+            nonlocal position
+            begin = TEXT.index(word)
+            end = begin + len(word)
+            on_words((SpokenWord(word, begin, end, begin, end, position, position + 0.5),))
+            await on_audio(AudioFormat(1000), bytes(1000))
+            position += 0.5
+
+        answers = iter(("One", "two", None, "three", "three", None))
+        async for _ in pieces:  # one a second
+            if answer := next(answers):
+                await say(answer)
+            clock.now += 1
+        await say("six")
+
+    request = StreamTestRequest(TEXT, words_per_second=200.0)
+    run = StreamTestRun(request, "tcp://127.0.0.1:1", speaker, StreamTestLimits())
+    run.start(on_over=lambda: None)
+    assert await run.is_over_within(10.0)
+    gaps = [(gap.at, gap.seconds, str(gap.owner)) for gap in run.frame().lanes[0].gaps]
+    assert gaps == [
+        (0.5, 0.5, "text"),
+        (1.5, 1.5, "text"),  # what completes the sentence comes while the player is dry
+        (3.5, 0.5, "server"),
+        (4.5, 1.5, "text"),  # the text may go on
+    ]
+    summary = run.summary()
+    assert (summary.gaps, summary.gaps_text, summary.gaps_server, summary.gaps_unknown) == (4, 3, 1, 0)
+    assert (summary.silence, summary.silence_text, summary.silence_server) == (4.0, 3.5, 0.5)
 
 
 async def test_a_connection_closed_mid_stream_is_a_failed_lane_with_the_audio_received() -> None:
@@ -493,13 +512,6 @@ async def test_a_crashing_client_is_a_failed_lane_that_hides_internal_details(
     assert "ZeroDivisionError" in lane.error
     assert "secret" not in lane.error
     assert "/secret/path" in caplog.text
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_the_simulated_player_records_an_underrun_and_resumes() -> None:
