@@ -18,6 +18,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.words import MESSAGE_LANGUAGES, read_messages
+
 _FOLDER = "static/js"
 """Relative to the page; `transports.http.page_filter` lets `static` through."""
 _LONGEST_MS = 3000
@@ -29,7 +31,13 @@ _IMPORT = re.compile(r"""\bfrom "\./(\w+)\.js";""")
 def sources() -> Mapping[str, str]:
     """Return all scripts by file name. Reads files: blocks."""
     scripts = (script for script in files("ui").joinpath("js").iterdir() if script.name.endswith(".js"))
-    return MappingProxyType({script.name: script.read_text("utf-8") for script in scripts})
+    written = {script.name: script.read_text("utf-8") for script in scripts}
+    return MappingProxyType(written | {f"messages_{tag}.js": _as_module(tag) for tag in MESSAGE_LANGUAGES})
+
+
+def _as_module(language: str) -> str:
+    """Return a module with the translations of the server's messages, which only their readers load."""
+    return f"export default {json.dumps(dict(read_messages(language)), ensure_ascii=False)};\n"
 
 
 @cache

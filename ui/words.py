@@ -13,6 +13,8 @@ import yaml
 
 LANGUAGES = ("en", "de", "fr")
 """The first is the fallback."""
+MESSAGE_LANGUAGES = LANGUAGES[1:]
+"""Those that the server's messages are translated to; they are in the first one already."""
 
 Texts: TypeAlias = Mapping[str, str]
 
@@ -67,6 +69,13 @@ def read_texts(language: str) -> Texts:
     """Read all texts of a language. Reads a file: blocks."""
     source = files("ui").joinpath("words", f"{language}.yaml").read_text(encoding="utf-8")
     return MappingProxyType(dict(_flatten(yaml.safe_load(source))))
+
+
+@cache
+def read_messages(language: str) -> Texts:
+    """Read the translations of the server's messages by ID. Reads a file: blocks."""
+    source = files("ui").joinpath("words", "messages", f"{language}.yaml").read_text(encoding="utf-8")
+    return MappingProxyType(yaml.safe_load(source))
 
 
 def _flatten(tree: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import open_tab, problems_of
 from tests.support.page_site import Site
+from tests.support.tones import VOICES
 from ui.words import Words
 from wyoming_tts.voices.download.downloads import DownloadProgress, DownloadState, FailureCause
 from wyoming_tts.voices.library import DefaultVoice
@@ -75,6 +76,28 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
     finally:
         on_server(site, library.change_default, DefaultVoice(EMBEDDED))
     expect(notice).to_be_hidden()
+
+
+def test_the_servers_own_sentences_are_told_in_the_readers_language(german: Page, site: Site) -> None:
+    data = site.settings.download_dir
+    (data / "torn.onnx").write_bytes(b"")
+    (data / "torn.onnx.json").write_bytes((VOICES / "en_US-letters-low.onnx.json").read_bytes())
+    asyncio.run_coroutine_threadsafe(site.parts.refresh_voices(), site.loop).result(10)
+    open_tab(german, "voices", "de")
+    broken = german.locator("#voices .voices-broken")
+    expect(broken).to_contain_text("das Modell ist leer: Es wird noch kopiert")
+    expect(german.locator("#tab-voices")).to_be_visible()
+    broken.get_by_role("button").click()
+    german.locator("#voices dialog[open]").get_by_role("button", name="Löschen").click()
+    expect(broken).to_be_empty()
+    german.locator("#voices-lexicon-text").fill("en:\n  word: [1]\n")
+    expect(german.locator(".voices-problems")).to_contain_text("eine Liste; erwartet wird eine Umschrift")
+    german.locator("#voices-lexicon-text").fill("")
+    refusal = "fetch('page/voices/upload/x', { method: 'POST', body: 'x' })"
+    answer = german.evaluate(f"{refusal}.then((answer) => answer.json())")
+    assert [each["id"] for each in answer["error"]["said"]] == ["bad_file_name", "name_letters"]
+    found = problems_of(german).found
+    found[:] = [line for line in found if "voices/upload" not in line]
 
 
 def test_a_refused_request_is_told_in_the_readers_language(german: Page) -> None:

@@ -60,3 +60,33 @@ test("a download between two tries tells why it waits but nothing to do, one tha
   assert.deepEqual(german.ofDownload(waiting), { text: "Kein Platz. Noch einmal.", details: "" });
   assert.equal(german.ofDownload({ ...waiting, cause: null }).text, "");
 });
+
+const REFUSED = {
+  text: "x is no voice: it is empty.",
+  id: "not_a_voice",
+  arguments: { name: "x", reason: "leer" },
+};
+const FULLY = {
+  ...REFUSED,
+  arguments: { name: "x", reason: { text: "it is empty", id: "empty", arguments: {} } },
+};
+
+test("a message of the server is said in the reader's language, with messages in it", () => {
+  const reader = new Problems(TEXTS, "de");
+  assert.equal(reader.say(FULLY), "x is no voice: it is empty."); // until the translations are here
+  reader.messages = { not_a_voice: "{name} ist keine Stimme: {reason}.", empty: "es ist leer" };
+  assert.equal(reader.say(FULLY), "x ist keine Stimme: es ist leer.");
+  assert.equal(reader.say(REFUSED), "x ist keine Stimme: leer.");
+  assert.equal(reader.say("plain"), "plain");
+  assert.equal(reader.say({ text: "Odd.", id: "odd", arguments: {} }), "Odd.");
+});
+
+test("a refusal that can be said needs no details, one that cannot is told by its code", () => {
+  const reader = new Problems(TEXTS, "de");
+  reader.messages = { not_a_voice: "{name} ist keine Stimme: {reason}.", empty: "es ist leer" };
+  const hint = { text: "Try.", id: "try", arguments: {} };
+  const told = new RequestError("x is no voice.", 400, { code: "busy", said: [FULLY] });
+  assert.deepEqual(reader.of(told), { text: "x ist keine Stimme: es ist leer.", details: "" });
+  const untold = new RequestError("x is no voice. Try.", 400, { code: "busy", said: [FULLY, hint] });
+  assert.deepEqual(reader.of(untold), { text: "Ausgelastet.", details: "x is no voice. Try." });
+});

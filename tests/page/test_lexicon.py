@@ -95,6 +95,7 @@ async def test_the_lexicon_is_loaded_checked_saved_and_tried_over_http(client: A
     loaded = (await client.get("/page/lexicon")).json()
     checked = (await client.post("/page/lexicon/check", json={"text": "en:\n  a: [1]\n"})).json()
     assert (checked["problems"][0]["line"], checked["problems"][0]["column"]) == (2, 6)
+    assert checked["problems"][0]["message"]["id"] == "yaml_value_for"
     saved = await client.post("/page/lexicon/save", json={"text": GOOD, "version": loaded["version"]})
     assert saved.json()["checked"]["entries"] == 1
     tried = await client.post("/page/lexicon/said", json={"sentence": "One kWh."})

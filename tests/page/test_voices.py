@@ -375,6 +375,22 @@ async def client(service: VoiceService) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+async def test_what_is_told_of_voices_can_be_said_in_other_languages(
+    client: AsyncClient, parts: Parts, data_dir: Path
+) -> None:
+    (data_dir / "torn.onnx").write_bytes(b"")
+    (data_dir / "torn.onnx.json").write_bytes(CONFIG)
+    await parts.refresh_voices()
+    (torn,) = (await client.get("/page/voices")).json()["broken"]
+    assert torn["reason"]["id"] == "model_empty"
+    robot = {"name": "espeak-en-us"}
+    planned = (await client.post("/page/voices/plan-removal", json=robot)).json()
+    assert [each["id"] for each in planned["problems"]] == ["is_built_in"]
+    assert planned["problems"][0]["arguments"] == robot
+    refused = await client.post("/page/voices/remove", json={**robot, "files": []})
+    assert [each["id"] for each in refused.json()["error"]["said"]] == ["files_changed"]
+
+
 async def test_a_voice_is_uploaded_listed_and_removed_over_http(client: AsyncClient) -> None:
     upload_path = "/page/voices/upload/de_DE-brought-low.onnx"
     await client.post(f"{upload_path}.json", content=(VOICES / f"{TONES.name}.onnx.json").read_bytes())

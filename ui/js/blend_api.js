@@ -45,6 +45,7 @@ import { problems } from "./problems.js";
  * @property {string[]} languages of its voices
  * @property {string} [problem] why it cannot be parsed
  * @property {string} [code] the kind of problem
+ * @property {import("./problems.js").Said[]} [said] the problem in parts that can be said in other languages
  */
 
 export const PATH = "page/blends";

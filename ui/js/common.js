@@ -166,10 +166,12 @@ export class RequestError extends Error {
   /**
    * @param {string} message the server's own, or ""
    * @param {number} status 0 if the server was not reached
-   * @param {{ code?: string, cause?: unknown }} [more] `code` is the server's for this kind of failure
+   * @param {{ code?: string, said?: import("./problems.js").Said[], cause?: unknown }} [more] `code` is the server's
+   *   for this kind of failure, `said` its message in parts that can be said in other languages
    */
-  constructor(message, status, { code = "", cause } = {}) {
+  constructor(message, status, { code = "", said = [], cause } = {}) {
     super(message, { cause });
+    this.said = said;
     this.name = "RequestError";
     this.status = status;
     this.code = code;
@@ -207,7 +209,8 @@ export async function request(path, { json, body, headers = {}, signal } = {}) {
   );
   if (answer.ok) return answer;
   const failure = await answer.json().catch(() => null);
-  throw new RequestError(failure?.error?.message ?? "", answer.status, { code: failure?.error?.code ?? "" });
+  const { message = "", code = "", said = [] } = failure?.error ?? {};
+  throw new RequestError(message, answer.status, { code, said });
 }
 
 /**

@@ -4,7 +4,7 @@ import { button, createElement, debounce, latestOnly, localize, requestJson } fr
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 
-/** @typedef {{ line: number, column: number, message: string }} Problem */
+/** @typedef {{ line: number, column: number, message: import("./problems.js").Said }} Problem */
 /** @typedef {{ entries: number, problems: Problem[], warnings: Problem[] }} Checked */
 /** @typedef {{ version: string, text: string, path: string, checked: Checked }} Lexicon */
 /** @typedef {{ spoken: string, phonemes: string[], hits: string[] }} Said */
@@ -157,7 +157,7 @@ class LexiconEditor {
     const place = button(this.translate("place", { line, column }), () => this.#goTo(line, column), {
       class: "danger",
     });
-    return createElement("li", {}, place, ` ${message}`);
+    return createElement("li", {}, place, ` ${problems.say(message)}`);
   }
 
   /**

@@ -146,7 +146,7 @@ export class Mixer {
     try {
       const read = await this.readNewest(recipe);
       if (read === null) return;
-      if (read.problem) throw new RequestError(read.problem, 0, { code: read.code });
+      if (read.problem) throw new RequestError(read.problem, 0, { code: read.code, said: read.said });
       this.read = read;
       problem.textContent = "";
       field.removeAttribute("aria-invalid");

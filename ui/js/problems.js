@@ -3,12 +3,17 @@
  * cause. The server's own words, which are English, follow as details.
  */
 
-import { createElement, errorMessage, localize, RequestError } from "./common.js";
+import { createElement, errorMessage, fill, localize, RequestError } from "./common.js";
 
 /** @typedef {import("./common.js").Texts} Texts */
 /** @typedef {import("./voice_directory.js").Download} Download */
 
 /** @typedef {{ text: string, details: string }} Problem `details` are technical, or "" */
+
+/**
+ * What the server says: a text, or one with an ID and arguments, which is said in the reader's language.
+ * @typedef {string | number | null | { text: string, id: string, arguments: { [name: string]: Said } }} Said
+ */
 
 const TEXTS = "problem-texts"; // the ID of their element, which `ui/application.py` brings
 /** @type {Problem} */
@@ -22,7 +27,35 @@ export class Problems {
   constructor(texts, tag) {
     const { translate, locale } = localize(texts, tag);
     this.translate = translate;
-    this.isEnglish = locale.split("-")[0] === "en";
+    this.language = locale.split("-")[0];
+    this.isEnglish = this.language === "en";
+    /** Translations by ID; until they are loaded, the server's own English stands for them. @type {Record<string, string>} */
+    this.messages = {};
+  }
+
+  /** Load the translations of the server's messages, which are in English. */
+  async loadMessages() {
+    if (this.isEnglish) return;
+    const module = await import(`./messages_${this.language}.js`).catch(() => null);
+    if (module) this.messages = module.default;
+  }
+
+  /**
+   * A text of the server in the reader's language.
+   * @param {Said} said
+   * @returns {string}
+   */
+  say(said) {
+    if (said === null || typeof said !== "object") return String(said ?? "");
+    const template = this.messages[said.id];
+    if (template === undefined) return said.text;
+    const values = Object.entries(said.arguments).map(([name, value]) => [name, this.say(value)]);
+    return fill(template, Object.fromEntries(values));
+  }
+
+  /** @param {Said} said */
+  #canSay(said) {
+    return said !== null && typeof said === "object" && said.id in this.messages;
   }
 
   /**
@@ -32,8 +65,11 @@ export class Problems {
    */
   of(error) {
     if (!(error instanceof RequestError)) return { text: errorMessage(error), details: "" };
-    const { message, status, code } = error;
+    const { message, status, code, said } = error;
     if (!status && !code) return { text: this.translate("unreachable"), details: "" };
+    if (said.length && said.every((each) => this.#canSay(each))) {
+      return { text: said.map((each) => this.say(each)).join(" "), details: "" };
+    }
     const known = code ? this.#known(`code_${code}`) : "";
     if (message && (this.isEnglish || !known)) return { text: message, details: "" };
     return { text: known || this.translate("failed", { status }), details: message };
@@ -89,3 +125,4 @@ function problemsOfPage() {
 }
 
 export const problems = problemsOfPage();
+problems.loadMessages();

@@ -193,7 +193,7 @@ export class VoiceCards {
       voice.size ? sizeText(voice.size, number) : "",
       voice.licence,
       voice.is_default ? translate("default") : "",
-      voice.problem,
+      problems.say(voice.problem),
     ];
     return facts.filter(Boolean).join(" · ");
   }

@@ -8,7 +8,7 @@ import { requestJson } from "./common.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 
-/** @typedef {{ name: string, path: string, reason: string, size: number }} BrokenFile */
+/** @typedef {{ name: string, path: string, reason: import("./problems.js").Said, size: number }} BrokenFile */
 
 /**
  * @typedef {object} VoicesView

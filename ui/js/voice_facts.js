@@ -11,7 +11,7 @@
  * @property {string} quality "" if unknown
  * @property {string} gender "female", "male" or ""
  * @property {string} description
- * @property {string} problem why it cannot speak although its files are here; empty for any other voice
+ * @property {import("./problems.js").Said} problem why it cannot speak although its files are here; empty for any other voice
  * @property {string} licence
  * @property {string} sample a sentence in its language
  * @property {number} speakers

@@ -27,8 +27,8 @@ import {
  * @typedef {object} Removal
  * @property {string[]} files
  * @property {number} size bytes
- * @property {string[]} problems
- * @property {string[]} kept
+ * @property {import("./problems.js").Said[]} problems
+ * @property {import("./problems.js").Said[]} kept
  * @property {boolean} is_default
  * @property {string[]} silenced voices that would no longer work
  */
@@ -266,7 +266,7 @@ class VoiceList {
       qualityLabel(voice.quality, this.translate),
       size,
     ];
-    if (voice.problem) facts.push(voice.problem);
+    if (voice.problem) facts.push(problems.say(voice.problem));
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
     if (voice.licence) facts.push(voice.licence);
@@ -350,7 +350,7 @@ class VoiceList {
 
   /** @param {BrokenFile} file */
   #brokenLine({ name, path, reason, size }) {
-    const facts = createElement("span", { class: "quiet" }, `${reason} · ${this.#size(size)}`);
+    const facts = createElement("span", { class: "quiet" }, `${problems.say(reason)} · ${this.#size(size)}`);
     return createElement(
       "li",
       {},
@@ -441,8 +441,8 @@ class VoiceList {
   }
 
   /** @param {Removal} planned */
-  #consequencesOf({ problems, kept, files, size, is_default, silenced }) {
-    const lines = [...problems, ...kept];
+  #consequencesOf({ problems: reasons, kept, files, size, is_default, silenced }) {
+    const lines = [...reasons, ...kept].map((each) => problems.say(each));
     if (files.length) lines.push(this.translate("removal_frees", { size: this.#size(size) }));
     if (is_default) lines.push(this.translate("removal_default"));
     if (silenced.length) lines.push(this.translate("removal_silences", { names: silenced.join(", ") }));

@@ -11,6 +11,8 @@ import logging
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from wyoming_tts.messages import Message
+
 _LOGGER = logging.getLogger(__name__)
 
 # Of ModelProto in onnx.proto: without these there is no model. Writers keep the order of the fields, so the
@@ -31,6 +33,11 @@ class BrokenVoice(NamedTuple):
     """Of the model, or of the directory if that cannot be searched."""
     reason: str
     """What is wrong, beginning in lower case and without a full stop."""
+
+
+def not_searched(reason: str) -> Message:
+    """What is wrong with a directory that cannot be searched."""
+    return Message("not_searched", "it cannot be searched: {reason}", reason=reason)
 
 
 class FileComplaints:
@@ -65,13 +72,21 @@ def check_complete(path: Path) -> None:
     """
     size = path.stat().st_size
     if not size:
-        raise ValueError("the model is empty: it is still being copied, or copying broke off")
+        raise ValueError(
+            Message("model_empty", "the model is empty: it is still being copied, or copying broke off")
+        )
     with path.open("rb") as file:
         found = set()
         while file.tell() < size:
             found.add(_skip_field(file, size))
     if missing := _REQUIRED_FIELDS.keys() - found:
-        raise ValueError(f"the model is not complete: it has no {_REQUIRED_FIELDS[min(missing)]}")
+        raise ValueError(
+            Message(
+                "model_lacks",
+                "the model is not complete: it has no {field}",
+                field=_REQUIRED_FIELDS[min(missing)],
+            )
+        )
 
 
 def _skip_field(file: BinaryIO, size: int) -> int:
@@ -79,7 +94,13 @@ def _skip_field(file: BinaryIO, size: int) -> int:
     start = file.tell()
     field, wire_type = divmod(_read_varint(file), 8)
     if not field or wire_type not in {_VARINT, _BYTES, *_FIXED}:
-        raise ValueError(f"the model is not an ONNX file, or is incomplete: no field begins at byte {start}")
+        raise ValueError(
+            Message(
+                "model_no_field",
+                "the model is not an ONNX file, or is incomplete: no field begins at byte {start}",
+                start=start,
+            )
+        )
     if wire_type == _VARINT:
         _read_varint(file)
         return field
@@ -87,8 +108,13 @@ def _skip_field(file: BinaryIO, size: int) -> int:
     end = (_read_varint(file) if length is None else length) + file.tell()
     if end > size:
         raise ValueError(
-            f"the model is not complete: it has {size} bytes of at least {end}; it is still being copied, "
-            "or copying broke off"
+            Message(
+                "model_cut_off",
+                "the model is not complete: it has {size} bytes of at least {end}; it is still being copied, "
+                "or copying broke off",
+                size=size,
+                end=end,
+            )
         )
     file.seek(end)
     return field
@@ -100,8 +126,14 @@ def _read_varint(file: BinaryIO) -> int:
     for place in range(_MAX_VARINT_BYTES):
         byte = file.read(1)
         if not byte:
-            raise ValueError("the model is not complete: it ends within a number")
+            raise ValueError(Message("model_ends", "the model is not complete: it ends within a number"))
         value |= (byte[0] & 0x7F) << (7 * place)
         if byte[0] < 0x80:  # noqa: PLR2004  # the mark that more follows
             return value
-    raise ValueError(f"the model is not an ONNX file: a varint is longer than {_MAX_VARINT_BYTES} bytes")
+    raise ValueError(
+        Message(
+            "model_varint",
+            "the model is not an ONNX file: a varint is longer than {most} bytes",
+            most=_MAX_VARINT_BYTES,
+        )
+    )

@@ -21,6 +21,7 @@ from wyoming_tts.assembly.parts import EMBEDDED_ENGINE, Parts
 from wyoming_tts.engines.piper.voice_json import read_voice_json, voice_json_path
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import lookup
+from wyoming_tts.messages import Message
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody, VoiceName
 from wyoming_tts.speech import Utterance, Voice, VoiceRequest
@@ -133,8 +134,8 @@ class AuditionService:
         """
         if len(text) > MAX_EXPLAINED_CHARS:
             raise TooLong(
-                f"The text has {len(text)} characters, expected at most {MAX_EXPLAINED_CHARS}.",
-                hint="Try a part of it.",
+                _too_long(len(text), MAX_EXPLAINED_CHARS),
+                hint=Message("try_a_part", "Try a part of it."),
             )
         request = VoiceRequest(voice or None, speaker=speaker or None)
         return await self._parts.synthesizer.explain(Utterance.of(text, voice=request, transport="page"))
@@ -145,6 +146,15 @@ class AuditionService:
         return ProsodySlider(
             slider.name, min(slider.minimum, value), max(slider.maximum, value), slider.step, value
         )
+
+
+def _too_long(length: int, most: int) -> Message:
+    return Message(
+        "text_too_long",
+        "The text has {length} characters, expected at most {most}.",
+        length=length,
+        most=most,
+    )
 
 
 def _default_speaker(voice: Voice) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.page.blending import BlendDraft, BlendingView, BlendService
 from wyoming_tts.page.request_body import RequestBody, VoiceNameBody
-from wyoming_tts.transports.http.errors import json_response
+from wyoming_tts.transports.http.errors import json_response, said_of
 from wyoming_tts.voices.blends.recipes import MAX_LENGTH
 
 PATH = "/page/blends"
@@ -78,7 +78,7 @@ def _add_view(router: APIRouter, service: BlendService) -> None:
         try:
             return json_response(asdict(await service.parse(body.recipe)))
         except SpeechError as error:  # a recipe that is still being typed
-            return json_response({"problem": str(error), "code": error.code})
+            return json_response({"problem": str(error), "code": error.code, "said": said_of(error)})
 
 
 def _add_changes(router: APIRouter, service: BlendService) -> None:

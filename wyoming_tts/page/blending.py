@@ -20,6 +20,7 @@ import numpy as np
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.page.pack_map import MappedVoice, PackMap
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.speech import Voice
@@ -181,8 +182,13 @@ class BlendService:
         parsed = parse_recipe(recipe, languages)
         if len(parsed.parts) > MAX_VOICES:
             raise TooLong(
-                f"The recipe has {len(parsed.parts)} voices, expected at most {MAX_VOICES}.",
-                hint="Save some of them as a blend, and mix that.",
+                Message(
+                    "too_many_voices",
+                    "The recipe has {count} voices, expected at most {most}.",
+                    count=len(parsed.parts),
+                    most=MAX_VOICES,
+                ),
+                hint=Message("save_some", "Save some of them as a blend, and mix that."),
             )
         spoken = BlendSet().language(Blend.unnamed(parsed), languages)
         return ParsedRecipe(
@@ -352,12 +358,12 @@ class BlendService:
             size += len(piece)
             if size > MAX_BYTES:
                 raise TooLong(
-                    f"The file has more than {MAX_BYTES} bytes.",
-                    hint="Choose the file of a single Kokoro voice, which has 523 kB.",
+                    Message("style_too_large", "The file has more than {most} bytes.", most=MAX_BYTES),
+                    hint=Message("one_style", "Choose the file of a single Kokoro voice, which has 523 kB."),
                 )
             await self.run_blocking(partial(_append, path, piece))
         if not size:
-            raise BadRequest("The file is empty.")
+            raise BadRequest(Message("file_empty", "The file is empty."))
 
     def _export(self, name: str) -> bytes:
         languages = self._languages(self._kokoro_voices(), self._styles.names())
@@ -376,7 +382,8 @@ class BlendService:
         voice = next(iter(self._kokoro_voices()), None)
         if voice is None:
             raise VoiceUnavailable(
-                "Kokoro is not installed, so there is nothing to mix.", hint="Download it first."
+                Message("no_kokoro", "Kokoro is not installed, so there is nothing to mix."),
+                hint=Message("download_first", "Download it first."),
             )
         return voice.files[1]
 

@@ -17,6 +17,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import is_absent
+from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.speech import Utterance
@@ -29,6 +30,7 @@ from wyoming_tts.yaml_files.reading import Problem as FileProblem
 PATH = paths.LEXICON
 """Relative to the page."""
 _MAX_SENTENCE_CHARS = 500
+_MOST = f"{MAX_BYTES:,} bytes"
 
 _Text: TypeAlias = Annotated[str, Field(max_length=MAX_BYTES)]
 
@@ -130,7 +132,10 @@ def _load(path: Path) -> LexiconText:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadRequest(f"{path} is not UTF-8.", hint="Save it as UTF-8 with an editor.") from error
+        raise BadRequest(
+            Message("not_utf8", "{path} is not UTF-8.", path=path),
+            hint=Message("save_as_utf8", "Save it as UTF-8 with an editor."),
+        ) from error
     return LexiconText(str(path), text, _version(content), check_lexicon(text))
 
 
@@ -139,10 +144,18 @@ def _read_content(path: Path) -> bytes:
         if is_absent(path):
             return b""
         if path.stat().st_size > MAX_BYTES:
-            raise BadRequest(f"{path} is larger than {MAX_BYTES:,} bytes, the most that is accepted.")
+            raise BadRequest(_too_large(path))
         return path.read_bytes()
     except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise BadRequest(
+            Message("not_read", "{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+        ) from error
+
+
+def _too_large(path: Path) -> Message:
+    return Message(
+        "file_too_large", "{name} is larger than {most}, the most that is accepted.", name=path, most=_MOST
+    )
 
 
 def _version(content: bytes) -> str:
@@ -166,17 +179,33 @@ def _save(path: Path, text: str, version: str) -> LexiconText:
     checked = check_lexicon(text)
     if checked.problems:
         first = checked.problems[0]
-        raise BadRequest(f"Line {first.line}, column {first.column}: {first.message}.")
+        raise BadRequest(
+            Message(
+                "at_line",
+                "Line {line}, column {column}: {message}.",
+                line=first.line,
+                column=first.column,
+                message=first.message,
+            )
+        )
     path = path.resolve()  # replace the target of a link, not the link
     if _version(_read_content(path)) != version:
         raise LexiconChanged(
-            f"{path} was changed in the meantime.", hint="Reload it; your text is still here."
+            Message("file_changed", "{path} was changed in the meantime.", path=path),
+            hint=Message("reload_it", "Reload it; your text is still here."),
         )
     content = text.encode()
     try:
         replace_file(path, content)
     except OSError as error:
-        raise BadRequest(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise BadRequest(
+            Message(
+                "not_written",
+                "{path} cannot be written: {reason}.",
+                path=path,
+                reason=error.strerror or error,
+            )
+        ) from error
     return LexiconText(str(path), text, _version(content), checked)
 
 
@@ -204,15 +233,15 @@ def lexicon_routes(service: LexiconService) -> APIRouter:
 
     @router.get(f"/{PATH}")
     async def load() -> Response:
-        return json_response(asdict(await service.load()))
+        return json_response(encode_messages(asdict(await service.load())))
 
     @router.post(f"/{PATH}/check")
     async def check(body: LexiconTextBody) -> Response:
-        return json_response(asdict(await service.check(body.text)))
+        return json_response(encode_messages(asdict(await service.check(body.text))))
 
     @router.post(f"/{PATH}/save")
     async def save(body: SaveLexiconBody) -> Response:
-        return json_response(asdict(await service.save(body.text, body.version)))
+        return json_response(encode_messages(asdict(await service.save(body.text, body.version))))
 
     @router.post(f"/{PATH}/said")
     async def try_sentence(body: SentenceBody) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import read_pack
 from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
 
@@ -42,7 +43,9 @@ class PackMap:
             if state != self._state:
                 self._points, self._state = map_voices(read_pack(pack)), state
         except (OSError, ValueError) as error:
-            raise VoiceUnavailable(f"The voices cannot be read: {error}.") from error
+            raise VoiceUnavailable(
+                Message("voices_not_read", "The voices cannot be read: {reason}.", reason=error)
+            ) from error
         return tuple(
             MappedVoice(name, languages[name], *point)
             for name, point in self._points.items()

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import EngineOptions
@@ -26,6 +26,7 @@ from wyoming_tts.engines.piper.trial import TrialFailed, try_voice
 from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, read_voice_json
 from wyoming_tts.errors import BadRequest, TooLong, VoiceUnavailable
 from wyoming_tts.known_files import is_absent
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.download.transfer import format_size
 
 T = TypeVar("T")
@@ -63,6 +64,9 @@ class UploadProgress:
     received: int
     voice: str | None = None
     """The voice that is now installed; None while files or parts are missing."""
+
+
+_RENAME: Final = Message("rename_both", "Rename both files of the voice.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,34 +151,53 @@ class VoiceUploads:
             return await self._run(work)
         except OSError as error:
             raise VoiceUnavailable(
-                f"{error.filename or self._directory} cannot be written: {error.strerror or error}.",
-                hint="Check that the directory is writable and the disk has space.",
+                Message(
+                    "not_written",
+                    "{path} cannot be written: {reason}.",
+                    path=error.filename or self._directory,
+                    reason=error.strerror or error,
+                ),
+                hint=Message(
+                    "check_directory", "Check that the directory is writable and the disk has space."
+                ),
             ) from error
 
     def _target(self, name: str) -> _UploadTarget:
         match = _FILE_NAME.fullmatch(name)
         if match is None:
             raise BadRequest(
-                f"Got {name[:120]!r} as the name of a voice file, expected NAME.onnx or NAME.onnx.json.",
-                hint="In NAME use letters, digits, `_`, `-` and `.` only.",
+                Message(
+                    "bad_file_name",
+                    "Got {name} as the name of a voice file, expected NAME.onnx or NAME.onnx.json.",
+                    name=repr(name[:120]),
+                ),
+                hint=Message("name_letters", "In NAME use letters, digits, `_`, `-` and `.` only."),
             )
         size = len(match[1].encode())
         if size > _MAX_NAME_BYTES:
             raise BadRequest(
-                f"The name of the voice has {size} bytes in UTF-8, expected at most {_MAX_NAME_BYTES}.",
-                hint="Rename both files of the voice.",
+                Message(
+                    "name_too_long",
+                    "The name of the voice has {size} bytes in UTF-8, expected at most {most}.",
+                    size=size,
+                    most=_MAX_NAME_BYTES,
+                ),
+                hint=_RENAME,
             )
         if _RESERVED.fullmatch(match[1]):
             raise BadRequest(
-                f"{match[1]} is a name that not every file system takes.",
-                hint="Rename both files of the voice.",
+                Message("name_reserved", "{name} is a name that not every file system takes.", name=match[1]),
+                hint=_RENAME,
             )
         return _UploadTarget(match[1], name, self._directory / STAGING / match[1])
 
     @contextmanager
     def _exclusive(self, voice: str) -> Iterator[None]:
         if voice in self._open:
-            raise BadRequest(f"{voice} is already being uploaded.", hint="Wait until that has finished.")
+            raise BadRequest(
+                Message("already_uploading", "{name} is already being uploaded.", name=voice),
+                hint=Message("wait_for_it", "Wait until that has finished."),
+            )
         self._open.add(voice)
         try:
             yield
@@ -191,11 +214,20 @@ class VoiceUploads:
         target.directory.mkdir(parents=True, exist_ok=True)
         if target.is_model and not (target.directory / f"{target.file}.json").is_file():
             raise BadRequest(
-                f"{target.file}.json has to be uploaded first.", hint="Choose both files of the voice."
+                Message("json_first", "{name} has to be uploaded first.", name=f"{target.file}.json"),
+                hint=Message("choose_both", "Choose both files of the voice."),
             )
         received = _size(target.part_path) if part.start else 0
         if received != part.start:
-            raise BadRequest(f"{target.file} continues at byte {received}, got byte {part.start}.")
+            raise BadRequest(
+                Message(
+                    "wrong_start",
+                    "{name} continues at byte {expected}, got byte {start}.",
+                    name=target.file,
+                    expected=received,
+                    start=part.start,
+                )
+            )
         self._require_room((part.total or part.start) - part.start)
 
     async def _write(self, target: _UploadTarget, pieces: AsyncIterable[bytes], part: UploadRange) -> int:
@@ -218,7 +250,14 @@ class VoiceUploads:
     ) -> tuple[int, bytearray]:
         _require_size(target, end + len(block))
         if total is not None and end + len(block) > total:
-            raise BadRequest(f"Got more than the {total} bytes announced for {target.file}.")
+            raise BadRequest(
+                Message(
+                    "more_than_announced",
+                    "Got more than the {total} bytes announced for {name}.",
+                    total=total,
+                    name=target.file,
+                )
+            )
         await self._on_disk(partial(self._write_block, target.part_path, end, block))
         return end + len(block), bytearray()
 
@@ -233,9 +272,16 @@ class VoiceUploads:
         free = self._free_space(self._directory)
         if needed + _DISK_RESERVE > free:
             raise BadRequest(
-                f"Not enough disk space in {self._directory}: {format_size(needed)} are needed, "
-                f"{format_size(free)} are free and {format_size(_DISK_RESERVE)} have to stay free.",
-                hint="Free some space there.",
+                Message(
+                    "disk_full",
+                    "Not enough disk space in {directory}: {needed} are needed, {free} are free and "
+                    "{reserve} have to stay free.",
+                    directory=self._directory,
+                    needed=format_size(needed),
+                    free=format_size(free),
+                    reserve=format_size(_DISK_RESERVE),
+                ),
+                hint=Message("free_some", "Free some space there."),
             )
 
     def _finish_file(self, target: _UploadTarget) -> None:
@@ -264,7 +310,7 @@ class VoiceUploads:
         """Install the voice unless its trial found a problem. Blocks."""
         with _discarded_if_bad(target):
             if problem:
-                raise BadRequest(f"{target.voice} is not a voice: {problem}.")
+                raise BadRequest(_not_a_voice(target, problem))
             if reason := self._conflict(target.voice):
                 raise BadRequest(reason)
             # The model last: a voice exists once its model does.
@@ -282,7 +328,18 @@ class VoiceUploads:
 
 def _require_size(target: _UploadTarget, size: int) -> None:
     if size > target.limit:
-        raise TooLong(f"{target.file} is larger than {format_size(target.limit)}, the most that is accepted.")
+        raise TooLong(
+            Message(
+                "file_too_large",
+                "{name} is larger than {most}, the most that is accepted.",
+                name=target.file,
+                most=format_size(target.limit),
+            )
+        )
+
+
+def _not_a_voice(target: _UploadTarget, reason: str) -> Message:
+    return Message("not_a_voice", "{name} is not a voice: {reason}.", name=target.voice, reason=reason)
 
 
 @contextmanager
@@ -298,15 +355,19 @@ def _discarded_if_bad(target: _UploadTarget) -> Iterator[None]:
 def _require_voice(target: _UploadTarget) -> None:
     engine = PiperEngine(EngineOptions(data_dirs=(target.directory,)))
     if not engine.installed():
-        reason = next((reason for _, reason in engine.broken), "it is not a Piper model")
-        raise BadRequest(f"{target.voice} is not a voice: {reason}.")
+        reason = next(
+            (reason for _, reason in engine.broken), Message("not_piper", "it is not a Piper model")
+        )
+        raise BadRequest(_not_a_voice(target, reason))
 
 
 def _require_config(path: Path) -> None:
     try:
         read_voice_json(path)
     except InvalidVoiceJson as error:
-        raise BadRequest(f"The file does not describe a Piper voice: {error}.") from error
+        raise BadRequest(
+            Message("json_refused", "The file does not describe a Piper voice: {reason}.", reason=str(error))
+        ) from error
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -21,11 +21,12 @@ from wyoming_tts.assembly.default_voice import choose_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import is_absent
+from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import VoiceNameBody
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import UploadRange, VoiceUploads
-from wyoming_tts.speech import Voice, VoiceRequest
+from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.download.service import DownloadStatus
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
@@ -204,17 +205,22 @@ class VoiceService:
             BadRequest: the files to delete are no longer those, or some cannot be deleted.
         """
         if self._parts.downloads.is_downloading(name):
-            raise BadRequest(f"{name} is being downloaded.", hint="Cancel the download first.")
+            raise BadRequest(
+                Message("is_downloading", "{name} is being downloaded.", name=name),
+                hint=Message("cancel_first", "Cancel the download first."),
+            )
         inventory = self._inventory()
         planned = await self._run(partial(_plan, inventory, name, self._default()))
         if planned.problems or set(planned.files) != set(confirmed):
             raise BadRequest(
-                "The files to delete have changed since they were confirmed.", hint="Look again."
+                Message(
+                    "files_changed", "The files to delete have changed since they were confirmed. Look again."
+                )
             )
         problems = await self._run(lambda: delete_files(plan_removal(inventory, [name])))
         await self._parts.refresh_voices()
         if problems:
-            raise BadRequest(" ".join(problems))
+            raise BadRequest(problems[0])
         if planned.is_default:
             await self._run(partial(forget_chosen_default, self._parts.settings))
         return planned
@@ -233,7 +239,12 @@ class VoiceService:
         except OSError as error:
             why = error.strerror or error
             raise BadRequest(
-                f"{voice.name} is the default until the server restarts: the choice cannot be kept. {why}."
+                Message(
+                    "default_not_kept",
+                    "{name} is the default until the server restarts: the choice cannot be kept. {reason}.",
+                    name=voice.name,
+                    reason=why,
+                )
             ) from error
         return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
 
@@ -265,7 +276,7 @@ class VoiceService:
     ) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
-        problems = {each.voice.name: f"{each.reason}. {each.hint}" for each in inventory.unusable}
+        problems = {each.voice.name: _why_mute(each) for each in inventory.unusable}
         rows = (_row(entry, sizes, users, default, problems) for entry in inventory.entries())
         directory = self._parts.settings.download_dir
         return VoicesView(
@@ -283,16 +294,27 @@ class VoiceService:
         """Return why no voice of that name can be uploaded, empty if one can. Blocks."""
         inventory = self._inventory()
         if self._parts.downloads.is_downloading(name):
-            return f"{name} is already being downloaded."
+            return Message("already_downloading", "{name} is already being downloaded.", name=name)
         if find_name(name, [voice.name for voice in inventory.voices]) is not None:
-            return f"There is already a voice {name}: delete it first, or rename the files."
+            return Message(
+                "voice_exists",
+                "There is already a voice {name}: delete it first, or rename the files.",
+                name=name,
+            )
         suffixes = (".onnx", ".onnx.json")
         files = [directory / f"{name}{suffix}" for directory in inventory.directories for suffix in suffixes]
         try:
             existing = next((path for path in files if not is_absent(path)), None)
         except OSError as error:
-            return f"{error.filename} cannot be reached now: {error.strerror or error}."
-        return f"There is already a file {existing}: delete it first." if existing else ""
+            return Message(
+                "not_reached",
+                "{path} cannot be reached now: {reason}.",
+                path=error.filename,
+                reason=error.strerror or error,
+            )
+        if existing is None:
+            return ""
+        return Message("file_exists", "There is already a file {path}: delete it first.", path=existing)
 
 
 def _row(
@@ -323,6 +345,10 @@ def _row(
         licence=(known.licence or "") if known else "",
         sample=sample_sentence(entry.language),
     )
+
+
+def _why_mute(unusable: UnusableVoice) -> str:
+    return Message("reason_and_hint", "{reason}. {hint}", reason=unusable.reason, hint=unusable.hint)
 
 
 def _plan(inventory: Inventory, name: str, default: str) -> PlannedRemoval:
@@ -374,7 +400,7 @@ def voice_routes(service: VoiceService) -> APIRouter:
 def _add_voices(router: APIRouter, service: VoiceService) -> None:
     @router.get(f"/{PATH}")
     async def view() -> Response:
-        return json_response(asdict(await service.view()))
+        return json_response(encode_messages(asdict(await service.view())))
 
     @router.get(f"/{PATH}/news")
     async def update() -> Response:
@@ -392,7 +418,7 @@ def _add_voices(router: APIRouter, service: VoiceService) -> None:
 
     @router.post(f"/{PATH}/plan-removal")
     async def plan_removal(body: VoiceNameBody) -> Response:
-        return json_response(asdict(await service.plan_removal(body.name)))
+        return json_response(encode_messages(asdict(await service.plan_removal(body.name))))
 
     @router.post(f"/{PATH}/remove")
     async def remove(body: RemoveBody) -> Response:
@@ -422,5 +448,11 @@ def _upload_range(request: Request) -> UploadRange:
     match = _CONTENT_RANGE.fullmatch(header)
     start, last, total = map(int, match.groups()) if match else (0, 0, 0)
     if not start <= last < total:
-        raise BadRequest(f"Got {header[:80]!r} as Content-Range, expected `bytes FIRST-LAST/TOTAL`.")
+        raise BadRequest(
+            Message(
+                "bad_range",
+                "Got {header} as Content-Range, expected `bytes FIRST-LAST/TOTAL`.",
+                header=repr(header[:80]),
+            )
+        )
     return UploadRange(start, total)

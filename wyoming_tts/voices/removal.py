@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
 from wyoming_tts.voices.names import unknown_voice_error
 
@@ -29,8 +30,18 @@ class SharedFile:
 
     def __str__(self) -> str:
         first = ", ".join(self.users[:_MOST_NAMED])
-        more = f" and {len(self.users) - _MOST_NAMED} more" if len(self.users) > _MOST_NAMED else ""
-        return f"{self.path} is kept: it is also used by {first}{more}."
+        more = len(self.users) - _MOST_NAMED
+        if more <= 0:
+            return Message(
+                "file_kept", "{path} is kept: it is also used by {names}.", path=self.path, names=first
+            )
+        return Message(
+            "file_kept_for_more",
+            "{path} is kept: it is also used by {names} and {count} more.",
+            path=self.path,
+            names=first,
+            count=more,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,18 @@ def plan_removal(inventory: Inventory, names: Iterable[str]) -> RemovalPlan:
         try:
             going |= _files_to_remove(inventory, name)
         except SpeechError as error:
-            problems.append(str(error))
+            problems.append(_in_one(error))
     kept = tuple(_shared_files(inventory, going))
     shared = {each.path for each in kept}
     files = dict.fromkeys(path for paths in going.values() for path in paths if path not in shared)
     removed = tuple(name for name, paths in going.items() if not shared.intersection(paths))
     return RemovalPlan(removed, tuple(files), kept, tuple(problems))
+
+
+def _in_one(error: SpeechError) -> str:
+    if not error.hint:
+        return error.message
+    return Message("with_hint", "{message} {hint}", message=error.message, hint=error.hint)
 
 
 def delete_files(plan: RemovalPlan) -> tuple[str, ...]:
@@ -75,7 +92,14 @@ def delete_files(plan: RemovalPlan) -> tuple[str, ...]:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            problems.append(f"{path} cannot be deleted: {error.strerror or error}.")
+            problems.append(
+                Message(
+                    "not_deleted",
+                    "{path} cannot be deleted: {reason}.",
+                    path=path,
+                    reason=error.strerror or error,
+                )
+            )
     return tuple(problems)
 
 
@@ -84,11 +108,13 @@ def _files_to_remove(inventory: Inventory, name: str) -> dict[str, tuple[Path, .
     if entry is not None and entry.voice is not None:
         if is_derived(entry.voice):
             raise BadRequest(
-                f"{entry.name} is a blend or an imported style.",
-                hint=f"See `wyoming-tts blend remove {entry.name}`.",
+                Message("is_derived", "{name} is a blend or an imported style.", name=entry.name),
+                hint=Message("remove_blend", "See `wyoming-tts blend remove {name}`.", name=entry.name),
             )
         if not entry.voice.files:
-            raise BadRequest(f"{entry.name} is built in and has no files to remove.")
+            raise BadRequest(
+                Message("is_built_in", "{name} is built in and has no files to remove.", name=entry.name)
+            )
         return {entry.name: _own_files(inventory, entry.name, entry.voice.files)}
     of_engine = [
         voice for voice in inventory.voices if voice.engine == name and voice.files and not is_derived(voice)
@@ -98,7 +124,7 @@ def _files_to_remove(inventory: Inventory, name: str) -> dict[str, tuple[Path, .
     if remains := _unusable_files(inventory, entry.name if entry else name, entry):
         return {entry.name if entry else name: remains}
     if entry is not None:
-        raise UnknownVoice(f"The voice {entry.name} is not installed.")
+        raise UnknownVoice(Message("voice_not_here", "The voice {name} is not installed.", name=entry.name))
     raise unknown_voice_error(name, [voice.name for voice in inventory.voices])
 
 
@@ -107,8 +133,13 @@ def _own_files(inventory: Inventory, name: str, files: tuple[Path, ...]) -> tupl
     for path in files:
         if path.parent.resolve() not in data_directories:
             raise BadRequest(
-                f"{name} is in {path.parent}, which is not a data directory.",
-                hint="Delete it by hand, or add the directory with --data-dir.",
+                Message(
+                    "not_in_data",
+                    "{name} is in {directory}, which is not a data directory.",
+                    name=name,
+                    directory=path.parent,
+                ),
+                hint=Message("delete_by_hand", "Delete it by hand, or add the directory with --data-dir."),
             )
     parts = (path.with_name(f"{path.name}.part") for path in files)
     return (*files, *(part for part in parts if part.is_file()))

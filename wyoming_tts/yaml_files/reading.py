@@ -24,6 +24,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
+from wyoming_tts.messages import Message
+
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 10
 
@@ -41,14 +43,14 @@ _KEY: Final = "[key]"
 """Last element of pydantic's location for a key that is invalid itself."""
 _EXPECTED: Mapping[str, str] = MappingProxyType(
     {
-        "string_type": "text",
-        "bool_type": "true or false",
-        "int_type": "a whole number",
-        "float_type": "a number",
-        "list_type": "a list",
-        "dict_type": "a mapping",
-        "model_type": "a mapping",
-        "model_attributes_type": "a mapping",
+        "string_type": Message("yaml_text", "text"),
+        "bool_type": Message("yaml_true", "true or false"),
+        "int_type": Message("yaml_int", "a whole number"),
+        "float_type": Message("yaml_number", "a number"),
+        "list_type": Message("a_list", "a list"),
+        "dict_type": Message("a_mapping", "a mapping"),
+        "model_type": Message("a_mapping", "a mapping"),
+        "model_attributes_type": Message("a_mapping", "a mapping"),
     }
 )
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -276,13 +278,22 @@ def read_yaml(
 def format_value(value: object) -> str:
     """Format a value for a message: text and numbers truncated, others by their kind."""
     if isinstance(value, Mapping):
-        return "a mapping"
+        return Message("a_mapping", "a mapping")
     if isinstance(value, list | tuple):
-        return "a list"
+        return Message("a_list", "a list")
     if value is None:
-        return "nothing"
+        return Message("nothing", "nothing")
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
+
+
+def twice(key: str, line: int) -> Message:
+    """What is wrong with a key that was there before."""
+    return Message("yaml_twice", "got {key} twice, it is in line {line} already", key=key, line=line)
+
+
+def _no_yaml(problem: object) -> Message:
+    return Message("no_yaml", "this is no YAML: {problem}", problem=problem)
 
 
 class _Reader:
@@ -305,28 +316,41 @@ class _Reader:
             raise self._unprintable(text) from error
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._invalid(mark, f"this is no YAML: {error.problem}") from error
+            raise self._invalid(mark, _no_yaml(error.problem)) from error
         except (yaml.YAMLError, ValueError) as error:
-            raise self._invalid(None, f"this is no YAML: {error}") from error
+            raise self._invalid(None, _no_yaml(error)) from error
         return YamlDocument(self._name, text, value, root, self._problems)
 
     def _text(self, content: bytes) -> str:
         if len(content) > self._limits.size:
-            raise self._invalid(None, f"got more than {self._limits.size:,} bytes, the most that are allowed")
+            message: str = Message(
+                "yaml_size",
+                "got more than {most} bytes, the most that are allowed",
+                most=f"{self._limits.size:,}",
+            )
+            raise self._invalid(None, message)
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
-            message = f"got the byte 0x{content[error.start]:02x}, expected UTF-8; save the file as UTF-8"
+            message = Message(
+                "yaml_byte",
+                "got the byte {byte}, expected UTF-8; save the file as UTF-8",
+                byte=f"0x{content[error.start]:02x}",
+            )
             raise InvalidYaml([Problem(Position(line), message, self._name)]) from error
 
     def _unprintable(self, text: str) -> InvalidYaml:
         found = yaml.reader.Reader.NON_PRINTABLE.search(text)
         if found is None:
-            return self._invalid(None, "got a character that YAML does not allow")
+            return self._invalid(None, Message("yaml_sign", "got a character that YAML does not allow"))
         line = text.count("\n", 0, found.start())
         column = found.start() - text.rfind("\n", 0, found.start())
-        message = f"got the character U+{ord(found[0]):04X}, which YAML does not allow"
+        message = Message(
+            "yaml_character",
+            "got the character {character}, which YAML does not allow",
+            character=f"U+{ord(found[0]):04X}",
+        )
         return InvalidYaml([Problem(Position(line + 1, column), message, self._name)])
 
     def _document(self) -> tuple[Any, _Node]:
@@ -337,7 +361,8 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise self._invalid(event.start_mark, "got a second document, expected one")
+                    message = Message("yaml_second", "got a second document, expected one")
+                    raise self._invalid(event.start_mark, message)
             elif isinstance(event, yaml.NodeEvent):
                 value, root = self._node(event, 1)
         return value, root
@@ -345,15 +370,24 @@ class _Reader:
     def _node(self, event: Any, depth: int) -> tuple[Any, _Node]:
         mark = event.start_mark
         if event.anchor is not None:
-            raise self._invalid(mark, f"got the anchor or alias {event.anchor!r}, which is not allowed")
+            message = Message(
+                "yaml_anchor",
+                "got the anchor or alias {name}, which is not allowed",
+                name=repr(event.anchor),
+            )
+            raise self._invalid(mark, message)
         if event.tag is not None and event.tag != f"{_TAG}str":
-            raise self._invalid(mark, f"got the tag {event.tag!r}, which is not allowed")
+            message = Message("yaml_tag", "got the tag {tag}, which is not allowed", tag=repr(event.tag))
+            raise self._invalid(mark, message)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event), mark
         if depth > self._limits.depth:
-            raise self._invalid(
-                mark, f"got more than {self._limits.depth} levels of nesting, the most that are allowed"
+            message = Message(
+                "yaml_depth",
+                "got more than {most} levels of nesting, the most that are allowed",
+                most=self._limits.depth,
             )
+            raise self._invalid(mark, message)
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(mark, depth)
         return self._sequence(mark, depth)
@@ -368,11 +402,12 @@ class _Reader:
             self._path.append(key if is_text else None)
             entry = self._node(next(self._events), depth + 1)
             if not is_text:
-                self._add_problem(key_node.mark, f"got {format_value(key)} as a key, expected text")
-            elif (first := node.entries.get(key)) is not None:
                 self._add_problem(
-                    key_node, f"got {format_value(key)} twice, it is in line {first[0].line + 1} already"
+                    key_node.mark,
+                    Message("yaml_key", "got {key} as a key, expected text", key=format_value(key)),
                 )
+            elif (first := node.entries.get(key)) is not None:
+                self._add_problem(key_node, twice(format_value(key), first[0].line + 1))
             else:
                 value[key] = entry[0]
                 node.entries[key] = key_node, entry[1]
@@ -463,14 +498,29 @@ def _message(model: type[YamlModel], detail: Any, loc: KeyPath, path: KeyPath) -
         return _unknown_key_message(loc[-1], _type_at(model, loc[:-1])[0])
     described = _type_at(model, loc)[1]
     if kind == "invalid_key":
-        return "got a key that is not text, expected it in quotes"
+        return Message("yaml_quotes", "got a key that is not text, expected it in quotes")
     if kind == "missing":
-        return f"got no {loc[-1]!r}, expected {described or 'one'}"
+        return Message(
+            "yaml_missing",
+            "got no {key}, expected {expected}",
+            key=repr(loc[-1]),
+            expected=described or Message("one", "one"),
+        )
     if kind == "literal_error":
         described = str(detail["ctx"]["expected"]).replace("'", "")
     default = _EXPECTED.get(kind) or str(detail["msg"]).removeprefix("Input should be ")
-    at = f" for {path[-1]!r}" if path else ""
-    return f"got {format_value(value)}{at}, expected {described or default}"
+    expected = described or default
+    if not path:
+        return Message(
+            "yaml_value", "got {value}, expected {expected}", value=format_value(value), expected=expected
+        )
+    return Message(
+        "yaml_value_for",
+        "got {value} for {key}, expected {expected}",
+        value=format_value(value),
+        key=repr(path[-1]),
+        expected=expected,
+    )
 
 
 def _unknown_key_message(key: Hashable, owner: Any) -> str:
@@ -478,8 +528,17 @@ def _unknown_key_message(key: Hashable, owner: Any) -> str:
     *rest, last = names or ["nothing"]
     expected = f"{', '.join(rest)} or {last}" if rest else last
     nearest = difflib.get_close_matches(str(key), names, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"got the key {format_value(key)}, expected {expected}{hint}"
+    if not nearest:
+        return Message(
+            "yaml_unknown", "got the key {key}, expected {expected}", key=format_value(key), expected=expected
+        )
+    return Message(
+        "yaml_unknown_near",
+        "got the key {key}, expected {expected}; did you mean {nearest}?",
+        key=format_value(key),
+        expected=expected,
+        nearest=repr(nearest[0]),
+    )
 
 
 def _type_at(kind: Any, path: KeyPath) -> tuple[Any, str]:

@@ -46,6 +46,7 @@ from wyoming_tts.engines.onnx import NO_SAMPLES, return_freed_memory
 from wyoming_tts.engines.phonemizer.cleaning import clean_text
 from wyoming_tts.engines.word_alignment import WordPhonemes, align_words
 from wyoming_tts.errors import EngineFailed, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, UnusableVoice, Voice, VoiceSpec
 from wyoming_tts.spoken_words import words_of
 from wyoming_tts.style_tables import pack_names, read_packed_table
@@ -447,7 +448,12 @@ def _why_unusable(language: KokoroLanguage) -> str:
     missing = missing_parts(language)
     if not missing:
         return ""
-    return f"{language.tag} needs the package misaki ({', '.join(missing)}: not installed)"
+    return Message(
+        "needs_misaki",
+        "{language} needs the package misaki ({missing}: not installed)",
+        language=language.tag,
+        missing=", ".join(missing),
+    )
 
 
 def _voice(name: str, found: FoundFiles, made_of: Collection[str] = ()) -> Voice:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
+from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete, not_searched
 from wyoming_tts.errors import SpeechError, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import pack_names
 
 T = TypeVar("T")
@@ -63,9 +64,9 @@ class KokoroFiles:
         if self._broken:
             return  # the missing half is broken, and reported
         if model:
-            self._report(model, "there is no voice pack (voices-v1.0.bin) to go with it")
+            self._report(model, Message("no_pack", "there is no voice pack (voices-v1.0.bin) to go with it"))
         if pack:
-            self._report(pack, "there is no model (kokoro-v1.0.onnx) to go with it")
+            self._report(pack, Message("no_model", "there is no model (kokoro-v1.0.onnx) to go with it"))
 
     def _report(self, path: Path, reason: str) -> None:
         self._broken.append(self._complaints.report(path, reason))
@@ -78,9 +79,10 @@ class KokoroFiles:
             try:
                 return path, self._options.files.read(path, check)
             except FileNotFoundError:
-                self._report(path, "there is no such file")
+                self._report(path, Message("no_such_file", "there is no such file"))
             except OSError as error:
-                self._report(path, f"it cannot be read: {error.strerror or error}")
+                reason = error.strerror or error
+                self._report(path, Message("cannot_be_read", "it cannot be read: {reason}", reason=reason))
             except ValueError as error:
                 self._report(path, str(error))
         return None
@@ -95,7 +97,7 @@ class KokoroFiles:
         files = self._options.files
         names = files.names(directory)
         if reason := files.troubles.get(directory.absolute()):
-            self._broken.append(BrokenVoice(directory, f"it cannot be searched: {reason}"))
+            self._broken.append(BrokenVoice(directory, not_searched(reason)))
         for name in sorted(name for pattern in patterns for name in fnmatch.filter(names, pattern)):
             # With a json beside it, it is a Piper voice of that name.
             if f"{name}.json" not in names and (stamp := files.stamp(directory / name)) and stamp.size:
@@ -109,7 +111,14 @@ class KokoroFiles:
         for name in styles.names():
             path = styles.path(name)
             if name in taken:
-                self._report(path, f"the voice pack has a voice {name}, which goes first: rename the file")
+                self._report(
+                    path,
+                    Message(
+                        "pack_goes_first",
+                        "the voice pack has a voice {name}, which goes first: rename the file",
+                        name=name,
+                    ),
+                )
             elif self._is_valid(path):
                 valid[name] = path
         return valid

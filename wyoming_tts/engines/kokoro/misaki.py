@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from wyoming_tts.engines.kokoro.names import KokoroLanguage
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.messages import Message
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,8 +58,13 @@ def how_to_install(version: tuple[int, ...] = sys.version_info[:2]) -> str:
     """How to install what is missing, for this version of Python."""
     command = f"pip install '{EXTRA}'"
     if version < _TOO_NEW:
-        return f"Install it: {command}."
-    return f"Install it: {command}, then pip install --no-deps --ignore-requires-python misaki."
+        return Message("install_it", "Install it: {command}.", command=command)
+    return Message(
+        "install_both",
+        "Install it: {command}, then {second}.",
+        command=command,
+        second="pip install --no-deps --ignore-requires-python misaki",
+    )
 
 
 def _is_installed(module: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, FirstCut, Rendered
-from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete
+from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete, not_searched
 from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.espeak_names import has_espeak_voice
@@ -44,6 +44,7 @@ from wyoming_tts.engines.piper.voice_json import (
 from wyoming_tts.engines.piper.word_timing import WordTimer
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import published_tag
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec
 from wyoming_tts.time_stretch import stretch_steps
 
@@ -69,8 +70,6 @@ _COUNTING = {
 # Phoneme types whose libraries keep global state. The others keep it in the voice and get a lock each:
 # fetching the dictionary of one (pinyin) must not hold up the rest.
 _GLOBAL_STATE = frozenset({"japanese", "thai"})
-
-_NO_JSON = "{0}.json is missing: copy it too, and name it exactly so"
 
 _SLOWEST, _FASTEST = 0.5, 1.5
 """Speeds at which a model speaks by itself. Beyond them what it makes is stretched: at three times the speed
@@ -149,7 +148,7 @@ class PiperEngine:
         files = self._options.files
         names = files.names(directory)
         if reason := files.troubles.get(directory.absolute()):
-            yield BrokenVoice(directory, f"it cannot be searched: {reason}")
+            yield BrokenVoice(directory, not_searched(reason))
         for name in sorted(name for name in names if name.endswith(".onnx")):
             if found := self._inspect(directory / name, has_json=f"{name}.json" in names):
                 yield found
@@ -157,7 +156,7 @@ class PiperEngine:
     def _inspect(self, path: Path, *, has_json: bool) -> Voice | BrokenVoice | None:
         if not has_json:
             # Not logged: the json may be about to be copied, or the model may be another program's.
-            return None if self._is_kokoro(path) else BrokenVoice(path, _NO_JSON.format(path.name))
+            return None if self._is_kokoro(path) else BrokenVoice(path, _without_json(path))
         files = self._options.files
         try:
             files.read(path, check_complete)
@@ -170,6 +169,10 @@ class PiperEngine:
 
     def _download_dir(self) -> Path:
         return self._options.download_dir or next(iter(self._options.data_dirs), Path.cwd())
+
+
+def _without_json(path: Path) -> Message:
+    return Message("no_json", "{name}.json is missing: copy it too, and name it exactly so", name=path.name)
 
 
 class LoadedPiper:

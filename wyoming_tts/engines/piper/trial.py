@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wyoming_tts.engines.child.process import child_command
+from wyoming_tts.messages import Message
 
 MEMORY_BESIDES: Final = 400_000_000
 """Bytes that a voice of any size may use; Python and the libraries need 120 MB of them."""
@@ -61,7 +62,13 @@ async def try_voice(model: Path, model_bytes: int, *, seconds: float = SECONDS) 
         async with asyncio.timeout(seconds):
             report = await _report(process)
     except TimeoutError as error:
-        raise TrialFailed(f"it did not load and speak a few letters within {seconds:.0f} s") from error
+        raise TrialFailed(
+            Message(
+                "trial_slow",
+                "it did not load and speak a few letters within {seconds} s",
+                seconds=f"{seconds:.0f}",
+            )
+        ) from error
     finally:
         await asyncio.shield(_end(process))
     if problem := _problem(process.returncode or 0, report):
@@ -75,7 +82,9 @@ async def _start(command: Sequence[str]) -> Process:
             *command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True
         )
     except OSError as error:
-        raise TrialFailed(f"the process of its trial cannot be started: {error}") from error
+        raise TrialFailed(
+            Message("trial_not_started", "the process of its trial cannot be started: {reason}", reason=error)
+        ) from error
 
 
 async def _report(process: Process) -> bytes:
@@ -94,11 +103,15 @@ async def _end(process: Process) -> None:
 def _problem(status: int, report: bytes) -> str:
     """What is wrong with the voice; empty if nothing is."""
     if status == -signal.SIGKILL:  # the child is what the kernel kills first
-        return "loading it and speaking a few letters needs more memory than the machine has"
+        return Message(
+            "trial_memory", "loading it and speaking a few letters needs more memory than the machine has"
+        )
     if status < 0:
-        return f"it crashes onnxruntime ({signal.Signals(-status).name})"
+        return Message(
+            "trial_crash", "it crashes onnxruntime ({signal})", signal=signal.Signals(-status).name
+        )
     if status or not report:
-        return f"the process of its trial ended with status {status}"
+        return Message("trial_status", "the process of its trial ended with status {status}", status=status)
     return str(json.loads(report))
 
 

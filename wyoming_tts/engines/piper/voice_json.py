@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import LENGTH_SCALE_RANGE, MAX_SPEAKERS, NOISE_SCALE_RANGE, SAMPLE_RATE_RANGE
 
 MAX_BYTES: Final = 1_000_000
@@ -191,7 +192,13 @@ def read_voice_json(path: Path) -> VoiceJson:
     with path.open("rb") as file:
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise InvalidVoiceJson(f"its json is larger than {MAX_BYTES} bytes, the most that is read")
+        raise InvalidVoiceJson(
+            Message(
+                "json_too_large",
+                "its json is larger than {most} bytes, the most that is read",
+                most=MAX_BYTES,
+            )
+        )
     try:
         return VoiceJson.model_validate_json(content)
     except ValidationError as error:
@@ -203,13 +210,20 @@ def _reason(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     kind, message = problem["type"], problem["msg"]
     if kind == "json_invalid":
-        return f"its json is broken: {message.removeprefix('Invalid JSON: ')}"
+        return Message(
+            "json_broken", "its json is broken: {reason}", reason=message.removeprefix("Invalid JSON: ")
+        )
     field = ".".join(_cut(str(step)) for step in problem["loc"] if step != "[key]")
     if kind == "missing":
-        return f"its json has no {field!r}"
+        return Message("json_lacks", "its json has no {field}", field=repr(field))
     given = problem["input"]
     shown = f" {_cut(repr(given))}" if field and isinstance(given, str | int | float | None) else ""
-    return f"its json has {field or 'no fields'}{shown}: it should {message.partition(' should ')[2]}"
+    return Message(
+        "json_wrong",
+        "its json has {found}: it should {expected}",
+        found=f"{field or 'no fields'}{shown}",
+        expected=message.partition(" should ")[2],
+    )
 
 
 def _cut(text: str) -> str:

@@ -16,6 +16,7 @@ from wyoming_tts.bench.playback import simulate_playback
 from wyoming_tts.bench.targets.listener import ListenerReport, RequestOutcome, RequestTimeline
 from wyoming_tts.client import ClientError
 from wyoming_tts.client.audio_output import wav_header
+from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.gaps import Gap, GapCount, GapOwner, GapRecorder, SentText, count_gaps
 from wyoming_tts.speech import AudioFormat, SpokenWord
 
@@ -214,7 +215,11 @@ class ClientRecorder:
             self._starts.add(round(self._log_event(ClientEventKind.AUDIO_START, detail), 3))
             return
         if len(self._arrivals) >= MAX_CHUNKS:
-            raise ClientError(f"The server sent more than {MAX_CHUNKS} chunks of audio.")
+            raise ClientError(
+                Message(
+                    "too_many_chunks", "The server sent more than {most} chunks of audio.", most=MAX_CHUNKS
+                )
+            )
         self._record_arrival(len(pcm) / (audio_format.rate * audio_format.frame_bytes), len(pcm))
         self._record_audio(audio_format, pcm)
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts.bench.texts import TEXTS
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.messages import Message
 from wyoming_tts.text.plain_text import has_visible_character
 from wyoming_tts.transports.listening import host_in_uri
 
@@ -93,21 +94,47 @@ def check_request(request: StreamTestRequest, limits: StreamTestLimits) -> None:
         BadRequest: a value is missing or out of range.
     """
     if not has_visible_character(request.text):
-        raise BadRequest("The text is empty.", hint="Write something to speak.")
+        raise BadRequest(
+            Message("text_empty", "The text is empty."),
+            hint=Message("write_something", "Write something to speak."),
+        )
     if len(request.text) > limits.characters:
-        raise TooLong(f"The text has {len(request.text)} characters, expected at most {limits.characters}.")
-    _require_range("clients", request.clients, 1, limits.clients)
-    _require_range("the client to record", request.recorded, 1, limits.clients)
-    _require_range("words per second", request.words_per_second, limits.slowest, limits.fastest)
+        raise TooLong(
+            Message(
+                "text_too_long",
+                "The text has {length} characters, expected at most {most}.",
+                length=len(request.text),
+                most=limits.characters,
+            )
+        )
+    _require_range(Message("clients", "clients"), request.clients, 1, limits.clients)
+    _require_range(Message("recorded", "the client to record"), request.recorded, 1, limits.clients)
+    _require_range(
+        Message("pace", "words per second"), request.words_per_second, limits.slowest, limits.fastest
+    )
     if len(request.voice) > _MAX_VOICE_CHARS:
         raise BadRequest(
-            f"The name of the voice has {len(request.voice)} characters, expected at most {_MAX_VOICE_CHARS}."
+            Message(
+                "voice_too_long",
+                "The name of the voice has {length} characters, expected at most {most}.",
+                length=len(request.voice),
+                most=_MAX_VOICE_CHARS,
+            )
         )
 
 
 def _require_range(what: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:  # false for NaN, too
-        raise BadRequest(f"Got {value:g} for {what}, expected {least:g} to {most:g}.")
+        raise BadRequest(
+            Message(
+                "out_of_range",
+                "Got {value} for {what}, expected {least} to {most}.",
+                value=f"{value:g}",
+                what=what,
+                least=f"{least:g}",
+                most=f"{most:g}",
+            )
+        )
 
 
 def parse_address(target: str, default_port: int = _WYOMING_PORT) -> str:
@@ -124,7 +151,11 @@ def parse_address(target: str, default_port: int = _WYOMING_PORT) -> str:
         host = port = None
     if len(written) > _MAX_ADDRESS_CHARS or not host or address.netloc != written or "@" in written:
         raise BadRequest(
-            f"Got {target[:_MAX_ADDRESS_CHARS]!r} as the address of a server.",
-            hint="Give HOST or HOST:PORT, such as 192.168.1.5:10200.",
+            Message(
+                "bad_address",
+                "Got {address} as the address of a server.",
+                address=repr(target[:_MAX_ADDRESS_CHARS]),
+            ),
+            hint=Message("give_host", "Give HOST or HOST:PORT, such as 192.168.1.5:10200."),
         )
     return f"tcp://{host_in_uri(host)}:{port or default_port}"

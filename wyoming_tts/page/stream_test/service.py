@@ -11,6 +11,7 @@ from typing import Any
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.client import DiscoveredServer, discover_servers
 from wyoming_tts.errors import Busy
+from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
 from wyoming_tts.page.stream_test.speakers import make_speaker
@@ -71,10 +72,16 @@ class StreamTestService:
 
     def _admit(self, session: str) -> None:
         if session in self._running:
-            raise Busy("Your last run is not over.", hint="Stop it first.")
+            raise Busy(
+                Message("run_not_over", "Your last run is not over."),
+                hint=Message("stop_first", "Stop it first."),
+            )
         if len(self._running) >= self.limits.at_once:
             raise Busy(
-                f"{self.limits.at_once} stream tests are already running.", hint="Try again in a minute."
+                Message(
+                    "runs_at_once", "{count} stream tests are already running.", count=self.limits.at_once
+                ),
+                hint=Message("try_in_a_minute", "Try again in a minute."),
             )
 
     def _keep(self, session: str, run: StreamTestRun, summary: StreamTestSummary) -> StreamTestSummary | None:

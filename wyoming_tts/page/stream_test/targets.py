@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.client import DiscoveredServer
 from wyoming_tts.errors import BadRequest
+from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.request import ClientKind, parse_address
 from wyoming_tts.transports.listening import host_in_uri
 
@@ -85,9 +86,14 @@ class StreamTestTargets:
         if uri in self._allowed:
             return StreamTestTarget(_for_kind(await self._run_blocking(partial(_resolve_host, uri)), kind))
         raise BadRequest(
-            "The stream test reaches only this server, servers found on the network, and those in the "
-            "setting stream_test_targets.",
-            hint="Leave the server empty, search for it, or add it to stream_test_targets.",
+            Message(
+                "other_target",
+                "The stream test reaches only this server, servers found on the network, and those in the "
+                "setting stream_test_targets.",
+            ),
+            hint=Message(
+                "allow_target", "Leave the server empty, search for it, or add it to stream_test_targets."
+            ),
         )
 
 
@@ -95,7 +101,7 @@ def _own_target(own: OwnAddresses, kind: ClientKind) -> StreamTestTarget:
     if not kind.is_web:
         return StreamTestTarget(own.wyoming, is_own=True)
     if not own.http:
-        raise BadRequest("This server does not listen for HTTP.")
+        raise BadRequest(Message("no_http", "This server does not listen for HTTP."))
     return StreamTestTarget(own.http, own.api_key, is_own=True)
 
 
@@ -120,7 +126,11 @@ def _resolve_host(uri: str) -> str:
     try:
         found = socket.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise BadRequest(f"{host} has no address: {error.strerror or error}.") from error
+        raise BadRequest(
+            Message(
+                "no_address", "{host} has no address: {reason}.", host=host, reason=error.strerror or error
+            )
+        ) from error
     return f"tcp://{host_in_uri(str(found[0][4][0]))}:{parts.port}"
 
 

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from wyoming_tts.bench.targets.http_connection import DEFAULT_SAMPLE_RATE, HttpReplyParser, WebAddress
 from wyoming_tts.client import ClientError, ClientTimeouts, ConnectionLost, OnAudio, OnWords, ServerError
 from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
+from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.targets import StreamTestTarget
 from wyoming_tts.speech import AudioFormat, SpokenWord
 
@@ -119,9 +120,14 @@ class _HttpReply:
         except h11.RemoteProtocolError as error:
             if data or not self._status:
                 raise ClientError(
-                    f"{self._uri} sent something that is not HTTP.", hint="Is it the port of its HTTP API?"
+                    Message("not_http", "{uri} sent something that is not HTTP.", uri=self._uri),
+                    hint=Message("is_http_port", "Is it the port of its HTTP API?"),
                 ) from error
-            raise ConnectionLost(f"{self._uri} closed the connection before the end of the speech.") from None
+            raise ConnectionLost(
+                Message(
+                    "closed_early", "{uri} closed the connection before the end of the speech.", uri=self._uri
+                )
+            ) from None
 
     async def _take(self, event: h11.Event) -> None:
         if isinstance(event, h11.Response):
@@ -140,7 +146,9 @@ class _HttpReply:
             return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind.startswith("audio/") and kind not in _RAW_TYPES:
-            raise ClientError(f"{self._uri} sent {kind}; raw PCM was expected.")
+            raise ClientError(
+                Message("not_pcm", "{uri} sent {kind}; raw PCM was expected.", uri=self._uri, kind=kind)
+            )
         self._format = AudioFormat(_checked_rate(headers.get("x-sample-rate")))
         await self._on_audio(self._format, b"")
 
@@ -273,7 +281,14 @@ class _RealtimeExchange:
             event = json.loads(message)
             return await self._handle(str(event["type"]), event)
         except _MALFORMED as error:
-            raise ClientError(f"{self._server.uri} sent a malformed message: {error!r}.") from error
+            raise ClientError(
+                Message(
+                    "malformed",
+                    "{uri} sent a malformed message: {reason}.",
+                    uri=self._server.uri,
+                    reason=repr(error),
+                )
+            ) from error
 
     async def _take_audio(self, pcm: bytes) -> None:
         if len(pcm) % self._format.frame_bytes:
@@ -289,7 +304,9 @@ class _RealtimeExchange:
             case "response.output_audio.delta":
                 await self._take_audio(base64.b64decode(event["delta"]))
             case "response.canceled":
-                raise ClientError(f"{self._server.uri} cancelled the speech.")
+                raise ClientError(
+                    Message("was_cancelled", "{uri} cancelled the speech.", uri=self._server.uri)
+                )
             case "response.error" | "error":
                 inner = event["error"] if isinstance(event.get("error"), dict) else event
                 raise ServerError(str(inner.get("message", "")), str(inner.get("code") or "error"))

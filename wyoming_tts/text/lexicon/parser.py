@@ -33,6 +33,7 @@ import regex  # type: ignore[import-untyped]  # knows the scripts of characters
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from wyoming_tts.languages import fallbacks, is_tag
+from wyoming_tts.messages import Message
 from wyoming_tts.text.lexicon.rules import (
     EVERY_LANGUAGE,
     MAX_PATTERN_SIZE,
@@ -56,6 +57,7 @@ from wyoming_tts.yaml_files.reading import (
     YamlLimits,
     YamlModel,
     read_yaml,
+    twice,
 )
 
 MAX_ENTRIES: Final = 20_000
@@ -107,26 +109,48 @@ def parse_lexicon(content: bytes, name: str) -> ParsedLexicon:
 
 def _check_scope(key: str) -> str:
     if key != EVERY_LANGUAGE and not is_tag(key):
-        raise ValueError(f"got {key!r}, expected a language such as en or en_US, all or voices")
+        raise ValueError(
+            Message(
+                "lexicon_scope",
+                "got {key}, expected a language such as en or en_US, all or voices",
+                key=repr(key),
+            )
+        )
     return key
 
 
 def _check_written(key: str) -> str:
     if not key.strip():
-        raise ValueError("got an entry without a word, expected the word as it is written")
+        raise ValueError(
+            Message("lexicon_no_word", "got an entry without a word, expected the word as it is written")
+        )
     if len(key.strip()) > MAX_WRITTEN_CHARS:
-        raise ValueError(f"got an entry of {len(key)} characters, expected at most {MAX_WRITTEN_CHARS}")
+        raise ValueError(
+            Message(
+                "lexicon_long_word",
+                "got an entry of {length} characters, expected at most {most}",
+                length=len(key),
+                most=MAX_WRITTEN_CHARS,
+            )
+        )
     return key
 
 
 def _check_respelling(say: str) -> str:
     say = " ".join(say.split())
     if not say:
-        raise ValueError("got nothing to say, expected a respelling or `ipa`")
+        raise ValueError(Message("lexicon_nothing", "got nothing to say, expected a respelling or `ipa`"))
     if len(say) > MAX_SAID_CHARS:
-        raise ValueError(f"got a respelling of {len(say):,} characters, expected at most {MAX_SAID_CHARS:,}")
+        raise ValueError(
+            Message(
+                "lexicon_long_say",
+                "got a respelling of {length} characters, expected at most {most}",
+                length=f"{len(say):,}",
+                most=f"{MAX_SAID_CHARS:,}",
+            )
+        )
     if say.count("[[") != say.count("]]"):
-        raise ValueError(f"got {say!r}, expected a ]] for each [[")
+        raise ValueError(Message("lexicon_brackets", "got {say}, expected a ]] for each [[", say=repr(say)))
     return say
 
 
@@ -139,11 +163,24 @@ def _check_phonemes(written: str) -> str:
             break
     ipa = ipa.translate(_IPA_SUBSTITUTES)
     if not ipa:
-        raise ValueError("got no phonemes for `ipa`, expected some, such as ʃɪˈvɔːn")
+        raise ValueError(
+            Message("lexicon_no_ipa", "got no phonemes for `ipa`, expected some, such as ʃɪˈvɔːn")
+        )
     if "[" in ipa or "]" in ipa or any(unicodedata.category(sign).startswith("C") for sign in ipa):
-        raise ValueError("got brackets or control characters in `ipa`, expected the phonemes alone")
+        raise ValueError(
+            Message(
+                "lexicon_bad_ipa", "got brackets or control characters in `ipa`, expected the phonemes alone"
+            )
+        )
     if len(ipa) > MAX_IPA_CHARS:
-        raise ValueError(f"got {len(ipa)} phonemes, expected at most {MAX_IPA_CHARS}")
+        raise ValueError(
+            Message(
+                "lexicon_long_ipa",
+                "got {length} phonemes, expected at most {most}",
+                length=len(ipa),
+                most=MAX_IPA_CHARS,
+            )
+        )
     return ipa
 
 
@@ -158,8 +195,11 @@ class _Entry(YamlModel):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if (self.say is None) == (self.ipa is None):
-            both = "neither `say` nor" if self.say is None else "both `say` and"
-            raise ValueError(f"got {both} `ipa`, expected one of them")
+            if self.say is None:
+                raise ValueError(
+                    Message("lexicon_neither", "got neither `say` nor `ipa`, expected one of them")
+                )
+            raise ValueError(Message("lexicon_both", "got both `say` and `ipa`, expected one of them"))
         return self
 
 
@@ -170,23 +210,31 @@ def _long_form(value: object) -> object:
 _EntryOrSay = Annotated[
     _Entry,
     BeforeValidator(_long_form),
-    Field(description="a respelling, or a mapping with `say` or `ipa` and perhaps `case` and `regex`"),
+    Field(
+        description=Message(
+            "lexicon_entry", "a respelling, or a mapping with `say` or `ipa` and perhaps `case` and `regex`"
+        )
+    ),
 ]
 _Section = Annotated[
     dict[Annotated[str, AfterValidator(_check_written)], _EntryOrSay],
     EMPTY_IF_NONE,
-    Field(description="a mapping of words to their replacements"),
+    Field(description=Message("lexicon_section", "a mapping of words to their replacements")),
 ]
 
 
 class _Lexicon(YamlModel):
     """A file: a section for each language or `all`, and for each voice."""
 
-    model_config = ConfigDict(extra="allow", title="a mapping of languages, `all` and `voices`")
+    model_config = ConfigDict(
+        extra="allow", title=Message("lexicon_file", "a mapping of languages, `all` and `voices`")
+    )
     __pydantic_extra__: dict[Annotated[str, AfterValidator(_check_scope)], _Section]
 
     voices: Annotated[
-        dict[str, _Section], EMPTY_IF_NONE, Field(default_factory=dict, description="a mapping of voices")
+        dict[str, _Section],
+        EMPTY_IF_NONE,
+        Field(default_factory=dict, description=Message("lexicon_voices", "a mapping of voices")),
     ]
 
 
@@ -215,7 +263,14 @@ class _Rules:
     def _rule(self, path: KeyPath, scope: Scope, entry: _Entry) -> Rule | None:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
-            raise self._too_many(path, f"{MAX_ENTRIES:,} entries")
+            raise self._refused(
+                path,
+                Message(
+                    "lexicon_entries",
+                    "got more than {most} entries, the most there may be",
+                    most=f"{MAX_ENTRIES:,}",
+                ),
+            )
         replacement = self._make_block(path, entry) if entry.say is None else entry.say
         if entry.regex:
             return self._pattern(path, scope, replacement, entry)
@@ -227,25 +282,43 @@ class _Rules:
     def _word(self, path: KeyPath, scope: Scope, replacement: str, entry: _Entry) -> WordRule | None:
         written = str(path[-1]).strip()
         if "[[" in written or "]]" in written:
-            self._document.add_problem(path, f"got {written!r}, expected no [[ or ]], which mark phonemes")
+            self._document.add_problem(
+                path,
+                Message(
+                    "lexicon_marks",
+                    "got {written}, expected no [[ or ]], which mark phonemes",
+                    written=repr(written),
+                ),
+            )
             return None
         exact = entry.case == "exact" if entry.case else is_case_sensitive(written)
         word = WordRule(written, replacement, exact=exact, scope=scope, position=self._position(path))
         first = self._first.setdefault((scope, word.key), path)
         if first is not path:
             line = self._document.key_position(first).line
-            self._document.add_problem(path, f"got {written!r} twice, it is in line {line} already")
+            self._document.add_problem(path, twice(repr(written), line))
         return word
 
     def _pattern(self, path: KeyPath, scope: Scope, replacement: str, entry: _Entry) -> PatternRule | None:
         self._patterns += 1
         if self._patterns > MAX_PATTERNS:
-            raise self._too_many(path, f"{MAX_PATTERNS} regular expressions")
+            raise self._refused(
+                path,
+                Message(
+                    "lexicon_patterns",
+                    "got more than {most} regular expressions, the most there may be",
+                    most=MAX_PATTERNS,
+                ),
+            )
         size = pattern_size(str(path[-1]))
         self._patterns_size += size if size <= MAX_PATTERN_SIZE else 0  # such a one is not compiled
         if self._patterns_size > MAX_PATTERNS_SIZE:
             raise self._refused(
-                path, "the regular expressions up to here repeat too much all together: use smaller counts"
+                path,
+                Message(
+                    "lexicon_repeats",
+                    "the regular expressions up to here repeat too much all together: use smaller counts",
+                ),
             )
         if entry.say is None:
             replacement = replacement.replace("\\", r"\\")
@@ -260,16 +333,15 @@ class _Rules:
         ipa = entry.ipa or ""
         odd = sorted({sign for sign in ipa if not _IPA_SYMBOL.match(sign)})
         if odd:
-            message = (
-                f"got {' '.join(odd)} in the phonemes of {path[-1]!r}, expected IPA; "
-                "voices leave out what they do not know"
+            message = Message(
+                "lexicon_odd_ipa",
+                "got {signs} in the phonemes of {word}, expected IPA; voices leave out what they do not know",
+                signs=" ".join(odd),
+                word=repr(path[-1]),
             )
             at = self._document.key_position(path)
             self.warnings.append(Problem(at, message, self._document.name))
         return phoneme_block(ipa)
-
-    def _too_many(self, path: KeyPath, most: str) -> InvalidYaml:
-        return self._refused(path, f"got more than {most}, the most there may be")
 
     def _refused(self, path: KeyPath, message: str) -> InvalidYaml:
         return InvalidYaml([Problem(self._document.key_position(path), message, self._document.name)])

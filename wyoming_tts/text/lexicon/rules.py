@@ -25,6 +25,7 @@ from typing import Any, Final
 import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
 
 from wyoming_tts.languages import fallbacks, language_code
+from wyoming_tts.messages import Message
 from wyoming_tts.offset_text import join_texts, replace_words
 from wyoming_tts.text.pronunciation import DefaultPronunciations
 
@@ -112,13 +113,24 @@ class PatternRule:
         self.position = position or RulePosition()
         if pattern_size(written) > MAX_PATTERN_SIZE:
             raise ValueError(
-                f"the regular expression {written!r} repeats too much: use smaller counts, or fewer groups "
-                "within one another that are repeated"
+                Message(
+                    "pattern_repeats",
+                    "the regular expression {pattern} repeats too much: use smaller counts, or fewer groups "
+                    "within one another that are repeated",
+                    pattern=repr(written),
+                )
             )
         try:
             self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
         except Exception as error:
-            raise ValueError(f"the regular expression {written!r} is not valid: {error}") from error
+            raise ValueError(
+                Message(
+                    "pattern_invalid",
+                    "the regular expression {pattern} is not valid: {reason}",
+                    pattern=repr(written),
+                    reason=error,
+                )
+            ) from error
         self._template = tuple(_parse_template(replacement, self._compiled))
         self._is_off = False
 
@@ -470,10 +482,22 @@ def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
             yield "\\"
             continue
         if match["other"] is not None:
-            raise ValueError(rf"{match[0]!r} in the replacement is not a group; write \1, \g<name> or \\")
+            raise ValueError(
+                Message(
+                    "pattern_no_group",
+                    r"{group} in the replacement is not a group; write \1, \g<name> or \\",
+                    group=repr(match[0]),
+                )
+            )
         of = int(match["number"]) if match["number"] else match["name"]
         if not _has_group(compiled, of):
-            raise ValueError(f"{match[0]!r} in the replacement is not a group of the regular expression")
+            raise ValueError(
+                Message(
+                    "pattern_other_group",
+                    "{group} in the replacement is not a group of the regular expression",
+                    group=repr(match[0]),
+                )
+            )
         yield _Group(of)
     yield replacement[at:]
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice, Unsupported
+from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.transports.tokens import TOKEN_STATUS
 
 NOT_READY = "not_ready"
@@ -131,7 +132,17 @@ def error_content(error: SpeechError | ApiError, request_id: str) -> dict[str, A
     if error.code is ErrorCode.INTERNAL:
         message = f"{message} Request id: {request_id}."
     param = getattr(error, "param", None) or _PARAM.get(error.code)
-    return _content(message, _STATUS[error.code][1], param, error.code)
+    content = _content(message, _STATUS[error.code][1], param, error.code)
+    if said := said_of(error):
+        content["error"]["said"] = said
+    return content
+
+
+def said_of(error: SpeechError) -> list[Any]:
+    """Return the message and hint of an error with their IDs and arguments, for the page; else nothing."""
+    if not isinstance(error.message, Message):
+        return []
+    return [encode_messages(each) for each in (error.message, error.hint) if each]
 
 
 def error_response(

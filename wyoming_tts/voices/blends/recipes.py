@@ -12,8 +12,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 
 from wyoming_tts.errors import BadRequest, TooLong
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.names import NameIndex
 
 MAX_LENGTH = 1000
@@ -32,7 +34,16 @@ _TOKEN = re.compile(
 _NAMES = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:-[A-Za-z0-9_]+)*")
 _MAX_NAME_PARTS = 4
 """Parts between hyphens of a known name: those of Kokoro's voices have two."""
-_EXAMPLE = "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af_bella:60,af_sky:40."
+_EXAMPLE = Message(
+    "recipe_example",
+    "Write for example af_bella(2)+af_sky(1), 60*af_bella+40*af_sky or af_bella:60,af_sky:40.",
+)
+_THE_END = Message("recipe_end", "the end")
+_WORDS = {
+    "name": Message("recipe_name", "the name of a voice"),
+    "number": Message("recipe_number", "a weight"),
+    ",": Message("recipe_comma", "a comma"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +70,11 @@ class Recipe:
         if names != sorted(set(names)):
             raise ValueError(f"the voices {names} are not sorted and unique: make recipes with Recipe.of")
         if len(names) > MAX_PARTS:
-            raise TooLong(f"The recipe has {len(names)} voices, expected at most {MAX_PARTS}.")
+            raise TooLong(_too_many(len(names)))
         if not any(part.weight > 0 for part in self.parts):
             raise BadRequest(
-                "Nothing is left of the recipe: no voice has a weight above 0.",
-                hint="A blend needs at least one voice that is added.",
+                Message("recipe_empty", "Nothing is left of the recipe: no voice has a weight above 0."),
+                hint=Message("recipe_needs_one", "A blend needs at least one voice that is added."),
             )
 
     @classmethod
@@ -105,7 +116,14 @@ def parse_recipe(text: str, known: Iterable[str] = ()) -> Recipe:
         BadRequest: it is malformed; the message says where and what was expected.
     """
     if len(text) > MAX_LENGTH:
-        raise TooLong(f"The recipe has {len(text)} characters, expected at most {MAX_LENGTH}.")
+        raise TooLong(
+            Message(
+                "recipe_too_long",
+                "The recipe has {length} characters, expected at most {most}.",
+                length=len(text),
+                most=MAX_LENGTH,
+            )
+        )
     return Recipe.of(_Parser(_with_known_names(text, known)).parts())
 
 
@@ -139,8 +157,16 @@ def check_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise BadRequest(
-            f"{name[: MAX_NAME + 1]!r} is not a valid name for a blend or a voice in one.",
-            hint=f"Expected a letter, then letters, digits or _, up to {MAX_NAME} characters: af_bella.",
+            Message(
+                "blend_name",
+                "{name} is not a valid name for a blend or a voice in one.",
+                name=repr(name[: MAX_NAME + 1]),
+            ),
+            hint=Message(
+                "blend_name_letters",
+                "Expected a letter, then letters, digits or _, up to {most} characters: af_bella.",
+                most=MAX_NAME,
+            ),
         )
 
 
@@ -162,7 +188,7 @@ class _Parser:
         parts = [self._part(self._sign())]
         while self._now.kind != "end":
             if len(parts) == MAX_PARTS:
-                raise TooLong(f"The recipe has more than {MAX_PARTS} voices.")
+                raise TooLong(_too_many(MAX_PARTS + 1))
             mark = self._take("+", "-", ",")
             sign = self._sign() if mark == "," else Decimal(-1 if mark == "-" else 1)
             parts.append(self._part(sign))
@@ -181,7 +207,14 @@ class _Parser:
         check_name(name)
         if self._now.text in {"(", ":", "*"}:
             if weight is not None:
-                raise self._malformed(f"+, - or a comma: {name} has the weight {weight} already")
+                raise self._malformed(
+                    Message(
+                        "recipe_weight_twice",
+                        "+, - or a comma: {voice} has the weight {weight} already",
+                        voice=name,
+                        weight=weight,
+                    )
+                )
             weight = self._weight_after()
         return name, sign * (Decimal(1) if weight is None else weight)
 
@@ -202,28 +235,56 @@ class _Parser:
         text = self._take("number")
         if len(text.partition(".")[2]) > MAX_DECIMALS or len(text) > MAX_LENGTH // 10:
             raise BadRequest(
-                f"The weight {text[:20]} at column {token.column} has too many digits.",
-                hint=f"Expected at most {MAX_DECIMALS} decimals.",
+                Message(
+                    "recipe_digits",
+                    "The weight {weight} at column {column} has too many digits.",
+                    weight=text[:20],
+                    column=token.column,
+                ),
+                hint=Message("most_decimals", "Expected at most {most} decimals.", most=MAX_DECIMALS),
             )
         return Decimal(text)
 
     def _take(self, *expected: str) -> str:
         token = self._now
         if token.kind not in expected and token.text not in expected:
-            raise self._malformed(" or ".join(_in_words(what) for what in expected))
+            raise self._malformed(reduce(_either, map(_in_words, expected)))
         self._at += 1
         return token.text
 
     def _malformed(self, expected: str) -> BadRequest:
         token = self._now
-        found = repr(token.text) if token.text else "the end"
-        return BadRequest(
-            f"The recipe has {found} at column {token.column}, expected {expected}.", hint=_EXAMPLE
-        )
+        return _malformed(repr(token.text) if token.text else _THE_END, token.column, expected)
+
+
+def _malformed(found: str, column: int, expected: str) -> BadRequest:
+    return BadRequest(
+        Message(
+            "recipe_found",
+            "The recipe has {found} at column {column}, expected {expected}.",
+            found=found,
+            column=column,
+            expected=expected,
+        ),
+        hint=_EXAMPLE,
+    )
 
 
 def _in_words(what: str) -> str:
-    return {"name": "the name of a voice", "number": "a weight", ",": "a comma"}.get(what, what)
+    return _WORDS.get(what, what)
+
+
+def _either(one: str, other: str) -> Message:
+    return Message("either", "{one} or {other}", one=one, other=other)
+
+
+def _too_many(count: int) -> Message:
+    return Message(
+        "too_many_voices",
+        "The recipe has {count} voices, expected at most {most}.",
+        count=count,
+        most=MAX_PARTS,
+    )
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -232,10 +293,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             column = at + len(text[at:]) - len(text[at:].lstrip()) + 1
-            raise BadRequest(
-                f"The recipe has {text[column - 1]!r} at column {column}, expected a voice, weight or sign.",
-                hint=_EXAMPLE,
-            )
+            expected = Message("recipe_parts", "a voice, weight or sign")
+            raise _malformed(repr(text[column - 1]), column, expected)
         kind = match.lastgroup or ""
         yield _Token(kind, match[kind], match.start(kind) + 1)
         at = match.end()
@@ -244,10 +303,26 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 def _check_weight(voice: str, weight: Decimal) -> None:
     if not weight.is_finite() or not weight or abs(weight) > MAX_WEIGHT:
-        raise BadRequest(f"The weight of {voice} is {weight}, expected at most {MAX_WEIGHT} and not 0.")
+        raise BadRequest(
+            Message(
+                "recipe_weight",
+                "The weight of {voice} is {weight}, expected at most {most} and not 0.",
+                voice=voice,
+                weight=weight,
+                most=MAX_WEIGHT,
+            )
+        )
     exponent = weight.normalize().as_tuple().exponent
     if isinstance(exponent, int) and exponent < -MAX_DECIMALS:
-        raise BadRequest(f"The weight of {voice} is {weight}, expected at most {MAX_DECIMALS} decimals.")
+        raise BadRequest(
+            Message(
+                "recipe_decimals",
+                "The weight of {voice} is {weight}, expected at most {most} decimals.",
+                voice=voice,
+                weight=weight,
+                most=MAX_DECIMALS,
+            )
+        )
 
 
 def _written(part: WeightedVoice) -> str:

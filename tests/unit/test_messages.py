@@ -1,0 +1,46 @@
+"""Messages with an ID and arguments: they pass through what takes a text, and are objects in JSON."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+from wyoming_tts.errors import BadRequest
+from wyoming_tts.messages import Message, encode_messages
+
+REASON = Message("cut_off", "it ends at byte {end}", end=12)
+MESSAGE = Message("refused", "{name} is refused: {reason}.", name="a{b}", reason=REASON)
+
+
+def test_a_message_is_the_text_of_its_template() -> None:
+    assert MESSAGE == "a{b} is refused: it ends at byte 12."
+    assert json.dumps(MESSAGE) == '"a{b} is refused: it ends at byte 12."'
+    assert f"{MESSAGE}" == str(MESSAGE)
+
+
+def test_a_message_stays_one_through_errors_copies_and_processes() -> None:
+    for kept in (
+        str(ValueError(MESSAGE)),
+        BadRequest(MESSAGE).message,
+        str(BadRequest(MESSAGE)),
+        copy.deepcopy(MESSAGE),
+        pickle.loads(pickle.dumps(MESSAGE)),
+    ):
+        assert isinstance(kept, Message)
+        assert (kept, kept.id, kept.arguments) == (MESSAGE, "refused", MESSAGE.arguments)
+
+
+def test_messages_are_encoded_wherever_they_are_and_nothing_else_is_changed() -> None:
+    reason = {"text": "it ends at byte 12", "id": "cut_off", "arguments": {"end": 12}}
+    assert encode_messages({"of": [MESSAGE, "plain", 1.5, None, True]}) == {
+        "of": [
+            {"text": str(MESSAGE), "id": "refused", "arguments": {"name": "a{b}", "reason": reason}},
+            "plain",
+            1.5,
+            None,
+            True,
+        ]
+    }
+    assert type(encode_messages(MESSAGE)["text"]) is str
+    assert encode_messages(Message("odd", "{error}", error=OSError("x")))["arguments"] == {"error": "x"}

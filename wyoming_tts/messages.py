@@ -1,0 +1,48 @@
+"""Messages with an ID and arguments, which a page can say in its reader's language.
+
+A message is text, in English, and passes through everything that takes a text: errors, log lines, files.
+Who has its translations reads `id` and `arguments`, as in gettext or ICU MessageFormat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+
+class Message(str):
+    """A text made of a template; `str()` of it, and of an exception with it, is the message itself."""
+
+    __slots__ = ("arguments", "id", "template")
+
+    id: str
+    template: str
+    arguments: Mapping[str, object]
+    """Texts, numbers and messages."""
+
+    def __new__(cls, id_: str, template: str, /, **arguments: object) -> Self:
+        """Make the text; `template` is as for `str.format`."""
+        message = super().__new__(cls, template.format_map(arguments))
+        message.id, message.template, message.arguments = id_, template, arguments
+        return message
+
+    def __str__(self) -> str:
+        return self
+
+    def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, object]]:
+        return (self.id, self.template), dict(self.arguments)
+
+
+def encode_messages(value: Any) -> Any:
+    """Return a value for JSON in which each message is an object of its text, ID and arguments."""
+    match value:
+        case Message():
+            arguments = {name: encode_messages(each) for name, each in value.arguments.items()}
+            return {"text": str.__str__(value), "id": value.id, "arguments": arguments}
+        case dict():
+            return {key: encode_messages(each) for key, each in value.items()}
+        case list() | tuple():
+            return [encode_messages(each) for each in value]
+        case str() | int() | float() | None:
+            return value
+    return str(value)
