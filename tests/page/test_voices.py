@@ -23,7 +23,8 @@ from wyoming_tts.assembly.chosen_default import keep_chosen_default, read_chosen
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.page.sample_sentences import sample_sentence
-from wyoming_tts.page.voices import VoiceRow, VoiceService, voice_routes
+from wyoming_tts.page.voice_routes import voice_routes
+from wyoming_tts.page.voices import VoiceRow, VoiceService
 from wyoming_tts.server.voice_upkeep import maintain_voices
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import VoiceRequest

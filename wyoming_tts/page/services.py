@@ -28,7 +28,8 @@ from wyoming_tts.page.status import (
 from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.stream_test.targets import OwnAddresses
-from wyoming_tts.page.voices import VoiceService, voice_routes
+from wyoming_tts.page.voice_routes import voice_routes
+from wyoming_tts.page.voices import VoiceService
 from wyoming_tts.settings import LoadedSettings
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
