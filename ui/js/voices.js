@@ -9,6 +9,7 @@ import { button, createElement, localize, requestJson } from "./common.js";
 import { DownloadList } from "./download_list.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
+import { confirmRemoval } from "./removal_dialog.js";
 import { voiceDirectory } from "./voice_directory.js";
 import {
   engineLabel,
@@ -19,19 +20,10 @@ import {
   sizeText,
   VoiceSearch,
 } from "./voice_facts.js";
+import { modelAndConfig, uploadVoice } from "./voice_upload.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
-
-/**
- * @typedef {object} Removal
- * @property {string[]} files
- * @property {number} size bytes
- * @property {import("./problems.js").Said[]} problems
- * @property {import("./problems.js").Said[]} kept
- * @property {boolean} is_default
- * @property {string[]} silenced voices that would no longer work
- */
 
 /** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, download_texts: import("./common.js").Texts, path: string }>} MountContext */
 
@@ -405,48 +397,14 @@ class VoiceList {
 
   /** @param {string} name */
   async #remove(name) {
-    /** @type {Removal | null} */
+    /** @type {import("./removal_dialog.js").Removal | null} */
     const planned = await this.#attempt(() => this.#request("plan-removal", { name }));
-    if (!planned || !(await this.#confirm(name, planned))) return;
+    if (!planned) return;
+    const words = { translate: this.translate, size: (/** @type {number} */ count) => this.#size(count) };
+    if (!(await confirmRemoval(this.dialog, name, planned, words))) return;
     const gone = await this.#attempt(() => this.#request("remove", { name, files: planned.files }));
     await voiceDirectory.reload();
     if (gone) this.#showMessage(this.translate("deleted", { name }));
-  }
-
-  /**
-   * @param {string} name
-   * @param {Removal} planned
-   * @returns {Promise<boolean>}
-   */
-  #confirm(name, planned) {
-    const { dialog } = this;
-    const keep = button(this.translate("keep"), () => dialog.close());
-    const disabled = !planned.files.length;
-    const go = button(this.translate("delete"), () => dialog.close("confirmed"), {
-      class: "danger",
-      disabled,
-    });
-    dialog.replaceChildren(
-      createElement("h2", { id: "voices-dialog-title" }, this.translate("removal", { name })),
-      ...this.#consequencesOf(planned).map((line) => createElement("p", {}, line)),
-      createElement("ul", {}, ...planned.files.map((file) => createElement("li", {}, file))),
-      createElement("div", { class: "voices-actions" }, keep, go),
-    );
-    return new Promise((settle) => {
-      dialog.addEventListener("close", () => settle(dialog.returnValue === "confirmed"), { once: true });
-      dialog.returnValue = "";
-      dialog.showModal();
-      keep.focus();
-    });
-  }
-
-  /** @param {Removal} planned */
-  #consequencesOf({ problems: reasons, kept, files, size, is_default, silenced }) {
-    const lines = [...reasons, ...kept].map((each) => problems.say(each));
-    if (files.length) lines.push(this.translate("removal_frees", { size: this.#size(size) }));
-    if (is_default) lines.push(this.translate("removal_default"));
-    if (silenced.length) lines.push(this.translate("removal_silences", { names: silenced.join(", ") }));
-    return lines;
   }
 
   // ---- Uploads
@@ -455,7 +413,10 @@ class VoiceList {
     const chosen = modelAndConfig([...(this.files.files ?? [])]);
     if (!chosen) return this.#showMessage(this.translate("both_needed"), true, this.sent);
     this.sending.disabled = true;
-    const name = await this.#attempt(() => this.#sendAll(chosen), this.sent);
+    const name = await this.#attempt(
+      () => uploadVoice(chosen, this.path, (...step) => this.#showStep(...step)),
+      this.sent,
+    );
     this.sending.disabled = false;
     if (name === null) return;
     this.files.value = "";
@@ -464,34 +425,12 @@ class VoiceList {
   }
 
   /**
-   * @param {[name: string, file: File][]} chosen
-   * @returns {Promise<string>} the name of the voice
+   * @param {string} file
+   * @param {number} share percent of it that was sent
+   * @param {boolean} isLast whether the rest of it is being sent, and checked
    */
-  async #sendAll(chosen) {
-    let answer = null;
-    for (const [name, file] of chosen) answer = await this.#send(name, file);
-    return answer.voice;
-  }
-
-  /**
-   * Upload a file in pieces.
-   * @param {string} name
-   * @param {File} file
-   * @returns {Promise<any>} the server's answer to the last piece
-   */
-  async #send(name, file) {
-    const path = `${this.path}/upload/${encodeURIComponent(name)}`;
-    for (let start = 0; ; ) {
-      const end = Math.min(start + voiceDirectory.view.piece_bytes, file.size);
-      const share = file.size ? Math.floor((100 * start) / file.size) : 0;
-      const step = end < file.size ? "uploading" : "checking";
-      this.#showMessage(this.translate(step, { file: name, share }), false, this.sent);
-      /** @type {Record<string, string>} */
-      const headers = file.size ? { "Content-Range": `bytes ${start}-${end - 1}/${file.size}` } : {};
-      const answer = await requestJson(path, { headers, body: file.slice(start, end) });
-      start = end;
-      if (start >= file.size) return answer;
-    }
+  #showStep(file, share, isLast) {
+    this.#showMessage(this.translate(isLast ? "checking" : "uploading", { file, share }), false, this.sent);
   }
 
   // ---- Downloads
@@ -515,21 +454,6 @@ function isInState(voice, state) {
   if (state === "installed") return voice.is_installed;
   if (state === "to_fetch") return !voice.is_installed;
   return state !== "own" || (voice.is_installed && !voice.in_catalogue && voice.is_removable);
-}
-
-/**
- * The two files of a voice, the model last. The JSON file is uploaded under the model's name, whatever its own is.
- * @param {File[]} chosen
- * @returns {[name: string, file: File][] | null}
- */
-function modelAndConfig(chosen) {
-  const model = chosen.find((file) => file.name.endsWith(".onnx"));
-  const config = chosen.find((file) => file.name.endsWith(".json"));
-  if (!model || !config || chosen.length !== 2) return null;
-  return [
-    [`${model.name}.json`, config],
-    [model.name, model],
-  ];
 }
 
 /** @param {MountContext} context */
