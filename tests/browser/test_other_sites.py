@@ -88,7 +88,7 @@ def unvisited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A product whose page nobody has opened yet."""
     data = tmp_path_factory.mktemp("unvisited")
     with site_in_a_thread(
-        data, data_dir=[data], voice=EMBEDDED, offline=False, hub_endpoint=NOWHERE
+        data, data_dir=[data], state_dir=data, voice=EMBEDDED, offline=False, hub_endpoint=NOWHERE
     ) as running:
         yield running
 

@@ -59,9 +59,9 @@ async def make_page(directory: Path, *, run_blocking: RunBlocking) -> ASGIApp:
     return app
 
 
-async def is_outdated(directory: Path, *, run_blocking: RunBlocking) -> bool:
-    """Whether a page was kept there, so that somebody looks at it, but before an update."""
-    return await run_blocking(partial(_is_outdated, directory / FILE_NAME))
+async def was_visited(directory: Path, *, run_blocking: RunBlocking) -> bool:
+    """Whether a page is kept there, of whatever version: somebody looked at it before this start."""
+    return await run_blocking((directory / FILE_NAME).is_file)
 
 
 def page_version() -> str:
@@ -79,10 +79,6 @@ def sources(package: str) -> list[Path]:
     assert spec is not None, package
     folder = Path(str(spec.origin)).parent
     return sorted(path for path in folder.rglob("*") if path.suffix in _SOURCES)
-
-
-def _is_outdated(kept: Path) -> bool:
-    return kept.is_file() and _read(kept, page_version()) is None
 
 
 def _read(kept: Path, key: str) -> ASGIApp | None:

@@ -108,24 +108,28 @@ class HttpSide:
             self._server = server
             _LOGGER.info("The HTTP API listens on %s.", _addresses(server))
             async with asyncio.TaskGroup() as tasks:
-                beside = [tasks.create_task(work) for work in (self._run_page(), self._return_memory())]
+                works = (self._run_page(), self._start_page(), self._return_memory())
+                beside = [tasks.create_task(work) for work in works]
                 await server.serve()
                 for task in beside:
                     task.cancel()
 
     async def _run_page(self) -> None:
+        if self._page is not None:
+            await self._page.run()
+
+    async def _start_page(self) -> None:
+        """Build the page once the server is ready, if it is to be, or if somebody looks at it here."""
         if self._page is None:
             return
-        if self._settings.ui_start == "ready" or await self._is_page_outdated():
+        from wyoming_tts.page.prerendered import was_visited  # noqa: PLC0415
+
+        settings = self._settings
+        is_wanted = settings.ui_start == "ready"
+        if is_wanted or await was_visited(settings.state_dir, run_blocking=self._run_blocking):
             while self._speech.health().not_ready:  # noqa: ASYNC110 - readiness has no event
                 await asyncio.sleep(_POLL_SECONDS)
             self._page.start()
-        await self._page.run()
-
-    async def _is_page_outdated(self) -> bool:
-        from wyoming_tts.page.prerendered import is_outdated  # noqa: PLC0415
-
-        return await is_outdated(self._settings.state_dir, run_blocking=self._run_blocking)
 
     async def _return_memory(self) -> None:
         """Return the memory of bodies that were given up to the system, some time after a flood of them."""
