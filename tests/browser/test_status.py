@@ -64,6 +64,10 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
     expect(latency.locator("p")).to_have_text(
         "Nothing has been spoken yet."
     )  # only the first test here speaks
+    while status.request.get(f"{site}page/status.json").json()["listeners"]:
+        pass  # another test's speech still plays
+    advance_to_next_poll(status)
+    expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
     before = card.bounding_box()
     answer = status.request.post(
         f"{site}v1/audio/speech",
