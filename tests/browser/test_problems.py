@@ -92,6 +92,10 @@ def test_the_servers_own_sentences_are_told_in_the_readers_language(german: Page
     expect(broken).to_be_empty()
     german.locator("#voices-lexicon-text").fill("en:\n  word: [1]\n")
     expect(german.locator(".voices-problems")).to_contain_text("eine Liste; erwartet wird eine Umschrift")
+    german.locator("#voices-lexicon-text").fill("de:\n  kWh Kilowattstunden\n  Foo: bar\n")
+    mistake = german.locator(".voices-problems li")
+    expect(mistake).to_contain_text("Zeile 2, Spalte 3 in dieser Zeile fehlt ein Doppelpunkt")
+    expect(mistake.locator("code")).to_have_text("kWh Kilowattstunden")
     german.locator("#voices-lexicon-text").fill("")
     refusal = "fetch('page/voices/upload/x', { method: 'POST', body: 'x' })"
     answer = german.evaluate(f"{refusal}.then((answer) => answer.json())")

@@ -50,7 +50,8 @@ async def test_a_saved_lexicon_takes_effect_at_once(service: LexiconService, dat
     [
         ("en:\n  kWh: [1]\n", 2, 8),
         ("en:\n  a: b\nnonsense!: {x: y}\n", 3, 1),
-        ("en:\n  a: 'b\n", 3, 1),
+        ("en:\n  a: 'b\n", 2, 6),
+        ("en:\n  kWh kilowatt hours\n  Foo: bar\n", 2, 3),
         ("en:\n  a: b: c\n", 2, 7),
         ("en:\n\ta: b\n", 2, 1),
     ],

@@ -157,7 +157,9 @@ class LexiconEditor {
     const place = button(this.translate("place", { line, column }), () => this.#goTo(line, column), {
       class: "danger",
     });
-    return createElement("li", {}, place, ` ${problems.say(message)}`);
+    const written = this.text.value.split("\n")[line - 1]?.trim() ?? "";
+    const shown = written ? createElement("code", { dir: "auto" }, written) : null;
+    return createElement("li", {}, place, ` ${problems.say(message)} `, shown);
   }
 
   /**

@@ -25,6 +25,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from wyoming_tts.messages import Message
+from wyoming_tts.yaml_files.syntax import describe_syntax_error, no_yaml
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 10
@@ -292,10 +293,6 @@ def twice(key: str, line: int) -> Message:
     return Message("yaml_twice", "got {key} twice, it is in line {line} already", key=key, line=line)
 
 
-def _no_yaml(problem: object) -> Message:
-    return Message("no_yaml", "this is no YAML: {problem}", problem=problem)
-
-
 class _Reader:
     """Builds a document from the parser's events."""
 
@@ -315,10 +312,11 @@ class _Reader:
         except yaml.reader.ReaderError as error:
             raise self._unprintable(text) from error
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            raise self._invalid(mark, _no_yaml(error.problem)) from error
+            found = describe_syntax_error(error, text)
+            at = Position(found.line, found.column) if found.line else Position()
+            raise InvalidYaml([Problem(at, found.message, self._name)]) from error
         except (yaml.YAMLError, ValueError) as error:
-            raise self._invalid(None, _no_yaml(error)) from error
+            raise self._invalid(None, no_yaml(error)) from error
         return YamlDocument(self._name, text, value, root, self._problems)
 
     def _text(self, content: bytes) -> str:

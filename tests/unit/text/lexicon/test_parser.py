@@ -112,9 +112,12 @@ def test_every_mistake_is_reported_with_its_line() -> None:
     [
         (
             "en:\n  a: b: c\n",
-            "lexicon.yaml line 2: this is no YAML: mapping values are not allowed in this context",
+            (
+                "lexicon.yaml line 2: got a second colon in this line, expected quotes around what follows "
+                "the first"
+            ),
         ),
-        ("en:\n  a: [\n", "lexicon.yaml line 3: this is no YAML: did not find expected node content"),
+        ("en:\n  a: [\n", "lexicon.yaml line 2: got a bracket or a quote that is not closed"),
         ("en:\n  a: b\n---\nde:\n", "lexicon.yaml line 3: got a second document, expected one"),
         ("en: &x {a: b}\nde: *x\n", "lexicon.yaml line 1: got the anchor or alias 'x', which is not allowed"),
         ("en:\n  ? [a]\n  : b\n", "lexicon.yaml line 2: got a list as a key, expected text"),

@@ -124,7 +124,10 @@ def test_a_blend_across_languages_must_name_its_language(store: BlendStore) -> N
 @pytest.mark.parametrize(
     ("content", "expected_message"),
     [
-        ("blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n", "line 3: this is no YAML"),
+        (
+            "blends:\n  a: {recipe: af_sky}\n  b: {recipe: [}\n",
+            "line 3: this is no YAML",
+        ),
         ("blends:\n  a:\n    recipe: af_sky+\n", "line 3: The recipe has the end"),
         ("blends:\n  a: {recipe: x}\n  a: {recipe: y}\n", "line 3: got 'a' twice, it is in line 2 already"),
         ("blends:\n  a: {recipe: b}\n  b: {recipe: a}\n", "contain itself"),
