@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+import ui
 from tests.support.fake_synthesizer import run_in_thread
 from wyoming_tts.page import prerendered
 from wyoming_tts.page.prerendered import FILE_NAME, PrerenderFailed, make_page, was_visited
@@ -74,16 +76,33 @@ def _cut(kept: Path) -> None:
     kept.write_bytes(kept.read_bytes()[:50])
 
 
-def _forget_files(kept: Path) -> None:
-    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"files": {"/": 5}}))
+def _with_files(files: Any) -> Callable[[Path], object]:
+    return lambda kept: kept.write_text(json.dumps(json.loads(kept.read_text()) | {"files": files}))
 
 
-@pytest.mark.parametrize("damage", [_cut, _forget_files, lambda kept: kept.write_text("[]")])
+def _nest(kept: Path) -> None:
+    kept.write_text("[" * 200_000)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut,
+        _nest,
+        lambda kept: kept.write_text("[]"),
+        *map(_with_files, ({"/": 5}, ["/"], None, {"/": []}, {"index": ["text/html", "no-cache", ""]})),
+    ],
+)
 async def test_a_damaged_file_is_made_anew(renderer: Renderer, tmp_path: Path, damage: Any) -> None:
     await make(tmp_path)
     damage(tmp_path / FILE_NAME)
     assert await read(await make(tmp_path)) == "The page."
     assert renderer.starts == 2
+
+
+async def test_nobody_is_known_to_have_visited_where_a_directory_must_not_be_searched(tmp_path: Path) -> None:
+    # The name is too long: an error that even root gets, unlike that of missing rights.
+    assert not await was_visited(tmp_path / ("x" * 300), run_blocking=run_in_thread)
 
 
 async def test_the_page_is_served_where_it_cannot_be_kept(renderer: Renderer, tmp_path: Path) -> None:
@@ -100,5 +119,8 @@ async def test_what_the_process_says_when_it_fails_is_the_reason(renderer: Rende
 
 
 def test_the_version_is_that_of_all_the_page_is_made_of() -> None:
-    names = {each.name for package in ("ui", "wyoming_tts.page") for each in prerendered.sources(package)}
-    assert {"layout.py", "common.js", "base.css", "en.yaml", "examples.yaml", "voices.py"} <= names
+    names = {each.name for package in prerendered._MADE_OF for each in prerendered.sources(package)}
+    assert {"examples.yaml", "voices.py", "texts.py"} <= names
+    files = {each.name for each in Path(ui.__file__).parent.rglob("*") if each.is_file()}
+    assert {each for each in files if not each.endswith(".pyc")} <= names
+    assert "icon.svg" in names

@@ -32,7 +32,11 @@ FILE_NAME = "page.json"
 _MODULE = "ui.prerender"
 _SECONDS = 120.0
 """What prerendering may take on a slow machine; others take 2 s."""
-_SOURCES = (".py", ".js", ".css", ".yaml")
+_MADE_OF = ("ui", "wyoming_tts.page", "wyoming_tts.bench.texts")
+_COMPILED = ".pyc"
+
+_DAMAGED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
+"""Raised for JSON that is not that of a page."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,29 +65,38 @@ async def make_page(directory: Path, *, run_blocking: RunBlocking) -> ASGIApp:
 
 async def was_visited(directory: Path, *, run_blocking: RunBlocking) -> bool:
     """Whether a page is kept there, of whatever version: somebody looked at it before this start."""
-    return await run_blocking((directory / FILE_NAME).is_file)
+    return await run_blocking(partial(_is_file, directory / FILE_NAME))
 
 
 def page_version() -> str:
     """Return a digest of all that the page is made of. Reads files: blocks."""
     digest = sha256(f"{wyoming_tts.__version__} {version('gradio')}".encode())
-    for package in ("ui", "wyoming_tts.page"):
-        for source in sources(package):
-            digest.update(source.read_bytes())
+    for name in _MADE_OF:
+        for source in sources(name):
+            digest.update(source.name.encode() + source.read_bytes())
     return digest.hexdigest()
 
 
-def sources(package: str) -> list[Path]:
-    """Return the files of a package that are not made from others, in a fixed order."""
-    spec = find_spec(package)
-    assert spec is not None, package
-    folder = Path(str(spec.origin)).parent
-    return sorted(path for path in folder.rglob("*") if path.suffix in _SOURCES)
+def sources(name: str) -> list[Path]:
+    """Return the files of a package or module that are not made from others, in a fixed order."""
+    spec = find_spec(name)
+    assert spec is not None, name
+    origin = Path(str(spec.origin))
+    if spec.submodule_search_locations is None:
+        return [origin]
+    return sorted(path for path in origin.parent.rglob("*") if path.is_file() and path.suffix != _COMPILED)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a directory that must not be searched
+        return False
 
 
 def _read(kept: Path, key: str) -> ASGIApp | None:
     """Return the page that is kept; None if there is none, it is damaged or of another version."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, *_DAMAGED):
         page = json.loads(kept.read_bytes())
         if page["version"] == key:
             return _app_of(page)
