@@ -262,3 +262,21 @@ async def test_a_server_that_is_not_there_or_speaks_something_else_is_said(kind:
     await server.wait_closed()
     with pytest.raises(ClientError, match="No connection"):
         await hear(kind, uri)
+
+
+async def test_a_redirect_leads_to_no_other_server() -> None:
+    async def never(_: ScriptedSession) -> None:
+        raise AssertionError("It was reached.")
+
+    async with session_server(never) as other:
+        location = f"{other.uri}/anything"
+
+        async def redirect(_: object, writer: asyncio.StreamWriter) -> None:
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n".encode())
+            writer.close()
+
+        async with await asyncio.start_server(redirect, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(ConnectionLost, match="302"):
+                await hear(ClientKind.REALTIME, f"ws://127.0.0.1:{port}")
+        assert not other.handshakes

@@ -190,7 +190,7 @@ async def speak_over_realtime(
     scheme = "wss" if address.is_secure else "ws"
     headers = {"Authorization": f"Bearer {server.api_key}"} if server.api_key else {}
     try:
-        async with connect(
+        async with _ConnectWithoutRedirects(
             f"{scheme}://{address.host_and_port}{REALTIME_PATH}",
             additional_headers=headers,
             max_size=_MAX_MESSAGE_BYTES,
@@ -209,6 +209,14 @@ async def speak_over_realtime(
         raise _unreachable(server, error.strerror or str(error)) from error
     except WebSocketException as error:
         raise _lost(server, str(error)) from error
+
+
+class _ConnectWithoutRedirects(connect):
+    """A redirect could lead to any server, also to one that must not be tested."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow none."""
+        return exc
 
 
 class _RealtimeExchange:
