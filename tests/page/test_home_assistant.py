@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
@@ -25,12 +26,17 @@ from tests.support.fake_home_assistant import (
     player,
 )
 from tests.support.page_site import product
+from wyoming_tts.bounded_json import InvalidJson
 from wyoming_tts.errors import UnknownVoice
 from wyoming_tts.page.home_assistant import connection
+from wyoming_tts.page.home_assistant.answers import HOUSE
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
 from wyoming_tts.page.home_assistant.service import HomeAssistantService, MediaPlayer
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import Attribution, Voice
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
 VOICE = "en_US-letters-low"
 CHOIR = "en_GB-choir-low"
@@ -344,3 +350,32 @@ async def test_the_routes_believe_the_ingress_alone_who_the_user_is(
         assert len(home.services) == 1
         report = await client.get("page/report.md")
         assert TOKEN not in report.text
+
+
+class Scripted:
+    """A socket on which replies come, whatever is asked."""
+
+    def __init__(self, *replies: object) -> None:
+        self._replies = iter(replies)
+
+    async def send(self, _: str) -> None:
+        """Take a command."""
+
+    async def recv(self) -> str:
+        """Return the next reply."""
+        return json.dumps(next(self._replies))
+
+
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [[]],
+        [{"id": 1, "type": "result", "success": False, "error": "text"}],
+        [{"id": 1, "type": "result", "success": True}, {"id": 1, "type": "event", "event": "text"}],
+        [{"id": 1, "type": "result", "success": True}, {"id": 1, "type": "event"}],
+    ],
+)
+async def test_replies_of_another_form_are_not_understood(replies: list[object]) -> None:
+    socket = connection.HomeAssistantConnection(cast("ClientConnection", Scripted(*replies)))
+    with pytest.raises(InvalidJson):
+        await socket.render("{}", HOUSE)

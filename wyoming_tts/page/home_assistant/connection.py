@@ -76,7 +76,7 @@ class HomeAssistantConnection:
             ValidationError: the value is another than expected.
         """
         number, _ = await self._run("render_template", {"template": f"{_TEMPLATE_MARK}{template}"})
-        event = (await self._reply(number, "event")).get("event") or {}
+        event = _object((await self._reply(number, "event")).get("event"))
         rendered = str(event.get("result")).removeprefix(_TEMPLATE_MARK)
         return answer.validate_python(parse_json(rendered, _LIMITS))
 
@@ -85,7 +85,7 @@ class HomeAssistantConnection:
         await self._socket.send(json.dumps({"id": number, "type": kind, **fields}))
         reply = await self._reply(number, "result")
         if not reply.get("success"):
-            failure = reply.get("error") or {}
+            failure = _object(reply.get("error") or {})
             raise CommandRefused(str(failure.get("message") or failure.get("code") or ""))
         return number, reply.get("result")
 
@@ -103,10 +103,13 @@ class HomeAssistantConnection:
             raise HomeAssistantProblem(Problem.UNREACHABLE)
 
     async def _message(self) -> Reply:
-        message = parse_json(await self._socket.recv(), _LIMITS)
-        if not isinstance(message, dict):
-            raise InvalidJson("it is no object")
-        return message
+        return _object(parse_json(await self._socket.recv(), _LIMITS))
+
+
+def _object(value: Any) -> Reply:
+    if not isinstance(value, dict):
+        raise InvalidJson("it is no object")
+    return value
 
 
 @asynccontextmanager
