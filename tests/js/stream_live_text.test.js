@@ -67,3 +67,10 @@ test("a typist that is stopped while it types writes nothing more", async () => 
   );
   assert.deepEqual(pieces, ["a"]);
 });
+
+test("rows of marks and spaces take no longer than other text", () => {
+  for (const row of [".", " ", "\n", "?!", ". "]) {
+    const text = `One${row.repeat(100_000)}two`; // each would take minutes if it were looked through from each place
+    assert.ok(sentenceStart(text, text.length) <= text.length);
+  }
+});

@@ -4,7 +4,9 @@
  * A full stop after one letter, a number or a title ends none: `J. Doe`, German `3. Mai`, `Dr. Doe`.
  */
 
-const BREAK = /(?<stop>[.!?…؟۔।॥]+)[\p{Pe}\p{Pf}"'’]*\s+|[。！？]+[\p{Pe}\p{Pf}]*\s*|\s*\n\s*/gu;
+// Behind their own kind neither marks nor spaces begin a break: long rows of them would be looked through from each.
+const BREAK =
+  /(?<![.!?…؟۔।॥])(?<stop>[.!?…؟۔।॥]+)[\p{Pe}\p{Pf}"'’]*\s+|[。！？]+[\p{Pe}\p{Pf}]*\s*|(?<!\s)\s*\n\s*/gu;
 const NO_END = /(?<![\p{L}\p{N}])(?:\p{L}|\p{N}{1,3}|Mrs?|Ms|Dr|Prof|St|Nr|vs|bzw|ca|Mme|Mlle)$/u;
 const BEGINNING = /^[^\p{L}\p{N}\s]*[\p{Lu}\p{Lt}\p{Lo}\p{N}]/u;
 
