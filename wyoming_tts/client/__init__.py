@@ -10,7 +10,12 @@ from __future__ import annotations
 
 from wyoming_tts.client.audio_output import PlayerProcess, WavFile, WavStream, open_wav_output
 from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
-from wyoming_tts.client.server_discovery import DiscoveredServer, discover_servers, discover_tts_server
+from wyoming_tts.client.server_discovery import (
+    DiscoveredServer,
+    discover_servers,
+    discover_tts_server,
+    has_tts,
+)
 from wyoming_tts.client.speech_meter import OnAudio, OnWords, SpeechMeter, SpeechReport
 from wyoming_tts.client.text_input import read_stdin_text, single_piece
 from wyoming_tts.client.wyoming import (
@@ -38,6 +43,7 @@ __all__ = [
     "describe",
     "discover_servers",
     "discover_tts_server",
+    "has_tts",
     "open_wav_output",
     "parse_server_address",
     "read_stdin_text",

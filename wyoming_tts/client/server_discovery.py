@@ -121,7 +121,7 @@ class _Search:
         addresses = tuple(sorted(usable, key=self._distance)[:MAX_ADDRESSES])
         for address in addresses:
             uri = _tcp_uri(address, info.port or 0)
-            if await _has_tts(uri):
+            if await has_tts(uri):
                 self._keep(DiscoveredServer(name.removesuffix(f".{service_type}"), uri, addresses))
                 return
 
@@ -165,7 +165,8 @@ async def _searching(interfaces: Interfaces) -> AsyncIterator[_Search]:
                 probe.cancel()
 
 
-async def _has_tts(uri: str) -> bool:
+async def has_tts(uri: str) -> bool:
+    """Whether a server answers at `uri` within a second, and can speak."""
     try:
         info = await describe(uri, _PROBE_SECONDS)
     except ClientError as error:

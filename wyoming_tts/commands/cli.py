@@ -22,7 +22,7 @@ from wyoming_tts.bench.command import add_bench_flags, run_bench_command
 from wyoming_tts.commands.console import CommandFailed
 from wyoming_tts.commands.health import add_health_flags, check_health
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.settings import LoadedSettings, SettingsError, add_flags, load_settings
+from wyoming_tts.settings import SETTINGS, Group, LoadedSettings, SettingsError, add_flags, load_settings
 from wyoming_tts.telemetry.log_lines import JsonFormatter
 from wyoming_tts.transports.listening import ListenAddress, bind_tcp
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0] not in _COMMANDS and words[0] not in {"-h", "--help", "--version"}):
         words.insert(0, "serve")
-    arguments = _parser(words[0]).parse_args(words)
+    arguments = _parse(words)
     try:
         settings = load_settings(_flags(arguments), environ=os.environ)
         return _COMMANDS[arguments.command](arguments, settings)
@@ -100,6 +100,19 @@ def _print_error(error: Exception, exit_code: int) -> int:
     return exit_code
 
 
+def _parse(words: Sequence[str]) -> argparse.Namespace:
+    parser = _parser(words[0])
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        flags = {word.partition("=")[0] for word in unknown}
+        of_server = [flag for info in SETTINGS for flag in info.flags if flag in flags]
+        hint = (
+            f" ({of_server[0]} is of the server alone: wyoming-tts serve {of_server[0]})" if of_server else ""
+        )
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return arguments
+
+
 def _parser(command: str | None = None) -> argparse.ArgumentParser:
     """Make the parser; with the flags of one command only if it is given, because there are hundreds."""
     parser = argparse.ArgumentParser(prog="wyoming-tts", description=_DESCRIPTION)
@@ -120,12 +133,22 @@ def _add_serve_flags(serve: argparse.ArgumentParser) -> None:
 
 
 def _add_say_flags(say: argparse.ArgumentParser) -> None:
-    add_flags(say)
+    add_flags(say, _OF_SPEECH)
     say.add_argument(
         "text", nargs="?", help="text to speak; read from standard input as it arrives if left out"
     )
     say.add_argument(
         "--uri", dest="server", metavar="URI", help="server to use: tcp://HOST:PORT or unix:///PATH"
+    )
+    say.add_argument(
+        "--host", dest="server_host", metavar="HOST", help="host of the server to use; default: this machine"
+    )
+    say.add_argument(
+        "--port",
+        dest="server_port",
+        metavar="N",
+        type=int,
+        help="port of the server to use; default: that of the settings",
     )
     say.add_argument("--language", help="speak with a voice of this language")
     say.add_argument("--out", metavar="FILE", help="write a WAV file; - for standard output")
@@ -156,6 +179,14 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
     )
 
 
+_OF_VOICES: Final = frozenset({Group.VOICES, Group.DOWNLOADS, Group.COMPUTING, Group.REMOTE, Group.LOGGING})
+_OF_SPEECH: Final = _OF_VOICES | {Group.SPEECH, Group.TEXT, Group.LIMITS}
+_OF_STATS: Final = frozenset({Group.LOGGING})
+_OF_CACHE: Final = frozenset(
+    {"http", "http_host", "http_port", "http_certificate", "api_keys", Group.COMPUTING, Group.LOGGING}
+)
+"""Settings that commands use, by group or name."""
+
 _BUCKET_COMMANDS: Final = {
     "sync": "bring voices, blends and the lexicon from a bucket",
     "push": "write blends and the lexicon into a bucket",
@@ -171,7 +202,7 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     )
 
     download = _add_command(commands, "download", "download voices of the catalogue")
-    add_flags(download)
+    add_flags(download, _OF_VOICES)
     download.add_argument("names", nargs="+", metavar="NAME", help="a name, an alias, or a prefix of one")
     download.add_argument(
         "--precision",
@@ -181,7 +212,7 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     _add_json_flag(download)
 
     remove = _add_command(commands, "remove", "delete voices")
-    add_flags(remove)
+    add_flags(remove, _OF_VOICES)
     remove.add_argument(
         "names", nargs="+", metavar="NAME", help="a name or an alias, or an engine's name for all its voices"
     )
@@ -189,17 +220,17 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
     _add_json_flag(remove)
 
     verify = _add_command(commands, "verify", "compare installed voices with the catalogue")
-    add_flags(verify)
+    add_flags(verify, _OF_VOICES)
     verify.add_argument("names", nargs="*", metavar="NAME", help="all that are installed if left out")
     _add_json_flag(verify)
 
     info = _add_command(commands, "info", "show all details of a voice")
-    add_flags(info)
+    add_flags(info, _OF_VOICES)
     info.add_argument("name", metavar="NAME")
     _add_json_flag(info)
 
     taken = _add_command(commands, "import-piper", "use a data directory of wyoming-piper where it is")
-    add_flags(taken)
+    add_flags(taken, _OF_VOICES)
     taken.add_argument(
         "directory", metavar="DIR", help="what --data-dir of wyoming-piper named; --config FILE is changed"
     )
@@ -207,7 +238,7 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
 
     for name, text in _BUCKET_COMMANDS.items():
         synced = _add_command(commands, name, text)
-        add_flags(synced)
+        add_flags(synced, _OF_VOICES)
         synced.add_argument(
             "url", nargs="?", metavar="URL", help="s3://…, gs:// or file:///…; voices_url if left out"
         )
@@ -215,7 +246,7 @@ def _add_voices_flags(voices: argparse.ArgumentParser) -> None:
 
 
 def _add_list_flags(voices: argparse.ArgumentParser) -> None:
-    add_flags(voices)
+    add_flags(voices, _OF_VOICES)
     voices.add_argument(
         "--language",
         dest="only_language",
@@ -230,7 +261,7 @@ def _add_list_flags(voices: argparse.ArgumentParser) -> None:
 def _add_blend_flags(blend: argparse.ArgumentParser) -> None:
     commands = blend.add_subparsers(dest="blend_command", metavar="COMMAND", required=True)
     add = _add_command(commands, "add", "save a blend of Kokoro voices under a name")
-    add_flags(add)
+    add_flags(add, _OF_SPEECH)
     add.add_argument("name", metavar="NAME")
     add.add_argument("recipe", metavar="RECIPE", help="such as af_bella(2)+af_sky or 60*af_bella+40*af_sky")
     add.add_argument(
@@ -264,7 +295,7 @@ def _add_blend_flags(blend: argparse.ArgumentParser) -> None:
 def _add_stats_flags(parser: argparse.ArgumentParser) -> None:
     from wyoming_tts.telemetry.stats import add_stats_flags  # noqa: PLC0415 - of this command alone
 
-    add_flags(parser)
+    add_flags(parser, _OF_STATS)
     add_stats_flags(parser)
 
 
@@ -281,7 +312,7 @@ def _add_cache_flags(cache: argparse.ArgumentParser) -> None:
     clear = _add_command(
         commands, "clear", "remove all spoken segments from memory, disk and the shared cache"
     )
-    add_flags(clear)
+    add_flags(clear, _OF_CACHE)
     add_cache_flags(clear)
 
 
@@ -298,7 +329,7 @@ def _add_command(commands: Any, name: str, help_text: str) -> argparse.ArgumentP
 
 
 def _with_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    add_flags(parser)
+    add_flags(parser, _OF_VOICES)
     return parser
 
 
@@ -434,7 +465,10 @@ _PARSERS: Mapping[str, tuple[Callable[[argparse.ArgumentParser], None], str, str
     "say": (
         _add_say_flags,
         "speak a text through a server, or without one",
-        "Speak a text through the server of --uri or one found on the network, else in this process.",
+        (
+            "Speak a text through a server: that of --uri, else the one on this machine, else one found on "
+            "the network. Without one, or with flags that no server takes, it is spoken in this process."
+        ),
     ),
     "voices": (_add_voices_flags, "list, download, verify and remove voices", ""),
     "blend": (_add_blend_flags, "create and manage blends of Kokoro voices", ""),

@@ -13,11 +13,11 @@ import time
 from urllib.parse import SplitResult, urlsplit
 
 from wyoming_tts.commands.console import CommandFailed
+from wyoming_tts.commands.own_server import CONNECT_HOSTS
 from wyoming_tts.settings import Settings, SettingsError
 
 _TIMEOUT = 3.0
 _MAX_LINE_BYTES = 65536
-_CONNECT_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to listen on, and the one to connect to
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -109,7 +109,7 @@ def _host_and_port(parts: SplitResult) -> tuple[str, int]:
         raise SettingsError(
             f"Cannot check {parts.geturl()!r}: expected tcp://HOST:PORT, unix:///PATH or http(s)://HOST:PORT."
         )
-    return _CONNECT_HOSTS.get(parts.hostname, parts.hostname), port
+    return CONNECT_HOSTS.get(parts.hostname, parts.hostname), port
 
 
 def _check_wyoming(connection: socket.socket, deadline: float) -> None:

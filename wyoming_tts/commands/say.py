@@ -18,8 +18,12 @@ from wyoming_tts.commands import explain, local_speech
 from wyoming_tts.commands.captions_file import CaptionsFile
 from wyoming_tts.commands.console import CommandFailed, escape_unencodable_output, print_note
 from wyoming_tts.commands.karaoke import Karaoke, make_karaoke
-from wyoming_tts.settings import LoadedSettings, SettingsError
+from wyoming_tts.commands.own_server import own_server, tcp_uri
+from wyoming_tts.settings import SETTINGS, Group, LoadedSettings, Settings, SettingsError
 from wyoming_tts.speech import AudioFormat, SpokenWord, TextFormat, VoiceRequest
+
+_ASKED_OF_SERVERS = frozenset({"voice", "speaker"})
+"""Settings that a client can ask of a server, by the Wyoming protocol."""
 
 
 def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
@@ -67,7 +71,7 @@ async def _speak(
     text_format = _text_format(arguments)
     async with _open_outputs(arguments, captions) as outputs:
         pieces = outputs.read(client.read_stdin_text() if text is None else client.single_piece(text))
-        server = arguments.server or await _discover_server()
+        server = await _server(arguments, settings)
         voice = _requested_voice(arguments, settings)
         if server is None:
             report = await local_speech.speak(
@@ -92,6 +96,48 @@ async def _speak(
     if outputs.words and report.samples and not outputs.has_words:
         print_note("Nobody told when the words sound: neither this voice nor this server does.")
     return report
+
+
+async def _server(arguments: argparse.Namespace, loaded: LoadedSettings) -> str | None:
+    """Find the server: the named one, this machine's, or one on the network; None to speak in here."""
+    named = _named_server(arguments, loaded.settings)
+    local_flags = _flags_of_local_speech(loaded)
+    if named is not None and local_flags:
+        raise SettingsError(
+            f"{local_flags[0]} does not reach the server {named}, whose own settings hold: "
+            "set it there, or name no server, to speak in this process."
+        )
+    if named is not None:
+        return named
+    if local_flags:
+        print_note(f"{local_flags[0]} is given, which a server does not take: speaking in this process.")
+        return None
+    own = own_server(loaded.settings)
+    if own is not None and await client.has_tts(own):
+        print_note(f"The server on this machine speaks: {own}.")
+        return own
+    return await _discover_server()
+
+
+def _named_server(arguments: argparse.Namespace, settings: Settings) -> str | None:
+    host, port = arguments.server_host, arguments.server_port
+    if host is None and port is None:
+        uri: str | None = arguments.server
+        return uri
+    if arguments.server is not None:
+        raise SettingsError("--uri already says which server: leave out --host and --port.")
+    return tcp_uri(host or "127.0.0.1", settings.port if port is None else port)
+
+
+def _flags_of_local_speech(loaded: LoadedSettings) -> list[str]:
+    """Return the flags given whose settings a client cannot ask a server for."""
+    return [
+        loaded.sources[info.name].removeprefix("flag ")
+        for info in SETTINGS
+        if loaded.sources[info.name].startswith("flag ")
+        and info.name not in _ASKED_OF_SERVERS
+        and info.group is not Group.LOGGING
+    ]
 
 
 async def _discover_server() -> str | None:

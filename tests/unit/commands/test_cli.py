@@ -49,6 +49,32 @@ def test_help_exits_with_0_and_usage_errors_with_2(words: list[str]) -> None:
     assert end.value.code == (0 if "--help" in words else 2)
 
 
+@pytest.mark.parametrize(
+    "command", ["say", "voices list", "voices download", "blend add", "blend list", "stats"]
+)
+@pytest.mark.parametrize("flag", ["--agent-port", "--http-port", "--api-keys"])
+def test_a_flag_of_the_server_alone_is_refused_and_not_offered(
+    command: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([*command.split(), "--help"], [*command.split(), flag, "1"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+    printed = capsys.readouterr()
+    assert f"{flag} " not in printed.out
+    if command not in {"voices download", "blend add"}:  # these miss a name first
+        assert f"({flag} is of the server alone: wyoming-tts serve {flag})" in printed.err
+
+
+@pytest.mark.parametrize("command", ["voices list", "blend list", "stats", "cache clear"])
+def test_settings_that_do_a_command_no_harm_are_taken_but_not_in_its_help(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli._parse([*command.split(), "--markdown"])
+    with pytest.raises(SystemExit):
+        cli.main([*command.split(), "--help"])
+    assert "--markdown" not in capsys.readouterr().out
+
+
 def test_command_arguments_do_not_collide_with_settings() -> None:
     """Settings are read by name from the same namespace."""
     settings = {info.name for info in SETTINGS}

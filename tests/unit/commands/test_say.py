@@ -32,6 +32,7 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blockbuster: BlockBuste
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(client, "discover_tts_server", discover_nothing)
+    monkeypatch.setenv("WYOMING_TTS_URI", "stdio://")
     flags = ["--voice", "espeak-en-us", "--data-dir", str(tmp_path), "--download-dir", str(tmp_path)]
 
     def run(*arguments: str) -> int:
@@ -109,7 +110,7 @@ def test_a_server_that_tells_no_words_is_said_to(
         return meter.report()
 
     monkeypatch.setattr(client, "speak", speak)
-    assert say("--uri", "tcp://127.0.0.1:1", "--captions", "door.vtt") == 0
+    assert cli.main(["say", TEXT, "--uri", "tcp://127.0.0.1:1", "--captions", "door.vtt"]) == 0
     assert (tmp_path / "door.vtt").read_text() == "WEBVTT\n\n"
     assert "Nobody told when the words sound" in capsys.readouterr().err
 
@@ -139,3 +140,76 @@ def test_no_color_keeps_the_words_of_a_terminal_plain(say: Say, monkeypatch: pyt
         monkeypatch.setenv("NO_COLOR", value)
         assert say("--karaoke") == 0
     assert shown == [True, False]
+
+
+class TestServer:
+    """Which server `say` speaks through."""
+
+    @pytest.fixture(autouse=True)
+    def servers(self, say: Say, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Have a server found on the network, one answer on this machine, and nothing really be spoken."""
+        spoke: list[str] = []
+
+        async def speak(uri: str, _: object, **__: object) -> client.SpeechReport:
+            spoke.append(uri)
+            return client.SpeechMeter().report()
+
+        async def discover() -> client.DiscoveredServer:
+            return client.DiscoveredServer("Kitchen", "tcp://192.0.2.7:10200", ("192.0.2.7",))
+
+        async def has_tts(uri: str) -> bool:
+            return uri == "tcp://127.0.0.1:10871"
+
+        monkeypatch.delenv("WYOMING_TTS_URI")
+        for function, replacement in (
+            ("speak", speak),
+            ("discover_tts_server", discover),
+            ("has_tts", has_tts),
+        ):
+            monkeypatch.setattr(client, function, replacement)
+        return spoke
+
+    @pytest.mark.parametrize(
+        ("flags", "server"),
+        [
+            ("--port 10871", "tcp://127.0.0.1:10871"),
+            ("--host 192.0.2.9", "tcp://192.0.2.9:10200"),
+            ("--host fd00::5 --port 7", "tcp://[fd00::5]:7"),
+            ("--uri tcp://192.0.2.9:5", "tcp://192.0.2.9:5"),
+            ("", "tcp://192.0.2.7:10200"),
+            ("--voice de_DE-thorsten-low --speaker 3", "tcp://192.0.2.7:10200"),
+        ],
+    )
+    def test_flags_name_it(self, servers: list[str], flags: str, server: str) -> None:
+        assert cli.main(["say", TEXT, *flags.split()]) == 0
+        assert servers == [server]
+
+    def test_the_one_on_this_machine_comes_before_those_of_the_network(
+        self, servers: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("WYOMING_TTS_PORT", "10871")
+        assert cli.main(["say", TEXT]) == 0
+        assert servers == ["tcp://127.0.0.1:10871"]
+        assert "The server on this machine speaks: tcp://127.0.0.1:10871" in capsys.readouterr().err
+
+    def test_flags_that_no_server_takes_have_the_text_spoken_in_this_process(
+        self, say: Say, servers: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert say("--speed", "1.5") == 0
+        assert servers == []
+        assert "--data-dir is given, which a server does not take" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            ("--uri tcp://192.0.2.9:5 --speed 2", "--speed does not reach the server tcp://192.0.2.9:5"),
+            ("--port 5 --data-dir /srv", "--data-dir does not reach the server tcp://127.0.0.1:5"),
+            ("--uri tcp://192.0.2.9:5 --port 6", "--uri already says which server"),
+        ],
+    )
+    def test_flags_that_contradict_it_are_refused(
+        self, servers: list[str], capsys: pytest.CaptureFixture[str], flags: str, message: str
+    ) -> None:
+        assert cli.main(["say", TEXT, *flags.split()]) == 2
+        assert message in capsys.readouterr().err
+        assert servers == []
