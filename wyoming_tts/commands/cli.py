@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0] not in _COMMANDS and words[0] not in {"-h", "--help", "--version"}):
         words.insert(0, "serve")
+    if words[0] == "serve" and not {"-h", "--help"}.isdisjoint(words):
+        _brief_help().print_help()
+        return 0
     arguments = _parse(words)
     try:
         settings = load_settings(_flags(arguments), environ=os.environ)
@@ -127,7 +130,21 @@ def _parser(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _brief_help() -> argparse.ArgumentParser:
+    """Make a parser whose help is that of `serve` with the settings that most people need."""
+    brief = argparse.ArgumentParser(
+        prog="wyoming-tts serve",
+        usage="wyoming-tts [serve] [--SETTING VALUE ...]",
+        description=_DESCRIPTION,
+        epilog="All settings: wyoming-tts serve --help-all, docs/settings.md; commands: wyoming-tts --help.",
+    )
+    brief.add_argument("--help-all", action="store_true", help="show all settings and exit")
+    add_flags(brief, _MAIN)
+    return brief
+
+
 def _add_serve_flags(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--help-all", action="help", help="show this help and exit")
     serve.add_argument("--version", action="version", version=__version__)
     add_flags(serve)
 
@@ -179,6 +196,11 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
     )
 
 
+_MAIN: Final = frozenset(
+    {"host", "port", "zeroconf_name", "http_host", "http_port", "api_keys", "voice", "data_dir", "speed"}
+    | {"volume", "offline", "debug"}
+)
+"""Settings that the brief help of `serve` shows."""
 _OF_VOICES: Final = frozenset({Group.VOICES, Group.DOWNLOADS, Group.COMPUTING, Group.REMOTE, Group.LOGGING})
 _OF_SPEECH: Final = _OF_VOICES | {Group.SPEECH, Group.TEXT, Group.LIMITS}
 _OF_STATS: Final = frozenset({Group.LOGGING})

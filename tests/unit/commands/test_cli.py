@@ -75,6 +75,33 @@ def test_settings_that_do_a_command_no_harm_are_taken_but_not_in_its_help(
     assert "--markdown" not in capsys.readouterr().out
 
 
+def test_the_help_of_the_server_is_brief_and_tells_where_all_settings_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["--port", "1", "--help"]) == 0
+    brief = capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        cli.main(["serve", "--help-all"])
+    assert end.value.code == 0
+    full = capsys.readouterr().out
+    assert "--port" in brief
+    assert "--help-all" in brief
+    assert "--opus-complexity" not in brief
+    assert "--opus-complexity" in full
+    assert len(brief.splitlines()) < 70
+
+
+def test_script_run_prints_help_without_setting_up(tmp_path: Path) -> None:
+    script = tmp_path / "script" / "run"
+    script.parent.mkdir()
+    source = Path(__file__).parents[3] / "script" / "run"
+    script.write_text(source.read_text("utf-8"), "utf-8")  # no setup beside it: running that would fail
+    run = subprocess.run(["bash", script, "--help"], capture_output=True, text=True, check=True)
+    assert "All settings: docs/settings.md, and script/run --help-all" in run.stdout
+    flags = {word for word in run.stdout.split() if word.startswith("--") and word != "--SETTING"}
+    assert flags <= {flag for info in SETTINGS for flag in info.flags} | {"--help-all"}
+
+
 def test_command_arguments_do_not_collide_with_settings() -> None:
     """Settings are read by name from the same namespace."""
     settings = {info.name for info in SETTINGS}
