@@ -43,7 +43,7 @@ _HTML = """
     <label class="check" id="stream_test-vary"><input type="checkbox" name="vary">
       <span data-text="vary"></span> <span class="quiet" data-text="vary_info"></span></label>
   </div>
-  <div class="actions">
+  <div id="stream_test-actions" class="actions">
     <button type="submit" id="stream_test-start" class="primary" data-text="start"></button>
     <button type="button" id="stream_test-stop" class="danger" data-text="stop" hidden></button>
   </div>

@@ -63,7 +63,7 @@ export class StreamBoard {
     const begun = /** @type {(Side & { frame: Frame })[]} */ (sides.filter(({ frame }) => frame));
     const isOver = sides.every(({ frame }) => frame?.over);
     this.note.classList.remove("problem");
-    setText(this.note, begun.map((side) => this.#noteOf(side)).join(" · "));
+    setText(this.note, begun.map((side) => this.#noteOf(side)).join("\n")); // a line each, by the style
     this.element.dataset.over = String(isOver);
     this.chart.show(begun.flatMap((side) => this.#rowsOf(side)));
     this.#showEnds(begun, sides.length);
@@ -129,7 +129,7 @@ export class StreamBoard {
     if (lane.state === "speaking")
       facts.push(translate("lane_buffer", { seconds: seconds(bufferedSeconds(lane.buffer, now)) }));
     if (lane.chunks) facts.push(this.chart.describeGaps(lane.gap_counts));
-    if (lane.error) facts.push(lane.error);
+    if (lane.error) facts.push(problems.say(lane.error));
     return facts;
   }
 

@@ -48,7 +48,7 @@ class StreamLive {
   /** What the box holds when the typist has ended. */
   #whole = "";
   /** How the latest run ended, as the name of its text. */
-  #ended = "over";
+  #ended = "done";
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #redrawing;
 

@@ -124,6 +124,7 @@ class StreamTestTab {
     const sides = this.#sides();
     const isTogether = sides.length > 1 && valuesOf(this.parts.form).order === "together";
     this.#setRunning(sides);
+    this.#bringIntoView(this.parts.actions);
     try {
       if (isTogether) await Promise.all(sides.map((side) => this.#runSide(side, sides, signal)));
       else for (const side of sides) if (this.#running === sides) await this.#runSide(side, sides, signal);
@@ -216,7 +217,16 @@ class StreamTestTab {
       isKept: true,
     }));
     this.board.show(sides);
-    this.parts.board.scrollIntoView({ block: "start" });
+    this.#bringIntoView(this.parts.board);
+  }
+
+  /**
+   * Scroll what is below into sight, which the player bar may cover otherwise.
+   * @param {HTMLElement} element
+   */
+  #bringIntoView(element) {
+    const { matches: isStill } = matchMedia("(prefers-reduced-motion: reduce)");
+    element.scrollIntoView({ block: "start", behavior: isStill ? "instant" : "smooth" });
   }
 
   // ---- Servers to test
@@ -281,6 +291,7 @@ function partsOf(element) {
   /** @template {Element} Found @param {string} name @param {new () => Found} type */
   const part = (name, type) => find(element, `#stream_test-${name}`, type);
   return {
+    actions: part("actions", HTMLElement),
     board: part("board", HTMLElement),
     chips: part("examples", HTMLElement),
     form: part("form", HTMLFormElement),
