@@ -78,7 +78,7 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
 
     desktop.get_by_role("button", name="Play what client 1 heard").click()
     expect(desktop.locator(".player")).to_have_attribute("data-state", re.compile("playing|done"))
-    assert desktop.evaluate("ttsPlayer.clip.seconds") > 0.1
+    desktop.wait_for_function("ttsPlayer.clip?.seconds > 0.1")
 
     with desktop.expect_download() as download:
         desktop.get_by_role("link", name="Save the run as JSON").click()
@@ -211,6 +211,9 @@ def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) ->
     wait_until_over(german)
     for side in range(2):
         expect(german.locator("#stream_test .sl-row").nth(side)).to_contain_text("gesprochen")
+    expect(german.locator("#stream_test .st-note")).to_contain_text("A: Bediente Clients: 1 von 1")
+    expect(german.locator("#stream_test-stop")).to_be_hidden()
+    expect(german.locator("#stream_test .st-note")).to_be_in_viewport()
     german.locator("#stream_test .st-log summary").first.click()
     assert german.evaluate("document.documentElement.scrollWidth") <= 390
     assert accessibility_violations(german, "#stream_test") == []

@@ -41,7 +41,7 @@ from wyoming_tts.page.stream_test.request import (
     parse_address,
 )
 from wyoming_tts.page.stream_test.routes import stream_test_routes
-from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, as_json
+from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, as_json, as_translatable_json
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.stream_test.targets import OwnAddresses, StreamTestTarget, StreamTestTargets
 from wyoming_tts.speech import AudioFormat, SpokenWord
@@ -680,3 +680,14 @@ async def test_half_a_character_in_a_text_ends_no_run() -> None:
             report = await client.get(f"{frames[-1]['run']}/run.json")
     assert report.json()["order"]["text"] == "Hello \ud83d."
     assert report.json()["lanes"][0]["state"] == "spoken"
+
+
+async def test_an_error_of_a_lane_is_sent_with_its_id_and_saved_as_text() -> None:
+    async with service_for(f"tcp://127.0.0.1:{closed_port()}") as service:
+        frame = await last_frame(service, StreamTestRequest(TEXT))
+        sent = json.loads(as_translatable_json(frame))["lanes"][0]["error"]
+        report = await service.report(frame.run)
+    assert sent["id"] == "no_connection"
+    assert sent["arguments"]["reason"]["id"] == "connection_refused"
+    assert report is not None
+    assert json.loads(report)["lanes"][0]["error"] == sent["text"] == frame.lanes[0].error

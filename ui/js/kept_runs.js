@@ -135,6 +135,15 @@ const isKeptRun = (run) =>
   Array.isArray(run.lanes) &&
   run.lanes.every(isLane);
 
+/** What the server says: a text, or one with an ID and arguments. @param {any} said @returns {boolean} */
+const isSaid = (said) =>
+  isText(said) ||
+  isNumberOrNull(said) ||
+  (isObject(said) &&
+    [said.text, said.id].every(isText) &&
+    isObject(said.arguments) &&
+    Object.values(said.arguments).every(isSaid));
+
 /** @param {any} settings */
 const isSettings = (settings) =>
   isObject(settings) &&
@@ -144,7 +153,8 @@ const isSettings = (settings) =>
 /** @param {any} lane */
 const isLane = (lane) =>
   isObject(lane) &&
-  [lane.state, lane.error].every(isText) &&
+  isText(lane.state) &&
+  isSaid(lane.error) &&
   [lane.client, lane.chunks, lane.audio, lane.recorded].every(isNumber) &&
   [lane.ttfa, lane.first_audio, lane.ended].every(isNumberOrNull) &&
   isListOf(lane.buffer, (level) => isPair(level, isNumber)) &&

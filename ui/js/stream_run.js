@@ -25,7 +25,7 @@ import { EventStreamReader } from "./event_stream.js";
  * @typedef {object} Lane
  * @property {number} client counted from 1
  * @property {string} state
- * @property {string} error
+ * @property {import("./problems.js").Said} error "" if there was none
  * @property {number | null} ttfa
  * @property {number} chunks
  * @property {number} audio seconds of it

@@ -8,6 +8,11 @@ OutputClosed              the reader of the audio is gone; the speech ends early
 
 from __future__ import annotations
 
+import errno
+import os
+
+from wyoming_tts.messages import Message
+
 
 class ClientError(Exception):
     """A request, a connection or an output failed; `message` says what happened, `hint` what to do."""
@@ -29,7 +34,12 @@ class ServerError(ClientError):
     """The server answered with an `error` event, whose `text` and `code` the message repeats."""
 
     def __init__(self, text: str, code: str | None) -> None:
-        super().__init__(f"The server refused ({code}): {text}" if code else f"The server refused: {text}")
+        said = _one_line(text)
+        super().__init__(
+            Message("server_refused_code", "The server refused ({code}): {text}", code=code, text=said)
+            if code
+            else Message("server_refused", "The server refused: {text}", text=said)
+        )
 
 
 class OutputClosed(Exception):
@@ -37,4 +47,34 @@ class OutputClosed(Exception):
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    line = " ".join(text.split())
+    return text if line == text else line  # the same one, which may be a message with an ID
+
+
+def reason_of(error: OSError) -> str:
+    """Return why there is no connection."""
+    if error.errno == errno.ECONNREFUSED:
+        return Message("connection_refused", "Connection refused")
+    if error.errno == errno.EHOSTUNREACH:
+        return Message("no_route", "No route to host")
+    # asyncio's connection errors repeat the address, which the message has already.
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
+
+
+def no_answer_within(seconds: float) -> Message:
+    """Return that a server was waited for in vain."""
+    return Message("no_answer_within", "no answer within {seconds} s", seconds=f"{seconds:g}")
+
+
+def no_connection(uri: str, reason: str) -> Message:
+    """Return that a server could not be reached."""
+    return Message("no_connection", "No connection to {uri}: {reason}.", uri=uri, reason=reason)
+
+
+def connection_lost(uri: str, reason: str) -> ConnectionLost:
+    """Return the error of a connection that broke."""
+    return ConnectionLost(
+        Message("connection_lost", "The connection to {uri} was lost: {reason}.", uri=uri, reason=reason)
+    )

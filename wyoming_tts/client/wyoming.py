@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,8 +27,18 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
-from wyoming_tts.client.errors import ClientError, ConnectionLost, OutputClosed, ServerError
+from wyoming_tts.client.errors import (
+    ClientError,
+    ConnectionLost,
+    OutputClosed,
+    ServerError,
+    connection_lost,
+    no_answer_within,
+    no_connection,
+    reason_of,
+)
 from wyoming_tts.client.speech_meter import OnAudio, OnWords, SpeechMeter, SpeechReport
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 from wyoming_tts.wyoming_words import parse_words
@@ -239,19 +248,36 @@ class _Exchange:
         await self._on_audio(audio_format, pcm)
 
     def _incomplete_reply(self, error: Exception) -> ClientError:
-        heard = f"after {self._meter.seconds:.1f} s of audio" if self._format else "before any audio"
+        heard = (
+            Message("after_audio", "after {seconds} s of audio", seconds=f"{self._meter.seconds:.1f}")
+            if self._format
+            else Message("before_audio", "before any audio")
+        )
         if self._streaming and self._audio_ended:
             return ClientError(
-                f"{self._uri} sent the audio, but not the end of the stream.",
+                Message(
+                    "no_stream_end", "{uri} sent the audio, but not the end of the stream.", uri=self._uri
+                ),
                 hint="It may not support streamed text: try without --stream.",
             )
         if isinstance(error, TimeoutError):
             return ClientError(
-                f"{self._uri} sent nothing for {self._answer:g} s {heard}.",
+                Message(
+                    "silent_for",
+                    "{uri} sent nothing for {seconds} s {heard}.",
+                    uri=self._uri,
+                    seconds=f"{self._answer:g}",
+                    heard=heard,
+                ),
                 hint="It may be overloaded, or not a text-to-speech server; its log may say more.",
             )
         return ConnectionLost(
-            f"{self._uri} closed the connection {heard}, before the end of the speech.",
+            Message(
+                "closed_while",
+                "{uri} closed the connection {heard}, before the end of the speech.",
+                uri=self._uri,
+                heard=heard,
+            ),
             hint="Its log may say why.",
         )
 
@@ -294,21 +320,27 @@ class _Connection:
             return await self._events.read_event()
         except EOFError:
             raise ConnectionLost(
-                f"{self._uri} closed the connection.", hint="Is it a Wyoming server? Its log may say why."
+                Message("connection_closed", "{uri} closed the connection.", uri=self._uri),
+                hint="Is it a Wyoming server? Its log may say why.",
             ) from None
         except ProtocolError as error:
             raise ClientError(
-                f"{self._uri} sent something that is not Wyoming: {error.message}",
+                Message(
+                    "not_wyoming",
+                    "{uri} sent something that is not Wyoming: {reason}",
+                    uri=self._uri,
+                    reason=error.message,
+                ),
                 hint="Is it the right port?",
             ) from error
         except OSError as error:
-            raise ConnectionLost(f"The connection to {self._uri} was lost: {error}.") from error
+            raise connection_lost(self._uri, str(error)) from error
 
     async def write(self, event: Event) -> None:
         try:
             await write_event(self._writer, event)
         except OSError as error:
-            raise ConnectionLost(f"The connection to {self._uri} was lost: {error}.") from error
+            raise connection_lost(self._uri, str(error)) from error
 
     async def close(self) -> None:
         self._writer.close()
@@ -325,9 +357,9 @@ async def _connected(uri: str, patience: float) -> AsyncIterator[_Connection]:
         async with asyncio.timeout(patience):
             connection = _Connection(uri, *await _open(address))
     except TimeoutError:
-        raise _unreachable(uri, f"no answer within {patience:g} s") from None
+        raise _unreachable(uri, no_answer_within(patience)) from None
     except OSError as error:
-        raise _unreachable(uri, _reason(error)) from error
+        raise _unreachable(uri, reason_of(error)) from error
     try:
         yield connection
     finally:
@@ -359,16 +391,9 @@ def parse_server_address(uri: str) -> str | tuple[str, int]:
     )
 
 
-def _reason(error: OSError) -> str:
-    # asyncio's connection errors repeat the address, which the message has already.
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
-
-
 def _unreachable(uri: str, reason: str) -> ClientError:
     return ClientError(
-        f"No connection to {uri}: {reason}.",
+        no_connection(uri, reason),
         hint="Is the server running there? `wyoming-tts serve` starts one.",
     )
 

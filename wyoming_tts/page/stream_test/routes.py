@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.page.stream_test.request import ClientKind, StreamTestRequest
-from wyoming_tts.page.stream_test.run import StreamTestFrame, as_json
+from wyoming_tts.page.stream_test.run import StreamTestFrame, as_translatable_json
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.transports.http.byte_ranges import requested_range
 from wyoming_tts.transports.http.errors import json_response
@@ -88,7 +88,7 @@ class FramesResponse(Response):
 
 
 def _event(frame: StreamTestFrame) -> bytes:
-    return encode_json_event(as_json(frame))
+    return encode_json_event(as_translatable_json(frame))
 
 
 def stream_test_routes(service: StreamTestService) -> APIRouter:

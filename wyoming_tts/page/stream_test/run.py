@@ -22,6 +22,7 @@ from wyoming_tts.bench.results import LoadCase, LoadFigures, LoadRound
 from wyoming_tts.bench.texts import TEXTS, VARIANTS, vary_text
 from wyoming_tts.client import ClientError, ServerError, single_piece
 from wyoming_tts.errors import to_speech_error
+from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.page.stream_test.client import (
     ClientEvent,
     ClientRecorder,
@@ -274,6 +275,18 @@ def as_json(value: object) -> str:
     return json.dumps(value, default=_fields, allow_nan=False)
 
 
+def as_translatable_json(frame: StreamTestFrame) -> str:
+    """Encode a frame as JSON with the errors of its lanes as messages with IDs, for a page."""
+    return json.dumps(frame, default=_fields_with_messages, allow_nan=False)
+
+
+def _fields_with_messages(value: object) -> dict[str, Any]:
+    return {
+        name: encode_messages(each) if isinstance(each, Message) else each
+        for name, each in _fields(value).items()
+    }
+
+
 def _fields(value: object) -> dict[str, Any]:
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
@@ -282,6 +295,9 @@ def _fields(value: object) -> dict[str, Any]:
 
 def _end_spoken(client: ClientRecorder) -> None:
     if client.is_silent:
-        client.end(ClientState.FAILED, "The server ended the speech without any audio.")
+        client.end(
+            ClientState.FAILED,
+            Message("ended_without_audio", "The server ended the speech without any audio."),
+        )
     else:
         client.end(ClientState.SPOKEN)

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from wyoming_tts.bench.targets.http_connection import DEFAULT_SAMPLE_RATE, HttpReplyParser, WebAddress
 from wyoming_tts.client import ClientError, ClientTimeouts, ConnectionLost, OnAudio, OnWords, ServerError
+from wyoming_tts.client.errors import connection_lost, no_answer_within, no_connection, reason_of
 from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
 from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.targets import StreamTestTarget
@@ -90,9 +91,9 @@ async def _opened(
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(address.host, address.port, ssl=_tls(server))
     except TimeoutError:
-        raise _unreachable(server, f"no answer within {seconds:g} s") from None
+        raise _unreachable(server, no_answer_within(seconds)) from None
     except OSError as error:
-        raise _unreachable(server, error.strerror or str(error)) from error
+        raise _unreachable(server, reason_of(error)) from error
     try:
         yield reader, writer
     finally:
@@ -204,9 +205,9 @@ async def speak_over_realtime(
             )
             await exchange.speak(pieces, voice)
     except TimeoutError:
-        raise _unreachable(server, f"no answer within {timeouts.connect:g} s") from None
+        raise _unreachable(server, no_answer_within(timeouts.connect)) from None
     except OSError as error:
-        raise _unreachable(server, error.strerror or str(error)) from error
+        raise _unreachable(server, reason_of(error)) from error
     except WebSocketException as error:
         raise _lost(server, str(error)) from error
 
@@ -344,12 +345,16 @@ def _error_of(body: bytes, code: str) -> ServerError:
 
 
 def _unreachable(server: StreamTestTarget, reason: str) -> ClientError:
-    return ClientError(f"No connection to {server.uri}: {reason}.", hint="Is it the port of its HTTP API?")
+    return ClientError(
+        no_connection(server.uri, reason), hint=Message("is_http_port", "Is it the port of its HTTP API?")
+    )
 
 
 def _lost(server: StreamTestTarget, reason: str) -> ConnectionLost:
-    return ConnectionLost(f"The connection to {server.uri} was lost: {reason}.")
+    return connection_lost(server.uri, reason)
 
 
 def _silence(server: StreamTestTarget, seconds: float) -> ClientError:
-    return ClientError(f"{server.uri} sent nothing for {seconds:g} s.", hint="It may be overloaded.")
+    return ClientError(
+        Message("sent_nothing", "{uri} sent nothing for {seconds} s.", uri=server.uri, seconds=f"{seconds:g}")
+    )
