@@ -97,7 +97,7 @@ def test_a_change_of_what_was_sent_interrupts_and_begins_again_from_its_sentence
     type_text(live, "One. Two three four five. ")
     live.wait_for_function(_HEARD, arg=2)
     live.locator(BOX).press("Backspace")
-    expect(live.locator("#stream_live-note")).to_contain_text("has been changed")
+    expect(live.locator("#stream_live-note")).to_contain_text("sent has changed")
     assert live.evaluate("ttsPlayer.state") == "stopped"
     type_text(live, " Six. ")
     live.locator("#stream_live-done").click()
