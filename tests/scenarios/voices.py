@@ -76,8 +76,9 @@ async def wrong_digest(env: ScenarioEnvironment) -> None:
         "an older model is there; the hub will send one of the right size with a different last byte"
     )
     async with env.shared_server() as server:
-        await _check_another_speaks(env, server, _FORGED)
+        await server.request_speech(voice=_FORGED)
         line = await server.wait_for_log(f"{_FORGED} could not be downloaded")
+        await _check_gave_way(env, server, _FORGED)
         env.log_requests()
         env.check("the log says what was expected", holds="expected" in line and "discarded" in line)
     env.log_files()
@@ -93,8 +94,9 @@ async def web_page(env: ScenarioEnvironment) -> None:
     env.hub.plan.extend([Behaviour(), Behaviour(body=page, headers={"Content-Type": "text/html"})])
     env.log_step("a captive portal will answer the request for the model with its own page and status 200")
     async with env.shared_server() as server:
-        await _check_another_speaks(env, server, _BEHIND_PORTAL)
+        await server.request_speech(voice=_BEHIND_PORTAL)
         line = await server.wait_for_log(f"{_BEHIND_PORTAL} could not be downloaded")
+        await _check_gave_way(env, server, _BEHIND_PORTAL)
         env.log_requests()
         env.check("the log names the portal", holds="web page" in line and "captive portal" in line)
     env.log_files()
@@ -300,12 +302,19 @@ async def _check_speaks(env: ScenarioEnvironment, server: LoggedServer) -> None:
     env.check("the voice speaks", holds=words == TEXT, got=words)
 
 
-async def _check_another_speaks(
-    env: ScenarioEnvironment, server: LoggedServer, voice: str | None = None
-) -> None:
-    words = await server.request_speech(voice=voice)
+async def _check_another_speaks(env: ScenarioEnvironment, server: LoggedServer) -> None:
+    words = await server.request_speech()
+    env.check("a client gets another voice", holds=words.startswith("another voice"), got=words)
+
+
+async def _check_gave_way(env: ScenarioEnvironment, server: LoggedServer, voice: str) -> None:
+    """Check which voice spoke by the record of the utterance: an installed one says the same words."""
+    record = await server.wait_for_log(f"requested={voice} .*outcome=done")
+    spoke = re.search(r" voice=(\S+)", record)
     env.check(
-        "a client that requests it gets another voice", holds=words.startswith("another voice"), got=words
+        "a client that requests it gets another voice",
+        holds=spoke is not None and spoke[1] != voice and "reason=fallback" in record,
+        got=record,
     )
 
 
