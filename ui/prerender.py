@@ -39,6 +39,8 @@ _EXTERNAL_LINK = re.compile(r'\s*<link\s[^>]*href="(?:https?:)?//[^>]*>')
 _SCRIPT = re.compile(r"\s*<script\b[^>]*>.*?</script>", re.DOTALL)
 _IFRAME_RESIZER = "iframeResizer"
 """For pages of another site around this one, which the content security policy forbids."""
+_APP_ID = re.compile(r'"app_id":\d+')
+"""Random; it tells Gradio's events to reload the page, of which there are none."""
 _BASE = '<base href="./" />'
 _ROOT = f'"root":"{_HOST}"'
 _ROOT_OF_DOCUMENT = '"root":new URL(".",document.baseURI).href.slice(0,-1)'
@@ -85,11 +87,12 @@ def rewrite_index(index: str, assets: Sequence[str]) -> str:
     """Rewrite the page's HTML as Gradio makes it.
 
     Its links become relative; those to other sites and what is unused are removed. What its scripts will
-    import is loaded at once, and not in turns as each becomes known.
+    import is loaded at once, and not in turns as each becomes known. The same page becomes the same bytes.
     """
     own = _SOCIAL_META.sub("", index)
     own = _EXTERNAL_LINK.sub("", own)
     own = _SCRIPT.sub(lambda script: "" if _IFRAME_RESIZER in script[0] else script[0], own)
+    own = _APP_ID.sub('"app_id":1', own)
     own = _MANIFEST.sub(_LINKS, own).replace(_ROOT, _ROOT_OF_DOCUMENT)
     return own.replace(_BASE, f"{_BASE}{_preloads(assets)}{scripts.preloads(FIRST_SCRIPTS)}", 1)
 

@@ -6,23 +6,32 @@ import base64
 import gzip
 import json
 import re
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.support.fake_synthesizer import run_in_thread
 from ui import scripts
 from ui.application import ICON
 from ui.front_end import page_assets
 from ui.prerender import FRONT_END, rewrite_index
-from wyoming_tts.engines.child.process import child_command
+from wyoming_tts.page import prerendered
 
 
 @pytest.fixture(scope="module")
-def files() -> dict[str, list[str]]:
-    """Made as the server has it made: Gradio leaves event loops behind, which end with its process."""
-    made = subprocess.run(child_command("ui.prerender"), capture_output=True, check=True, timeout=100)
-    found: dict[str, list[str]] = json.loads(made.stdout)["files"]
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page as the image's build makes it, in a process of its own, as the server would."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(prerendered, "INSTALLED", tmp_path_factory.mktemp("page") / "page.json")
+        assert prerendered.main() == 0
+        yield prerendered.INSTALLED
+
+
+@pytest.fixture(scope="module")
+def files(installed: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = json.loads(installed.read_bytes())["files"]
     return found
 
 
@@ -56,6 +65,22 @@ def test_the_scripts_in_sight_at_first_are_preloaded_with_their_imports(index: s
 def test_the_icon_is_the_products_own(files: dict[str, list[str]]) -> None:
     assert files["/favicon.ico"][0].startswith("image/svg+xml")
     assert text_of(files, "/favicon.ico") == ICON.read_text("utf-8")
+
+
+async def test_the_installed_page_is_served_without_a_process(
+    installed: Path, index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prerendered, "INSTALLED", installed)
+    monkeypatch.setattr(prerendered, "child_command", None)  # calling it would raise
+    app = await prerendered.make_page(tmp_path, run_blocking=run_in_thread)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://page") as client:
+        assert (await client.get("/")).text == index
+        for path in preloaded(index):
+            assert (await client.get(path)).status_code == 200
+
+
+def test_nothing_in_the_page_is_random(index: str) -> None:
+    assert '"app_id":1,' in index
 
 
 def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index: str) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ from wyoming_tts.page.prerendered import FILE_NAME, PrerenderFailed, make_page, 
 class Renderer:
     """Stands for the child process; counts its starts."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, installed: Path) -> None:
+        monkeypatch.setattr(prerendered, "INSTALLED", installed)
         self.starts = 0
         self.program = ""
         self._monkeypatch = monkeypatch
@@ -43,8 +46,8 @@ class Renderer:
 
 
 @pytest.fixture
-def renderer(monkeypatch: pytest.MonkeyPatch) -> Renderer:
-    return Renderer(monkeypatch)
+def renderer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Renderer:
+    return Renderer(monkeypatch, tmp_path / "installed.json")
 
 
 async def read(app: ASGIApp) -> str:
@@ -105,6 +108,54 @@ async def test_nobody_is_known_to_have_visited_where_a_directory_must_not_be_sea
     assert not await was_visited(tmp_path / ("x" * 300), run_blocking=run_in_thread)
 
 
+def install(renderer: Renderer, index: str) -> Path:
+    """Install a page as the image's build does; what is made from now on is another one."""
+    renderer.write(index)
+    assert prerendered.main() == 0
+    renderer.write("The page.")
+    renderer.starts = 0
+    return prerendered.INSTALLED
+
+
+async def make_apart(directory: Path) -> str:
+    return await read(await make(directory))
+
+
+def test_the_page_that_the_installation_brings_is_served_and_kept_without_a_process(
+    renderer: Renderer, tmp_path: Path
+) -> None:
+    installed = install(renderer, "The installed page.")
+    assert asyncio.run(make_apart(tmp_path)) == "The installed page."
+    assert (tmp_path / FILE_NAME).read_bytes() == installed.read_bytes()
+    assert renderer.starts == 0
+
+
+def _date(installed: Path) -> None:
+    installed.write_text(json.dumps(json.loads(installed.read_text()) | {"version": "another"}))
+
+
+@pytest.mark.parametrize("damage", [_cut, _nest, _with_files({"/": 5}), _date])
+def test_an_installed_page_that_is_damaged_or_of_another_version_is_ignored(
+    renderer: Renderer, tmp_path: Path, damage: Any
+) -> None:
+    damage(install(renderer, "The installed page."))
+    assert asyncio.run(make_apart(tmp_path)) == "The page."
+    assert renderer.starts == 1
+
+
+def test_the_front_end_of_gradio_is_enough_for_an_installed_page(
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = install(renderer, "The installed page.")
+    (tmp_path / "gradio" / "templates" / "frontend" / "static").mkdir(parents=True)
+    found = PathFinder.find_spec("gradio", [str(tmp_path)])
+    monkeypatch.setattr(prerendered, "_gradio", lambda: found)
+    assert asyncio.run(make_apart(tmp_path / "new")) == "The installed page."
+    _date(installed)
+    with pytest.raises(PrerenderFailed, match="Gradio is left out"):
+        asyncio.run(make_apart(tmp_path / "other"))
+
+
 async def test_the_page_is_served_where_it_cannot_be_kept(renderer: Renderer, tmp_path: Path) -> None:
     (tmp_path / "no-directory").write_text("")
     assert await read(await make(tmp_path / "no-directory")) == "The page."
@@ -124,3 +175,12 @@ def test_the_version_is_that_of_all_the_page_is_made_of() -> None:
     files = {each.name for each in Path(ui.__file__).parent.rglob("*") if each.is_file()}
     assert {each for each in files if not each.endswith(".pyc")} <= names
     assert "icon.svg" in names
+
+
+def test_a_page_that_is_installed_changes_no_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / FILE_NAME).write_text("{}")
+    monkeypatch.setattr(
+        prerendered, "find_spec", lambda name: PathFinder.find_spec(tmp_path.name, [str(tmp_path.parent)])
+    )
+    assert prerendered.sources("any") == [tmp_path / "__init__.py"]

@@ -2,7 +2,8 @@
 
 Importing Gradio takes seconds and 75 MB. What it makes of the page never changes, so one child process
 (`ui.prerender`) writes it down, and the server only serves files: after its restart the first visit is as
-fast as any other.
+fast as any other. An installation may bring the page, as the image does: `main` writes it there, and of
+Gradio only its front end and its metadata have to stay.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import b64decode
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
+from importlib.machinery import ModuleSpec
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +32,8 @@ from wyoming_tts.engines.child.process import child_command
 from wyoming_tts.transports.http.page_files import page_app, page_file
 
 FILE_NAME = "page.json"
+INSTALLED = Path(__file__).with_name(FILE_NAME)
+"""The page that the installation brings, if it does."""
 _MODULE = "ui.prerender"
 _SECONDS = 120.0
 """What prerendering may take on a slow machine; others take 2 s."""
@@ -45,8 +50,15 @@ class PrerenderFailed(Exception):
     """The page could not be made; the message has the reason."""
 
 
+def main() -> int:
+    """Write the page of this version into the installation."""
+    page = asyncio.run(_prerender())
+    INSTALLED.write_bytes(_encode(page, page_version()))
+    return 0
+
+
 async def make_page(directory: Path, *, run_blocking: RunBlocking) -> ASGIApp:
-    """Return the page's app, from what was kept in the directory if it is of this version.
+    """Return the page's app: what was kept in the directory or installed if it is of this version, else made.
 
     It has no access control of its own: it has to be served behind `PageMount`.
 
@@ -57,9 +69,11 @@ async def make_page(directory: Path, *, run_blocking: RunBlocking) -> ASGIApp:
     key = await run_blocking(page_version)
     app = await run_blocking(partial(_read, kept, key))
     if app is None:
+        app = await run_blocking(partial(_take_installed, kept, key))
+    if app is None:
         page = await _prerender()
         app = await run_blocking(partial(_app_of, page))
-        await run_blocking(partial(_keep, kept, page | {"version": key}))
+        await run_blocking(partial(_keep, kept, _encode(page, key)))
     return app
 
 
@@ -84,7 +98,8 @@ def sources(name: str) -> list[Path]:
     origin = Path(str(spec.origin))
     if spec.submodule_search_locations is None:
         return [origin]
-    return sorted(path for path in origin.parent.rglob("*") if path.is_file() and path.suffix != _COMPILED)
+    found = (path for path in origin.parent.rglob("*") if path.is_file())
+    return sorted(path for path in found if path.suffix != _COMPILED and path.name != FILE_NAME)
 
 
 def _is_file(path: Path) -> bool:
@@ -103,9 +118,21 @@ def _read(kept: Path, key: str) -> ASGIApp | None:
     return None
 
 
-def _keep(kept: Path, page: dict[str, Any]) -> None:
+def _take_installed(kept: Path, key: str) -> ASGIApp | None:
+    """Return the page that the installation brings, and keep it, as it was visited now; see `_read`."""
+    app = _read(INSTALLED, key)
+    if app is not None:
+        _keep(kept, INSTALLED.read_bytes())
+    return app
+
+
+def _encode(page: dict[str, Any], key: str) -> bytes:
+    return json.dumps(page | {"version": key}).encode()
+
+
+def _keep(kept: Path, content: bytes) -> None:
     try:
-        replace_file(kept, json.dumps(page).encode())
+        replace_file(kept, content)
     except OSError as error:  # it is made anew after the next start
         _LOGGER.info("The page is not kept in %s: %s.", kept, error.strerror or error)
 
@@ -120,12 +147,21 @@ def _app_of(page: dict[str, Any]) -> ASGIApp:
 
 def _front_end() -> Path:
     """Return the directory of Gradio's front end, without importing Gradio."""
+    locations = _gradio().submodule_search_locations
+    assert locations, "Gradio is a package."
+    return Path(locations[0]) / "templates" / "frontend"
+
+
+def _gradio() -> ModuleSpec:
+    """Return the package's specification, which has no origin where its front end alone is installed."""
     found = find_spec("gradio")
     assert found is not None, "The page is not offered without Gradio."
-    return Path(str(found.origin)).parent / "templates" / "frontend"
+    return found
 
 
 async def _prerender() -> dict[str, Any]:
+    if _gradio().origin is None:
+        raise PrerenderFailed("the installed page is damaged or of another version, and Gradio is left out")
     try:
         # In a session of its own: an interrupt at the terminal is the server's to handle.
         process = await asyncio.create_subprocess_exec(
@@ -150,3 +186,7 @@ async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
     await process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
