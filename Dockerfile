@@ -7,7 +7,7 @@
 #   BASE     the base image
 #   MIRROR   a Debian mirror in place of the base's own package sources
 #   INDEX    a Python package index in place of PyPI
-#   PAGE     false leaves out the web page and what it alone needs
+#   PAGE     false leaves out the web page
 #   MISAKI   false leaves out what Kokoro's Japanese and Mandarin voices need, most of it a Japanese dictionary
 # A certificate bundle for an index behind a proxy of your own is given as the build secret `ca`. None of these is
 # in the image's files in the end; its history names the mirror.
@@ -31,9 +31,8 @@ RUN --mount=type=bind,source=script/debian-packages,target=/mnt/debian-packages 
     sh /mnt/debian-packages "$MIRROR" binutils python3-pip
 WORKDIR /build
 ARG INDEX=""
-ARG PAGE
 ARG MISAKI
-COPY pyproject.toml script/image_packages.py deploy/image/server.txt deploy/image/page.txt deploy/image/misaki.txt deploy/image/build.txt ./
+COPY pyproject.toml script/image_packages.py deploy/image/server.txt deploy/image/misaki.txt deploy/image/build.txt ./
 # Of what misaki.txt names some is published as sources alone, and misaki declares that it is for older Pythons,
 # because of what it needs for English.
 RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
@@ -42,8 +41,7 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
     if [ -n "$INDEX" ]; then export PIP_INDEX_URL="$INDEX"; fi; \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/wyoming-tts; \
-    [ "$PAGE" = true ] || : > page.txt; \
-    pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-deps --no-compile --requirement server.txt --requirement page.txt; \
+    pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-deps --no-compile --requirement server.txt; \
     pip install --break-system-packages --only-binary :all: --no-deps --no-compile --target /build/backend --requirement build.txt; \
     [ "$MISAKI" != true ] || PYTHONPATH=/build/backend pip --python /opt/wyoming-tts/bin/python install \
         --no-build-isolation --ignore-requires-python --no-deps --no-compile --requirement misaki.txt
@@ -63,6 +61,27 @@ RUN set -eu; \
     python3 -W ignore -m compileall -q --invalidation-mode unchecked-hash /opt/wyoming-tts/lib
 
 
+# The page, made by Gradio. The image takes it, and of Gradio only the front end, which browsers load, and its
+# metadata with its licence: no Python of it and nothing that it requires.
+FROM packages AS page
+ARG INDEX=""
+COPY deploy/image/page.txt ./
+RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
+    set -eu; \
+    export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_REQUIRE_HASHES=1; \
+    if [ -n "$INDEX" ]; then export PIP_INDEX_URL="$INDEX"; fi; \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
+    pip --python /opt/wyoming-tts/bin/python install --only-binary :all: --no-deps --no-compile --requirement page.txt; \
+    cd /opt/wyoming-tts/lib; \
+    /opt/wyoming-tts/bin/python -m wyoming_tts.page.prerendered; \
+    for path in python3.*/site-packages/wyoming_tts/page/page.json python3.*/site-packages/gradio-*.dist-info \
+        python3.*/site-packages/gradio/templates/frontend/assets python3.*/site-packages/gradio/templates/frontend/static; do \
+        mkdir -p "/build/page/${path%/*}"; \
+        cp -R "$path" "/build/page/$path"; \
+    done; \
+    python3 /build/image_packages.py /build/page/python3.*/site-packages
+
+
 FROM python AS with-packages
 COPY --from=packages /opt/wyoming-tts /opt/wyoming-tts
 ENV PATH=/opt/wyoming-tts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
@@ -71,6 +90,7 @@ ENV PATH=/opt/wyoming-tts/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 
 
 FROM with-packages AS page-true
+COPY --from=page /build/page /opt/wyoming-tts/lib
 FROM with-packages AS page-false
 ENV WYOMING_TTS_UI=false
 

@@ -14,13 +14,9 @@ TEST_FOLDERS = frozenset(["test", "tests"])
 UNREAD_SUFFIXES = frozenset([".pyi", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".h", ".hpp", ".a", ".map"])
 """Suffixes of files that only compilers and editors read."""
 NEVER_LOADED = (
-    "gradio/media_assets",  # examples
     "gradio/templates/frontend/assets/PlotlyPlot-*.js",  # plots, of which the page has none
     "gradio/templates/frontend/static/bokeh",  # the same
     "gradio/templates/frontend/static/ffmpeg",  # cuts videos in the browser
-    "gradio/templates/node",  # renders on the server, by Node.js
-    "gradio/test_data",
-    "hf_xet",  # a faster way to Hugging Face, which nothing here goes to
     "numpy/_core/*_tests.*.so",
     "numpy/_core/_simd.*.so",  # tries single instructions
     "numpy/f2py",

@@ -17,8 +17,6 @@ from script import lock
 DOCUMENT = lock.ROOT / "docs" / "licences.md"
 READ_FROM_FILES: Mapping[str, str] = {
     "addict": "MIT",
-    "audioop-lts": "PSF-2.0",
-    "brotli": "MIT",
     "certifi": "MPL-2.0",
     "cloudpickle": "BSD-3-Clause",
     "cn2an": "MIT",
@@ -27,14 +25,11 @@ READ_FROM_FILES: Mapping[str, str] = {
     "espeakng-loader": "MIT AND GPL-3.0-or-later",  # with espeak-ng itself
     "flatbuffers": "Apache-2.0",
     "fugashi": "MIT AND BSD-3-Clause",  # with MeCab itself
-    "groovy": "MIT",
     "h11": "MIT",
     "httpx": "BSD-3-Clause",
-    "huggingface-hub": "Apache-2.0",
     "ifaddr": "MIT",
     "jaconv": "MIT",
     "jieba": "MIT",
-    "jinja2": "BSD-3-Clause",
     "kokoro-onnx": "MIT",
     "markdown-it-py": "MIT",
     "mdurl": "MIT",
@@ -47,22 +42,13 @@ READ_FROM_FILES: Mapping[str, str] = {
     "piper-tts": "GPL-3.0-or-later",
     "proces": "MIT",
     "protobuf": "BSD-3-Clause",
-    "pydub": "MIT",
     "pypinyin": "MIT",
-    "python-dateutil": "Apache-2.0 AND BSD-3-Clause",
-    "pytz": "MIT",
     "pyyaml": "MIT",
     "rich": "MIT",
     "ruamel-yaml": "MIT",
-    "safehttpx": "MIT",
-    "semantic-version": "BSD-2-Clause",
     "sentence-stream": "Apache-2.0",
-    "shellingham": "ISC",
     "shtab": "MPL-2.0",
-    "six": "MIT",
     "soundfile": "BSD-3-Clause AND LGPL-2.1-or-later",  # with libsndfile itself
-    "tomlkit": "MIT",
-    "tqdm": "MPL-2.0 AND MIT",
     "tzdata": "Apache-2.0",
     "unicode-rbnf": "MIT",
     "unidic-lite": "MIT AND BSD-3-Clause",  # with UniDic itself, which is also under GPL and LGPL
@@ -73,7 +59,7 @@ READ_FROM_FILES: Mapping[str, str] = {
 
 PARTS: Mapping[str, Path] = {
     "the server": lock.SERVER,
-    "the page": lock.PAGE,
+    "the page, which has its front end": lock.PAGE,
     "Kokoro's Japanese and Mandarin": lock.MISAKI,
 }
 """The lock files, by what their packages are for."""
@@ -97,10 +83,15 @@ def main() -> int:
     rows = [
         f"| {name} | {licence_of(name)} | {part} |"
         for part, path in PARTS.items()
-        for name in lock.locked_names(path)
+        for name in names_in_image(path)
     ]
     DOCUMENT.write_text(_HEADING + "\n".join(rows) + "\n", "utf-8")
     return 0
+
+
+def names_in_image(path: Path) -> list[str]:
+    """Return the packages of a lock file that the image contains: only Gradio of those that make the page."""
+    return [name for name in lock.locked_names(path) if path != lock.PAGE or name in lock.PAGE_ALONE]
 
 
 def licence_of(name: str) -> str:

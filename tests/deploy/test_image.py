@@ -156,6 +156,24 @@ def test_shipped_stages_contain_no_build_tools() -> None:
             assert not re.search(r"\b(pip|binutils|gcc|build-essential)\b", line)
 
 
+def test_of_gradio_the_image_has_the_pages_files_and_the_licence_alone() -> None:
+    assert [line for line in instructions() if "page.txt" in line] == [
+        line for line in stage_instructions("page") if "page.txt" in line
+    ]
+    taken = re.findall(r"site-packages/([\w/.*-]+)", "\n".join(stage_instructions("page")))
+    assert set(taken) == {
+        "wyoming_tts/page/page.json",
+        "gradio-*.dist-info",
+        "gradio/templates/frontend/assets",
+        "gradio/templates/frontend/static",
+    }
+    packages = Path(str(distribution("gradio").locate_file("")))
+    assert [name for name in taken[1:] if not any(packages.glob(name))] == []
+    assert any(packages.glob("gradio-*.dist-info/licenses/LICENSE"))
+    from_page = [line for line in instructions() if re.search(r"--from=page |^FROM page ", line)]
+    assert from_page == ["COPY --from=page /build/page /opt/wyoming-tts/lib"]
+
+
 def test_every_exclusion_pattern_matches_installed_files(image_packages: ModuleType) -> None:
     """A stale pattern would leave renamed files in the image unnoticed."""
     packages = Path(str(distribution("numpy").locate_file("")))
@@ -175,7 +193,7 @@ def test_stripping_removes_only_unused_files(image_packages: ModuleType, tmp_pat
             "numpy/tests/test_core.py",
             "numpy/core.pyi",
             "onnx/backend/test/data.pb",
-            "gradio/templates/node/a.js",
+            "gradio/templates/frontend/static/bokeh/a.js",
         ),
         *("pygments/lexers/cobol.py", "pygments/lexers/_lua_builtins.py", "piper/train/__main__.py"),
     ]

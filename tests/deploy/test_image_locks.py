@@ -84,7 +84,7 @@ def test_the_licence_list_names_every_package_of_the_image_with_its_licence() ->
     document = licences.DOCUMENT.read_text("utf-8")
     rows = re.findall(r"^\| ([\w.-]+) \| (.+) \| (\S.*) \|$", document, re.MULTILINE)[1:]
     assert [(name, part) for name, _, part in rows] == [
-        (name, part) for part, path in licences.PARTS.items() for name in lock.locked_names(path)
+        (name, part) for part, path in licences.PARTS.items() for name in licences.names_in_image(path)
     ]
     for name, licence, _ in rows:
         assert licence == licences.licence_of(name)
