@@ -28,6 +28,7 @@ from typing import Generic, TypeVar
 
 from wyoming_tts.errors import BadRequest, UnknownVoice
 from wyoming_tts.languages import LanguageTag
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import SPEAKER_MARK, Voice, VoiceAlias, VoiceRequest
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, CatalogueVoice
 
@@ -320,7 +321,10 @@ def check_name_is_free(name: str, names: Collection[str]) -> None:
     key = fold_name(name)
     other = find_name(name, names) or next((each for each in names if fold_name(each) == key), None)
     if other is not None:
-        raise BadRequest(f"The name {name} is taken by the voice {other}.", hint="Choose another one.")
+        raise BadRequest(
+            Message("name_taken", "The name {name} is taken by the voice {other}.", name=name, other=other),
+            hint=Message("choose_other_name", "Choose another one."),
+        )
 
 
 def unknown_voice_error(name: str, names: Iterable[str]) -> UnknownVoice:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles, is_absent
+from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import StyleTable, pack_names, read_packed_table
 from wyoming_tts.voices.blends.mixing import BlendSet
 from wyoming_tts.voices.blends.recipes import check_name
@@ -50,7 +51,14 @@ class ImportedStyles:
             VoiceUnavailable: its file cannot be deleted.
         """
         if users:
-            raise BadRequest(f"{name} cannot be removed: it is part of {', '.join(users)}.")
+            raise BadRequest(
+                Message(
+                    "blend_in_use",
+                    "{name} cannot be removed: it is part of {users}.",
+                    name=name,
+                    users=", ".join(users),
+                )
+            )
         path = self.path(name)
         try:
             path.unlink(missing_ok=True)
@@ -74,7 +82,10 @@ class ImportedStyles:
         """
         path = self.path(name)
         if self._is_taken(path):
-            raise BadRequest(f"There is an imported voice {name} already.", hint="Remove it first.")
+            raise BadRequest(
+                Message("style_exists", "There is an imported voice {name} already.", name=name),
+                hint=Message("remove_first", "Remove it first."),
+            )
         table = read_style_file(source)
         write_style_file(path, table)
         return table

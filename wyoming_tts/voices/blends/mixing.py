@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice
 from wyoming_tts.languages import is_tag, published_tag
+from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import StyleTable, check_style_table
 from wyoming_tts.voices.blends.recipes import Recipe, check_name
 from wyoming_tts.voices.names import did_you_mean
@@ -56,14 +57,23 @@ class Blend:
         object.__setattr__(self, "language", parse_blend_language(self.language))
         if len(self.description) > MAX_DESCRIPTION:
             raise TooLong(
-                f"The description has {len(self.description)} characters, expected {MAX_DESCRIPTION}."
+                Message(
+                    "blend_description",
+                    "The description has {length} characters, expected {most}.",
+                    length=len(self.description),
+                    most=MAX_DESCRIPTION,
+                )
             )
         if not self.description.isprintable():
             raise BadRequest(f"The description {self.description!r} is expected to be one line of text.")
         if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
             raise BadRequest(
-                f"{self.name} subtracts voices, which spherical mixing does not support.",
-                hint="Mix it linearly, or leave out the voices with a minus.",
+                Message(
+                    "blend_subtracts",
+                    "{name} subtracts voices, which spherical mixing does not support.",
+                    name=self.name,
+                ),
+                hint=Message("blend_linearly", "Mix it linearly, or leave out the voices with a minus."),
             )
 
     @classmethod
@@ -187,7 +197,11 @@ class BlendSet:
         """Return the nesting depth of the named blend; each blend is visited once."""
         if name in path:
             cycle = " → ".join((*path[path.index(name) :], name))
-            raise BadRequest(f"The blend {name} would contain itself: {cycle}.")
+            raise BadRequest(
+                Message(
+                    "blend_cycle", "The blend {name} would contain itself: {cycle}.", name=name, cycle=cycle
+                )
+            )
         if len(path) >= MAX_DEPTH:
             raise BadRequest(f"The blend {path[0]} holds blends more than {MAX_DEPTH} deep.")
         if name not in depths:

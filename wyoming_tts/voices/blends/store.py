@@ -22,6 +22,7 @@ from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
 from wyoming_tts.voices.names import check_name_is_free, find_name
@@ -146,8 +147,13 @@ class BlendStore:
             current = _found({**self._presets, **own}, blend.name, exactly=True)
             if current != expected:
                 raise BadRequest(
-                    f"The blend {blend.name} was changed meanwhile: it is {current.recipe} now.",
-                    hint="Reload it, then repeat the change.",
+                    Message(
+                        "blend_changed",
+                        "The blend {name} was changed meanwhile: it is {recipe} now.",
+                        name=blend.name,
+                        recipe=current.recipe,
+                    ),
+                    hint=Message("blend_reload", "Reload it, then repeat the change."),
                 )
             own[blend.name] = blend
             self._check_spoken(blend, own)
@@ -200,7 +206,14 @@ class BlendStore:
             self._own(own, name)
             users = self._book(own).users(name)
             if users and name not in self._presets:
-                raise BadRequest(f"{name} cannot be removed: it is part of {', '.join(users)}.")
+                raise BadRequest(
+                    Message(
+                        "blend_in_use",
+                        "{name} cannot be removed: it is part of {users}.",
+                        name=name,
+                        users=", ".join(users),
+                    )
+                )
             del own[name]
 
         self._edited(remove)
@@ -218,7 +231,13 @@ class BlendStore:
                 own, content, is_broken = self._read()
                 changed = edit(own)
                 if len(own) > MAX_BLENDS:
-                    raise BadRequest(f"There are {MAX_BLENDS} blends already: remove some first.")
+                    raise BadRequest(
+                        Message(
+                            "blends_full",
+                            "There are {most} blends already: remove some first.",
+                            most=MAX_BLENDS,
+                        )
+                    )
                 self._book(own)
                 if is_broken:
                     self._keep_broken(content)
@@ -237,8 +256,12 @@ class BlendStore:
         language = book.language(replace(blend, language=None), voices)
         if not language.is_certain and blend.language is None:
             raise BadRequest(
-                f"{blend.name} mixes voices of several languages.",
-                hint=f"Specify the language to speak, such as {language.tag}.",
+                Message("blend_languages", "{name} mixes voices of several languages.", name=blend.name),
+                hint=Message(
+                    "blend_language",
+                    "Specify the language to speak, such as {language}.",
+                    language=language.tag,
+                ),
             )
 
     def _check_name_is_free(self, name: str, own: Mapping[str, Blend]) -> None:
@@ -248,7 +271,8 @@ class BlendStore:
     def _own(self, own: Mapping[str, Blend], name: str) -> Blend:
         if name not in own and name in self._presets:
             raise BadRequest(
-                f"{name} is a preset and cannot be changed.", hint="Duplicate it and change the copy."
+                Message("blend_is_preset", "{name} is a preset and cannot be changed.", name=name),
+                hint=Message("blend_duplicate", "Duplicate it and change the copy."),
             )
         return _found(own, name, exactly=True)
 
@@ -333,7 +357,10 @@ class BlendStore:
 def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> Blend:
     found = find_name(name, blends)
     if found is None or (exactly and found != name):
-        raise UnknownVoice(f"There is no blend {name!r}.", hint="See `wyoming-tts blend list` for all.")
+        raise UnknownVoice(
+            Message("no_blend", "There is no blend {name}.", name=repr(name)),
+            hint=Message("list_blends", "See `wyoming-tts blend list` for all."),
+        )
     return blends[found]
 
 
