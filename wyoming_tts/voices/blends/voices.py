@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -18,6 +19,9 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import find_name
 
 _LOGGER = logging.getLogger(__name__)
+_SPELLED = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "o", "å": "a", "œ": "oe", "ł": "l"}
+)
 _NO_VOICES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -94,7 +98,7 @@ class BlendResolver:
         spoken = book.language(blend, {**pack, **self._voices()})
         if not spoken.is_certain:
             _LOGGER.warning("%s mixes languages and specifies none: it speaks %s.", name, spoken.tag)
-        description = blend.description or f"{blend.recipe} (Kokoro blend)"
+        description = _describe(name, blend)
         made_of = book.pack_voices(blend)
         return BlendedVoice(name, spoken.tag, description, made_of, book.identity(blend), blend, book)
 
@@ -155,6 +159,25 @@ class CachedBlends:
             return self._as_voice(_combine([here[part] for part in sorted(found.made_of)], found), found)
         own = find_name(name, here)
         return here[own] if own is not None else None
+
+
+def _describe(name: str, blend: Blend) -> str:
+    """How clients such as Home Assistant list a blend: its name, then what is said of it."""
+    if name == str(blend.recipe):
+        return f"{name} (Kokoro blend)"
+    shown = name[:1].upper() + name[1:].replace("_", " ")
+    said = blend.description
+    if not said:
+        return f"{shown} (Kokoro blend)"
+    return said if _plain(said) == _plain(name) else f"{shown}: {said}"
+
+
+def _plain(name: str) -> str:
+    """The letters and digits of a name, to compare it with the one that the page made of it for recipes."""
+    spelled = unicodedata.normalize("NFC", name).casefold().translate(_SPELLED)
+    return "".join(
+        sign for sign in unicodedata.normalize("NFD", spelled) if sign.isascii() and sign.isalnum()
+    )
 
 
 def _combine(parts: list[Voice], blend: BlendedVoice) -> Voice:

@@ -110,3 +110,19 @@ def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
         assert KOKORO.speakers_of(audio) == {"bf_test"}
     finally:
         loaded.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "listed"),
+    [
+        ("kitchen_voice", "", "Kitchen voice (Kokoro blend)"),
+        ("captain", "A full male voice.", "Captain: A full male voice."),
+        ("Kuechenstimme", "Küchenstimme", "Küchenstimme"),
+    ],
+)
+def test_a_stored_blend_is_listed_by_the_name_that_it_was_given(
+    store: BlendStore, voices: BlendResolver, name: str, description: str, listed: str
+) -> None:
+    store.add(replace(make_blend(name, "af_test+am_test"), description=description))
+    (voice,) = voices.list_voices()
+    assert voice.description == listed
