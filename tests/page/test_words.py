@@ -36,7 +36,7 @@ MODULES = {"player": "player_bar", "blend": "blending"}
 COMPUTED = {
     "audition": r"shelf_\w+|quality_\w+|female|male|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
     "player": r"is_\w+",
-    "blend": r"kokoro_\w+|kind_\w+|preset\.\w+",
+    "blend": r"kokoro_\w+|kind_\w+|preset\.\w+|preset_name\.\w+",
     "stream_live": r"(was|first_after)_\w+",
     "stream_test": r"(state|what|row|example|lane|kind)\.\w+|side(_b)?",
     "voices": r"\w+_what|quality(_\w+)?|state|female|male",

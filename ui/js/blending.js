@@ -8,12 +8,14 @@
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { createElement, debounce, find, localize, localizeElements, setText } from "./common.js";
 import { keepFields } from "./kept_fields.js";
-import { FULL_WEIGHT, unusedName } from "./mix.js";
+import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
+import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { familyOf } from "./voice_facts.js";
 import { VoiceMap } from "./voice_map.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
@@ -27,6 +29,8 @@ class BlendTab {
   /** The blend that is edited, as it was when that began. @type {Draft | null} */
   #expected = null;
   #isNormalized = true;
+  /** The language that somebody chose; "" is that of the heaviest voice. */
+  #chosenLanguage = "";
   /** Whether somebody wrote the text, so that no sample takes its place. */
   #isOwnText = false;
   /** @type {Promise<void> | null} */
@@ -35,7 +39,8 @@ class BlendTab {
   /** @param {import("./common.js").MountContext} context */
   constructor({ element, props }) {
     this.element = element;
-    this.translate = localize(props.texts).translate;
+    const { translate, number } = localize(props.texts);
+    this.translate = translate;
     this.api = new BlendApi();
     this.parts = partsOf(element);
     localizeElements(element, this.translate);
@@ -50,6 +55,7 @@ class BlendTab {
     });
     this.kept = new SavedBlends({
       ...context,
+      number,
       view: () => this.#view,
       onChanged: (view) => this.#update(view),
       onEdit: (kept) => this.#startEdit(kept),
@@ -81,6 +87,9 @@ class BlendTab {
       this.#isOwnText = true;
     });
     parts.hear.addEventListener("click", () => this.hearMix());
+    parts.language.addEventListener("change", () => {
+      this.#chosenLanguage = parts.language.value;
+    });
     parts.stop.addEventListener("click", () => this.#stop());
     onSubmit(parts.keepForm, () => this.keep());
     parts.leaveEdit.addEventListener("click", () => this.#leaveEdit());
@@ -126,7 +135,8 @@ class BlendTab {
   #recipeWasRead() {
     this.#drawLanguages();
     this.map.place(this.mixer.read?.parts ?? []);
-    const sample = this.#view.samples[this.mixer.read?.language ?? ""];
+    const language = this.mixer.read?.language ?? "";
+    const sample = ownSentence(language) || this.#view.samples[language];
     if (!this.#isOwnText && sample) this.parts.text.value = sample;
     this.keepFields();
   }
@@ -136,11 +146,13 @@ class BlendTab {
   /** @returns {Draft} */
   #draft() {
     const { name, recipe, language, description, spherical } = this.parts;
+    const written = name.value.trim();
+    const safe = recipeName(written);
     return {
-      name: name.value.trim(),
+      name: safe,
       recipe: this.mixer.read?.recipe ?? recipe.value,
       language: language.value || null,
-      description: description.value.trim(),
+      description: description.value.trim() || (safe === written ? "" : written),
       spherical: spherical.checked,
       normalized: this.#isNormalized,
     };
@@ -153,16 +165,18 @@ class BlendTab {
     );
   }
 
-  /** @param {string} [chosen] */
-  #drawLanguages(chosen = this.parts.language.value) {
+  /** Of voices of several languages, the server's is preselected: that of the heaviest. */
+  #drawLanguages() {
+    const chosen = this.#chosenLanguage;
     const spoken = this.mixer.read?.languages ?? [];
     const differ = spoken.length > 1 || (chosen !== "" && !spoken.includes(chosen));
     const offered = differ ? [...new Set([...spoken, ...(chosen ? [chosen] : [])])] : [];
-    const none = createElement("option", { value: "" }, this.translate(differ ? "choose" : "of_the_voices"));
+    const selected = chosen || this.mixer.read?.language;
+    const none = createElement("option", { value: "" }, this.translate("of_the_voices"));
     const options = offered.map((tag) =>
-      createElement("option", { value: tag, selected: tag === chosen }, shownTag(tag)),
+      createElement("option", { value: tag, selected: tag === selected }, shownTag(tag)),
     );
-    this.parts.language.replaceChildren(none, ...options);
+    this.parts.language.replaceChildren(...(differ ? options : [none]));
     this.parts.languageRow.hidden = !differ;
   }
 
@@ -228,6 +242,7 @@ class BlendTab {
 
   #leaveEdit() {
     this.#isNormalized = true;
+    this.#chosenLanguage = "";
     this.parts.name.value = "";
     this.#expect(null);
   }
@@ -254,8 +269,9 @@ class BlendTab {
     spherical.checked = blend.spherical;
     this.#isNormalized = blend.normalized;
     recipe.value = blend.recipe;
-    this.#drawLanguages(blend.language ?? "");
-    this.mixer.take(blend.recipe, () => this.#drawLanguages(blend.language ?? ""));
+    this.#chosenLanguage = blend.language ?? "";
+    this.#drawLanguages();
+    this.mixer.take(blend.recipe);
     mixer.scrollIntoView({ block: "start" });
     recipe.focus({ preventScroll: true });
   }
@@ -332,10 +348,12 @@ class BlendTab {
   #restore() {
     const { recipe, text, expected } = this.parts;
     const { samples } = this.#view;
-    this.#isOwnText = text.value !== "" && !Object.values(samples).includes(text.value);
+    const proposed = [...Object.values(samples), pageState.values.text];
+    this.#isOwnText = text.value !== "" && !proposed.includes(text.value);
     const blend = readDraft(expected.value);
     if (blend !== null) {
       this.#isNormalized = blend.normalized;
+      this.#chosenLanguage = blend.language ?? "";
       this.#expect(blend);
     }
     this.mixer.take(recipe.value);
@@ -359,6 +377,16 @@ class BlendTab {
     setText(imported, this.translate("imported_as", { name }));
     importForm.reset();
   }
+}
+
+/**
+ * What the user wrote in the tab Listen, if that is for a voice of this language; else "".
+ * @param {string} language
+ */
+function ownSentence(language) {
+  const { text, isOwnText, voice } = pageState.values;
+  const spoken = voiceDirectory.find(voice)?.language ?? "";
+  return isOwnText && text.trim() && familyOf(spoken) === familyOf(language) ? text : "";
 }
 
 /**

@@ -113,6 +113,26 @@ export function rowsFromRecipe(rows, parts) {
   return kept.map((row) => ({ ...row, weight: weights.get(row.voice) ?? 0 }));
 }
 
+const MAX_NAME = 64;
+/** @type {Record<string, string>} */
+const SPELLED = { ä: "ae", ö: "oe", ü: "ue", ß: "ss", æ: "ae", ø: "o", å: "a", œ: "oe", ł: "l" };
+
+/**
+ * The name of a blend as recipes can hold it, a letter and then letters, digits or _, for one that people write:
+ * `Kuechenstimme_2` for "Küchenstimme 2".
+ * @param {string} written
+ */
+export function recipeName(written) {
+  const spelled = written.normalize("NFC").replace(/[äöüßæøåœł]/gi, (sign) => {
+    const plain = SPELLED[sign.toLowerCase()];
+    return sign === sign.toLowerCase() ? plain : plain.charAt(0).toUpperCase() + plain.slice(1);
+  });
+  const plain = spelled.normalize("NFD").replace(/\p{M}/gu, "");
+  const name = plain.replace(/[^A-Za-z0-9_]+/g, "_").replace(/^_+|_+$/g, "");
+  if (!written.trim()) return "";
+  return (/^[A-Za-z]/.test(name) ? name : `blend_${name}`.replace(/_$/, "")).slice(0, MAX_NAME);
+}
+
 /**
  * A name that is not taken yet, made unique by a number.
  * @param {string} name

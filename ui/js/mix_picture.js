@@ -2,6 +2,7 @@
 
 import { createElement, find } from "./common.js";
 import { percentages } from "./mix.js";
+import { kokoroName } from "./voice_facts.js";
 
 /** @typedef {import("./mix.js").Row} Row */
 
@@ -45,6 +46,6 @@ const label = ({ voice, colour }, percent) =>
     "li",
     {},
     createElement("span", { class: `blend-swatch blend-colour-${colour}` }),
-    createElement("span", { class: "blend-name" }, voice),
+    createElement("span", { class: "blend-name", title: voice }, kokoroName(voice)),
     createElement("b", {}, percent),
   );

@@ -21,6 +21,7 @@ import {
 } from "./mix.js";
 import { MixPicture } from "./mix_picture.js";
 import { problems } from "./problems.js";
+import { kokoroName } from "./voice_facts.js";
 
 /** @typedef {import("./mix.js").Row} Row */
 /** @typedef {import("./blend_api.js").ParsedRecipe} ParsedRecipe */
@@ -296,7 +297,11 @@ export class Mixer {
     }
     /** @param {MixableVoice} voice */
     const option = ({ name, description }) =>
-      createElement("option", { value: name, title: description, selected: name === chosen }, name);
+      createElement(
+        "option",
+        { value: name, title: `${name} ${description}`, selected: name === chosen },
+        kokoroName(name),
+      );
     return [...groups].map(([label, voices]) => createElement("optgroup", { label }, ...voices.map(option)));
   }
 
@@ -372,8 +377,9 @@ export class Mixer {
     const shown = [...this.parts.parents.children].map((node) => node.textContent);
     if (names.join() === shown.join()) return;
     const parents = names.map((voice) => {
-      const label = this.context.translate("hear_parent", { voice });
-      return button(voice, () => this.context.onHearParent(voice), {
+      const label = this.context.translate("hear_parent", { voice: kokoroName(voice) });
+      return button(kokoroName(voice), () => this.context.onHearParent(voice), {
+        title: voice,
         "data-voice": voice,
         "aria-label": label,
       });

@@ -6,7 +6,7 @@
 
 import { BlendApi } from "./blend_api.js";
 import { find, setText } from "./common.js";
-import { unusedName } from "./mix.js";
+import { recipeName, unusedName } from "./mix.js";
 import { kokoroName } from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -39,8 +39,6 @@ export function pairRecipe(one, other, share) {
 export class PairBlend {
   /** @type {[one: string, other: string]} */
   #pair = ["", ""];
-  /** What a blend of them speaks: null where both speak the same. @type {string | null} */
-  #language = null;
   /** The blend that was kept last: it is no part of another pair at once. */
   #keptName = "";
 
@@ -88,7 +86,6 @@ export class PairBlend {
     if (!isPair || !one || !other) return;
     if (this.#pair[0] === one.name && this.#pair[1] === other.name) return;
     this.#pair = [one.name, other.name];
-    this.#language = one.language === other.language ? null : other.language;
     const { share, name, kept } = this.parts;
     share.value = String(WHOLE / 2);
     const proposed = [one, other]
@@ -110,17 +107,19 @@ export class PairBlend {
 
   async #keep() {
     const { name, kept } = this.parts;
+    const written = name.value.trim();
+    const { recipe, language, languages } = await this.api.parse(this.recipe);
     const draft = {
-      name: name.value.trim(),
-      recipe: this.recipe,
-      language: this.#language,
-      description: "",
+      name: recipeName(written),
+      recipe,
+      language: languages.length > 1 ? language : null,
+      description: recipeName(written) === written ? "" : written,
       spherical: false,
       normalized: true,
     };
     await this.api.change("keep", { draft, expected: null });
     this.#keptName = draft.name;
     await this.options.onKept(draft.name);
-    setText(kept, this.options.translate("pair_kept", { name: draft.name }));
+    setText(kept, this.options.translate("pair_kept", { name: written }));
   }
 }

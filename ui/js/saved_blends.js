@@ -2,10 +2,10 @@
 
 import { PATH, shownTag } from "./blend_api.js";
 import { button, createElement, find, urlOf } from "./common.js";
-import { unusedName } from "./mix.js";
+import { recipeName, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { kokoroName } from "./voice_facts.js";
+import { kokoroName, sizeText } from "./voice_facts.js";
 
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
@@ -16,6 +16,7 @@ import { kokoroName } from "./voice_facts.js";
  * @property {HTMLElement} element
  * @property {import("./common.js").Translate} translate
  * @property {import("./blend_api.js").BlendApi} api
+ * @property {(value: number, digits?: number) => string} number
  * @property {() => BlendingView} view
  * @property {(view: BlendingView) => void} onChanged
  * @property {(kept: SavedVoice) => void} onEdit
@@ -46,6 +47,14 @@ export class SavedBlends {
     this.#showDownloads();
   }
 
+  /** A preset is named in the reader's language. @param {SavedVoice} kept */
+  #title({ kind, draft }) {
+    const key = `preset_name.${draft.name}`;
+    const title = this.context.translate(key);
+    if (kind === "preset" && title !== key) return title;
+    return recipeName(draft.description) === draft.name ? draft.description : draft.name;
+  }
+
   /** A preset is described in the reader's language. @param {SavedVoice} kept */
   #describe({ kind, draft }) {
     const name = `preset.${draft.name}`;
@@ -73,7 +82,7 @@ export class SavedBlends {
       createElement(
         "div",
         { class: "blend-head" },
-        createElement("b", {}, name),
+        createElement("b", { title: name }, this.#title(kept)),
         createElement("span", {}, facts.filter(Boolean).join(" · ")),
       ),
       description ? createElement("p", {}, description) : null,
@@ -132,9 +141,15 @@ export class SavedBlends {
    * @param {SavedVoice} kept
    * @param {Element} problem
    */
-  #fetchButton({ draft, fetch }, problem) {
+  #fetchButton({ draft, fetch, missing }, problem) {
     const start = this.context.api.trying(problem, () => voiceDirectory.change("download", fetch));
-    const fetching = this.#button("fetch", draft.name, start);
+    const names = missing.map(kokoroName).join(", ");
+    const size = voiceDirectory.find(fetch)?.size;
+    const { number } = this.context;
+    const what =
+      this.context.translate("fetch_voices", { names }) + (size ? ` (${sizeText(size, number)})` : "");
+    const label = this.context.translate("of_card", { action: what, name: draft.name });
+    const fetching = button(what, start, { "aria-label": label });
     fetching.dataset.fetch = fetch;
     return fetching;
   }
@@ -196,8 +211,9 @@ export class SavedBlends {
   #change(what, name, renamed, problem) {
     const { api, onChanged } = this.context;
     const change = async () => {
-      onChanged(await api.change(what, what === "remove" ? { name } : { name, new: renamed }));
-      this.#focus(renamed);
+      const changed = recipeName(renamed);
+      onChanged(await api.change(what, what === "remove" ? { name } : { name, new: changed }));
+      this.#focus(changed);
     };
     return api.trying(problem, change)();
   }
