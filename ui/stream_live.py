@@ -40,7 +40,7 @@ _HTML = """
   <summary data-text="gap_list"></summary>
   <ol></ol>
 </details>
-<p id="stream_live-rule" class="quiet" data-text="rule" hidden></p>
+<p id="stream_live-rule" class="quiet" hidden></p>
 """
 
 

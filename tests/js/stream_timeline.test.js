@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { ownerOf, StreamTimeline, speakableAt } from "../../ui/js/stream_timeline.js";
 
@@ -180,118 +181,19 @@ for (const [what, sent, end, { now, ...more }, at, by] of SPEAKABLE) {
   });
 }
 
-/**
- * Audio until `dry`, then a gap before a word: whose it is.
- * @type {[what: string, sent: any[], next: ReturnType<typeof word> | undefined, owner: string][]}
- */
-const OWNERS = [
-  [
-    "its sentence was complete",
-    [
-      [0, "One. "],
-      [1.9, "Two. T"],
-    ],
-    word("Two", [5, 2, 3]),
-    "server",
-  ],
-  [
-    "its sentence came later",
-    [
-      [0, "One. "],
-      [2.5, "Two. T"],
-    ],
-    word("Two", [5, 2, 3]),
-    "text",
-  ],
-  [
-    "its sentence was complete, but not surely",
-    [
-      [0, "One. "],
-      [1.9, "Two. "],
-      [2.1, "T"],
-    ],
-    word("Two", [5, 2, 3]),
-    "text",
-  ],
-  [
-    "its sentence was begun only",
-    [[0, "One. "], [1.9, "Two thr"], ...typed("ee. F", 2.05)],
-    word("Two", [5, 2, 3]),
-    "text",
-  ],
-  [
-    "typing had paused",
-    [
-      [0, "One. "],
-      [1, "Two "],
-      [2.5, "three. "],
-    ],
-    word("Two", [5, 2, 3]),
-    "server",
-  ],
-  [
-    "typing paused during the gap",
-    [
-      [0, "One. "],
-      [1.9, "Two "],
-      [2.5, "three. "],
-    ],
-    word("Two", [5, 2, 3]),
-    "text",
-  ],
-  [
-    "the sentence after it came during the gap",
-    [
-      [0, "One. Two. T"],
-      [2.2, "hree. "],
-    ],
-    word("Two", [5, 2, 3]),
-    "server",
-  ],
-  [
-    "the gap interrupts it",
-    [
-      [0, "One. "],
-      [1.9, "Two"],
-    ],
-    word("Two", [5, 1.8, 3]),
-    "server",
-  ],
-  [
-    "it was told already",
-    [
-      [0, "One. "],
-      [1.9, "Two"],
-    ],
-    word("Two", [5, 2, 3], 1.9),
-    "server",
-  ],
-  [
-    "its beginning is rounded",
-    [
-      [0, "One. "],
-      [2.5, "Two. T"],
-    ],
-    word("Two", [5, 1.99, 3]),
-    "text",
-  ],
-  ["without words: all text was there", [[0, "One. Two. "]], undefined, "server"],
-  [
-    "without words: text came during the gap",
-    [
-      [0, "One. "],
-      [2.5, "Two. "],
-    ],
-    undefined,
-    "text",
-  ],
-  ["without words: its pause was too short", [[1.9, "One "]], undefined, "text"],
-];
+/** Cases of the rule that the simulated clients follow too: a gap from 2 s to 3 s, after 2 s of audio. @type {any[]} */
+const RULE = JSON.parse(readFileSync(new URL("../support/gap_owners.json", import.meta.url), "utf8"));
 
-for (const [what, sent, next, owner] of OWNERS) {
+for (const { what, owner, sent, finished, flush_idle, word: next } of RULE) {
   test(`whose a gap is: ${what}`, () => {
+    const length = sent.reduce(
+      (/** @type {number} */ sum, /** @type {any} */ [, piece]) => sum + piece.length,
+      0,
+    );
+    const ends = finished === null ? [] : [[finished, length]];
+    const told = next && word(next.text, [next.begin, next.start, next.end], next.told);
     const gap = { dry: 2, now: 3, position: 2 };
-    assert.equal(ownerOf(gap, next, textOf(sent)), owner);
+    assert.equal(ownerOf(gap, told ?? undefined, textOf(sent, { ends, flushIdle: flush_idle })), owner);
   });
 }
 

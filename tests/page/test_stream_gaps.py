@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,85 +34,55 @@ def sent(*times: float, finished: float | None = None, text: str = WRITTEN) -> S
     return made
 
 
-@dataclass(frozen=True)
-class Case:
-    """A gap from 2 s to 3 s, after a second of audio."""
-
-    text: SentText
-    before: tuple[SpokenWord, ...] = ()
-    """Words of the audio before the gap."""
-    after: tuple[SpokenWord, ...] = ()
-    parts: int = 0
+RULE = json.loads((Path(__file__).parents[1] / "support" / "gap_owners.json").read_text("utf-8"))
+"""Cases of the rule that the page's live typing follows too: a gap from 2 s to 3 s, after 2 s of audio."""
 
 
-CASES = {
-    "the next sentence was complete in time": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 1.9), (word("two", 0.5, 1.0),), (word("Three", 1.0, 1.5),)),
-        SERVER,
-    ),
-    "the next sentence was complete too late": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 2.5), (word("two", 0.5, 1.0),), (word("Three", 1.0, 1.5),)),
-        TEXT,
-    ),
-    "the next sentence was never complete": (
-        Case(sent(0.1, 0.2, 0.3), (word("two", 0.5, 1.0),), (word("Three", 1.0, 1.5),)),
-        TEXT,
-    ),
-    "the last word of its sentence was there, but not that it was the last": (
-        Case(sent(0.1, 0.2, 0.3, 0.4), (), (word("Three", 1.0, 1.5),)),
-        TEXT,
-    ),
-    "the last sentence ends with the text": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 0.5, finished=0.5), (), (word("Five", 1.0, 1.5),)),
-        SERVER,
-    ),
-    "the text went on, and its end came too late": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 0.5, finished=2.2), (), (word("Five", 1.0, 1.5),)),
-        TEXT,
-    ),
-    "a word that is interrupted counts, not the one after it": (
-        Case(sent(0.1, 0.2, 0.3), (word("two", 0.5, 1.4),), (word("Three", 1.4, 1.9),)),
-        SERVER,
-    ),
-    "a word that has ended but for a rounding does not": (
-        Case(sent(0.1, 0.2, 0.3), (word("two", 0.5, 1.01),), (word("Three", 1.01, 1.5),)),
-        TEXT,
-    ),
-    "whole text, no words": (Case(sent(0.1, finished=0.1)), SERVER),
-    "words were sent until after the gap, in one part": (Case(sent(0.1, 0.2, 2.5), parts=1), UNKNOWN),
-    "the second part, whose sentence was complete": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 1.9), parts=2),
-        SERVER,
-    ),
-    "the second part, whose sentence was complete too late": (
-        Case(sent(0.1, 0.2, 0.3, 0.4, 2.5), parts=2),
-        TEXT,
-    ),
-    "more parts than sentences: they are something else": (Case(sent(0.1, 0.2, 0.3), parts=3), UNKNOWN),
-    "more parts than the text has sentences": (Case(sent(0.1, 0.2, finished=2.5), parts=9), UNKNOWN),
+def owner_in(case: dict[str, Any]) -> GapOwner:
+    text = SentText(WRITTEN, flush_idle=case["flush_idle"])
+    for at, piece in case["sent"]:
+        text.add(piece, at)
+    if case["finished"] is not None:
+        text.finish(case["finished"])
+    gaps = GapRecorder(text)
+    if told := case["word"]:
+        gaps.expect_words((word(told["text"], told["start"], told["end"]),), told["told"])
+    return gaps.add(2.0, 1.0, position=2.0).owner
+
+
+@pytest.mark.parametrize("case", RULE, ids=[case["what"] for case in RULE])
+def test_the_owner_of_a_gap(case: dict[str, Any]) -> None:
+    assert owner_in(case) == case["owner"]
+
+
+PARTS = {
+    "words were sent until after the gap, in one part": (sent(0.1, 0.2, 2.5), 1, UNKNOWN),
+    "the second part, whose sentence was complete": (sent(0.1, 0.2, 0.3, 0.4, 1.9), 2, SERVER),
+    "the second part, whose sentence was complete too late": (sent(0.1, 0.2, 0.3, 0.4, 2.5), 2, TEXT),
+    "more parts than sentences: they are something else": (sent(0.1, 0.2, 0.3), 3, UNKNOWN),
+    "more parts than the text has sentences": (sent(0.1, 0.2, finished=2.5), 9, UNKNOWN),
 }
 
 
-@pytest.mark.parametrize(("case", "owner"), CASES.values(), ids=CASES)
-def test_the_owner_of_a_gap(case: Case, owner: GapOwner) -> None:
-    gaps = GapRecorder(case.text)
-    for _ in range(case.parts):
+@pytest.mark.parametrize(("text", "parts", "owner"), PARTS.values(), ids=PARTS)
+def test_the_owner_of_a_gap_by_the_parts_of_another_server(
+    text: SentText, parts: int, owner: GapOwner
+) -> None:
+    gaps = GapRecorder(text)
+    for _ in range(parts):
         gaps.begin_part()
-    gaps.expect_words(case.before)
-    gaps.audio_arrived()
-    gaps.expect_words(case.after)
     assert gaps.add(2.0, 1.0, position=1.0).owner is owner
 
 
 def test_a_gap_before_a_silence_gets_its_owner_with_the_next_word() -> None:
     gaps = GapRecorder(sent(0.1, 0.2, 0.3, 0.4, 2.5))
-    gaps.expect_words((word("two", 0.5, 1.0),))
+    gaps.expect_words((word("two", 0.5, 1.0),), 0.5)
     gaps.audio_arrived()
     gap = gaps.add(2.0, 1.0, position=1.0)
     assert gap.owner is UNKNOWN
-    gaps.expect_words((word("Three", 1.2, 1.5), word("Five", 2.0, 2.5)))
+    gaps.expect_words((word("Three", 1.2, 1.5), word("Five", 2.0, 2.5)), 3.1)
     assert gap.owner is TEXT
-    gaps.expect_words((word("One", 3.0, 3.5),))
+    gaps.expect_words((word("One", 3.0, 3.5),), 4.0)
     assert gap.owner is TEXT
 
 
@@ -163,7 +135,7 @@ async def test_every_gap_of_the_benchmark_has_one_owner_and_none_is_the_servers_
     events: list[tuple[float, str | float, bool]], text: str
 ) -> None:
     clock = Clock()
-    lane = ClientRecorder(1, EventLog(), clock, records=True, text=text)
+    lane = ClientRecorder(1, EventLog(), clock, records=True, sends=SentText(text))
     arrivals, position, has_sent, left = [], 0.0, False, text
     for wait, event, tells in events:
         clock.now += wait
@@ -195,6 +167,6 @@ async def test_every_gap_of_the_benchmark_has_one_owner_and_none_is_the_servers_
 def test_with_all_of_the_text_there_at_once_every_gap_is_the_servers(gaps: list[float]) -> None:
     recorder = GapRecorder(sent(0.0, finished=0.0))
     for number, seconds in enumerate(gaps):
-        recorder.expect_words((word("Five", number, number + 1),))
+        recorder.expect_words((word("Five", number, number + 1),), number + 0.5)
         recorder.add(1.0 + number, seconds, position=float(number))
     assert count_gaps(recorder.gaps)[SERVER].count == len(gaps)

@@ -41,12 +41,13 @@ export class StreamBoard {
     this.figures = new Figures(words);
     this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
     this.chart = new LaneChart(words);
+    this.rule = createElement("p", { class: "quiet", hidden: true }, this.translate("lane.rule"));
     this.result = createElement("div", { class: "st-scroll" });
     this.after = createElement("div", { class: "st-after" });
     this.recordings = new RecordingPlayer(words);
     this.logs = [new RunLog(words), new RunLog(words)];
     const logs = this.logs.map((log) => log.element);
-    element.replaceChildren(this.note, this.chart.element, this.result, this.after, ...logs);
+    element.replaceChildren(this.note, this.chart.element, this.rule, this.result, this.after, ...logs);
   }
 
   /**
@@ -66,6 +67,7 @@ export class StreamBoard {
     setText(this.note, begun.map((side) => this.#noteOf(side)).join("\n")); // a line each, by the style
     this.element.dataset.over = String(isOver);
     this.chart.show(begun.flatMap((side) => this.#rowsOf(side)));
+    this.rule.hidden = !begun.some(({ frame }) => frame.lanes.some(({ gaps }) => gaps.length));
     this.#showEnds(begun, sides.length);
     for (const [index, log] of this.logs.entries()) this.#showLog(log, begun[index], isOver);
   }

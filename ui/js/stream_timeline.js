@@ -14,8 +14,10 @@
  * - The end of the text ("Done").
  *
  * A word that was told before the player ran dry, or that the gap interrupts, could have been spoken, whatever else.
- * For a voice that tells no words, the last text that was sent before the player ran dry stands for the word; if more was
- * sent during the gap, it waited for that.
+ * For a voice that tells no words, the server was late if all that was sent by the end of the gap could have been spoken
+ * before the player ran dry; else it cannot be told.
+ *
+ * The rule is that of simulated clients (`page/stream_test/gaps.py`), and both are tested by one table.
  *
  * Times are seconds on one clock, which is passed in; nothing here plays or sends anything.
  */
@@ -26,7 +28,7 @@ import { sentenceEnd } from "./sentences.js";
 /** @typedef {import("./stream_buffer.js").Level} Level */
 
 /** @typedef {[at: number, piece: string]} Sent */
-/** @typedef {"text" | "server"} Owner whose a gap is: it waited for text, or the server was late */
+/** @typedef {import("./stream_lanes.js").Owner} Owner */
 /** @typedef {{ at: number, seconds: number, owner: Owner, word: string }} Gap `word` is the first after it, or "" */
 /** @typedef {"sentence" | "pause" | "end" | "word"} Cause what let a word be spoken */
 
@@ -122,10 +124,11 @@ export function ownerOf({ dry, now, position }, word, text) {
     if (word.start_time < position - ROUNDING || word.told <= dry) return "server";
     return speakableAt(word.utf16_end, text, now).at <= dry ? "server" : "text";
   }
-  const before = text.sent.filter(([at]) => at <= dry);
-  if (before.length < text.sent.length) return "text";
-  const length = before.reduce((sum, [, piece]) => sum + piece.length, 0);
-  return speakableAt(length, text, now).at <= dry ? "server" : "text";
+  const { length } = text.sent
+    .map(([, piece]) => piece)
+    .join("")
+    .trimEnd();
+  return length > 0 && speakableAt(length, text, now).at <= dry ? "server" : "unknown";
 }
 
 /** What was sent and heard of one run, in the order in which it happened. */

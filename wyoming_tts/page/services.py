@@ -25,12 +25,13 @@ from wyoming_tts.page.status import (
     no_names,
     status_routes,
 )
+from wyoming_tts.page.stream_test.request import ClientKind
 from wyoming_tts.page.stream_test.routes import stream_test_routes
 from wyoming_tts.page.stream_test.service import StreamTestService
 from wyoming_tts.page.stream_test.targets import OwnAddresses
 from wyoming_tts.page.voice_routes import voice_routes
 from wyoming_tts.page.voices import VoiceService
-from wyoming_tts.settings import LoadedSettings
+from wyoming_tts.settings import LoadedSettings, Settings
 from wyoming_tts.telemetry.log_tail import LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances
 from wyoming_tts.transports.listening import host_in_uri
@@ -77,6 +78,7 @@ def make_page_services(
             parts,
             lambda: own_addresses(addresses(), settings().settings.api_keys),
             targets=parts.settings.stream_test_targets,
+            flush_idle=lambda kind: flush_idle(settings().settings, kind),
         ),
         voices=VoiceService(parts),
         lexicon=LexiconService(parts),
@@ -108,6 +110,12 @@ def own_addresses(addresses: ListeningAddresses, api_keys: Sequence[str] = ()) -
         f"{scheme}://{_own_host(addresses.http)}" if addresses.http else "",
         next(iter(api_keys), None),
     )
+
+
+def flush_idle(settings: Settings, kind: ClientKind) -> float:
+    """Return how long this server waits for text before it speaks what it has, in seconds; 0 for ever."""
+    is_realtime = kind is ClientKind.REALTIME
+    return (settings.realtime_flush_idle_ms if is_realtime else settings.flush_idle_ms) / 1000
 
 
 def _own_host(bound: BoundSockets) -> str:

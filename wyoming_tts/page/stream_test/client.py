@@ -160,9 +160,15 @@ class ClientRecorder:
     """Records the events of one client and simulates its player."""
 
     def __init__(
-        self, client: int, log: EventLog, now: Callable[[], float], *, records: bool, text: str = ""
+        self,
+        client: int,
+        log: EventLog,
+        now: Callable[[], float],
+        *,
+        records: bool,
+        sends: SentText | None = None,
     ) -> None:
-        """`text` is what the client will send; only one that `records` keeps its audio and its words."""
+        """`sends` is what the client will send; only one that `records` keeps its audio and its words."""
         self._client = client
         self._log = log
         self._now = now
@@ -174,7 +180,7 @@ class ClientRecorder:
         self._text = EvenSample[SentPiece]()
         self._starts = EvenSample[float]()
         self._buffer = EvenSample[tuple[float, float]]()
-        self._sent = SentText(text)
+        self._sent = sends or SentText("")
         self._gaps = GapRecorder(self._sent)
         self._shown_gaps = EvenSample[Gap]()
         self._coming_words: list[SpokenWord] = []
@@ -225,7 +231,7 @@ class ClientRecorder:
 
     def on_words(self, words: tuple[SpokenWord, ...]) -> None:
         """Record which words begin in the audio that arrives next."""
-        self._gaps.expect_words(words)
+        self._gaps.expect_words(words, self._now())
         if self._records:
             self._coming_words += words
 

@@ -1,13 +1,21 @@
 """Gap owners: whether the client or the server is to blame for an underrun of a listener's player.
 
-A gap is what `bench.playback` calls one. The first word that is heard after it decides, or the word that it
-interrupts. If the sentence of that word was complete before the player ran dry, the server was late; else the
-server was waiting for text. A sentence is complete once what follows it has been sent, as in the benchmark:
-the next word, or the end of the text. Before that its last word may go on.
+A gap is what `bench.playback` calls one. The rule is that of the page's live typing, `stream_timeline.js`,
+and both are tested by one table. The first word that is heard after the gap decides, or the word that it
+interrupts. If that word could have been spoken before the player ran dry, the server was late; else the
+server was waiting for text. A word can be spoken as soon as one of these has happened:
 
-Only servers of this kind tell words. For others:
+* Its sentence was sent, and the beginning of the next, before which its last word may go on.
+* No text followed for as long as the server waits before it speaks what it has, if it does.
+* The text was declared complete.
 
-* If all of the text had been sent before the player ran dry, the server was late.
+A word that was told before the player ran dry, or that the gap interrupts, could have been spoken, whatever
+else.
+
+Only servers of this kind tell words, and not of every voice. For others:
+
+* If all of the text that was sent by the end of the gap could be spoken before the player ran dry, the server
+  was late.
 * Else the parts count that the server sends separately (`audio-start`), if there is more than one by the end
   of the gap, as other servers send each sentence as one. If as many sentences were complete before the player
   ran dry, the server was late; if they were only at the end of the gap, it was waiting for text.
@@ -16,7 +24,8 @@ Only servers of this kind tell words. For others:
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +35,8 @@ from sentence_stream import SentenceBoundaryDetector
 
 from wyoming_tts.speech import SpokenWord
 
+WORD_IDLE = 1.0
+"""Seconds that the server waits for the rest of a word, if that is longer than for more text."""
 _INTERRUPTED = 0.05
 """Seconds of a word left after a gap from which on the gap interrupts it; less is the rounding of its end."""
 
@@ -79,8 +90,10 @@ def sum_counts(counts: Iterable[Mapping[GapOwner, GapCount]]) -> dict[GapOwner, 
 class SentText:
     """The text that a client sends: which sentences of it were complete at which time."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, flush_idle: float = 0.0) -> None:
+        """`flush_idle` is how long the server waits for text before it speaks what it has; 0 for ever."""
         self._text = text
+        self._flush_idle = flush_idle
         self._lengths: list[int] = []
         """Characters sent, up to the end of each piece."""
         self._times: list[float] = []
@@ -100,9 +113,30 @@ class SentText:
         """Where each sentence but the first begins."""
         return list(_sentence_starts(self._text))
 
-    def complete_at(self, offset: int) -> float | None:
-        """When the sentence with a character of the text was complete; None if it is not."""
-        return self._sentence_complete_at(bisect_right(self._starts, offset))
+    def is_speakable(self, end: int, before: float) -> bool:
+        """Whether a word that ends there could be spoken before a time."""
+        complete_at = self._sentence_complete_at(bisect_right(self._starts, end - 1))
+        return (complete_at is not None and complete_at <= before) or self._pauses_after(end, before)
+
+    def all_is_speakable(self, before: float, until: float) -> bool:
+        """Whether all text that was sent until a time could be spoken before another."""
+        sent = bisect_right(self._times, until)
+        length = self._lengths[sent - 1] if sent else 0
+        end = len(self._text[:length].rstrip())
+        return end > 0 and self.is_speakable(end, before)
+
+    def _pauses_after(self, end: int, before: float) -> bool:
+        """Whether the text paused behind a word for as long as the server waits."""
+        if not self._flush_idle:
+            return False
+        first = bisect_left(self._lengths, end)
+        for number in range(first, len(self._times)):
+            may_go_on = self._lengths[number] == end
+            idle = max(self._flush_idle, WORD_IDLE) if may_go_on else self._flush_idle
+            next_at = self._times[number + 1] if number + 1 < len(self._times) else math.inf
+            if min(next_at, before) - self._times[number] >= idle:
+                return True
+        return False
 
     def _sentence_complete_at(self, number: int) -> float | None:
         if number >= len(self._starts):
@@ -146,10 +180,10 @@ class GapRecorder:
         self._text = text
         self.gaps: list[Gap] = []
         self._parts = 0
-        self._heard: SpokenWord | None = None
+        self._heard: tuple[SpokenWord, float] | None = None
         """The last word that begins in audio that has arrived."""
-        self._coming: list[SpokenWord] = []
-        """Words that begin in the audio that arrives next."""
+        self._coming: list[tuple[SpokenWord, float]] = []
+        """Words that begin in the audio that arrives next, and when they were told."""
         self._open: list[tuple[Gap, float]] = []
         """Gaps after which no word has been told yet, with their positions in the audio."""
 
@@ -157,10 +191,11 @@ class GapRecorder:
         """Record that the server begins a part that it sends separately."""
         self._parts += 1
 
-    def expect_words(self, words: tuple[SpokenWord, ...]) -> None:
+    def expect_words(self, words: tuple[SpokenWord, ...], at: float) -> None:
         """Record which words begin in the audio that arrives next."""
-        self._coming += words
-        self._open = [each for each in self._open if not self._decide(*each, words)]
+        told = [(word, at) for word in words]
+        self._coming += told
+        self._open = [each for each in self._open if not self._decide(*each, told)]
 
     def add(self, at: float, seconds: float, position: float) -> Gap:
         """Record and return a gap that the audio which arrives now has ended; `position` is in the audio."""
@@ -177,19 +212,18 @@ class GapRecorder:
             self._heard = self._coming[-1]
             self._coming.clear()
 
-    def _decide(self, gap: Gap, position: float, words: Iterable[SpokenWord]) -> bool:
+    def _decide(self, gap: Gap, position: float, words: Iterable[tuple[SpokenWord, float]]) -> bool:
         """Find the owner by the first word that is heard after the gap; False if it is not among these."""
-        word = next((word for word in words if word.end_time - position > _INTERRUPTED), None)
-        if word is None:
-            return False
-        complete_at = self._text.complete_at(word.begin)
-        is_late = complete_at is not None and complete_at < gap.at
-        gap.owner = GapOwner.SERVER if is_late else GapOwner.TEXT
-        return True
+        for word, told in words:
+            if word.end_time - position > _INTERRUPTED:
+                is_begun = told <= gap.at or position - word.start_time > _INTERRUPTED
+                is_late = is_begun or self._text.is_speakable(word.end, gap.at)
+                gap.owner = GapOwner.SERVER if is_late else GapOwner.TEXT
+                return True
+        return False
 
     def _owner_without_words(self, at: float, seconds: float) -> GapOwner:
-        finished_at = self._text.finished_at
-        if finished_at is not None and finished_at < at:
+        if self._text.all_is_speakable(at, at + seconds):
             return GapOwner.SERVER
         if self._parts > 1:
             if self._text.has_complete(self._parts, at):

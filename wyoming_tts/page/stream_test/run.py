@@ -30,7 +30,7 @@ from wyoming_tts.page.stream_test.client import (
     ClientState,
     EventLog,
 )
-from wyoming_tts.page.stream_test.gaps import GapOwner, sum_counts
+from wyoming_tts.page.stream_test.gaps import GapOwner, SentText, sum_counts
 from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest
 from wyoming_tts.page.stream_test.speakers import Speaker
 
@@ -87,8 +87,15 @@ class StreamTestRun:
     """Clients that speak at the same time, in a task of their own."""
 
     def __init__(
-        self, request: StreamTestRequest, uri: str, speaker: Speaker, limits: StreamTestLimits
+        self,
+        request: StreamTestRequest,
+        uri: str,
+        speaker: Speaker,
+        limits: StreamTestLimits,
+        *,
+        flush_idle: float = 0.0,
     ) -> None:
+        """`flush_idle` is how long the server waits for text before it speaks what it has; 0 for ever."""
         self.id = secrets.token_urlsafe(16)
         self._request = request
         self._uri = uri
@@ -105,7 +112,13 @@ class StreamTestRun:
         ]
         recorded = min(request.recorded, request.clients)
         self._clients = [
-            ClientRecorder(client, self._log, self._now, records=client == recorded, text=text)
+            ClientRecorder(
+                client,
+                self._log,
+                self._now,
+                records=client == recorded,
+                sends=SentText(text, flush_idle=flush_idle),
+            )
             for client, text in enumerate(self._texts, start=1)
         ]
         self._limit = asyncio.timeout(limits.seconds)

@@ -12,7 +12,12 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.client import DiscoveredServer, discover_servers
 from wyoming_tts.errors import Busy
 from wyoming_tts.messages import Message
-from wyoming_tts.page.stream_test.request import StreamTestLimits, StreamTestRequest, check_request
+from wyoming_tts.page.stream_test.request import (
+    ClientKind,
+    StreamTestLimits,
+    StreamTestRequest,
+    check_request,
+)
 from wyoming_tts.page.stream_test.run import StreamTestFrame, StreamTestRun, StreamTestSummary
 from wyoming_tts.page.stream_test.speakers import make_speaker
 from wyoming_tts.page.stream_test.targets import OwnAddresses, StreamTestTargets
@@ -37,12 +42,24 @@ class StreamTestService:
         targets: Iterable[str] = (),
         limits: StreamTestLimits | None = None,
         search: Callable[[float], Awaitable[list[DiscoveredServer]]] = discover_servers,
+        flush_idle: Callable[[ClientKind], float] = lambda _: 0.0,
     ) -> None:
-        """`targets` may be tested besides this server and those found on the network."""
+        """Make the service.
+
+        Args:
+            parts: The server's parts.
+            own: Returns where this server is reached.
+            targets: What may be tested besides this server and those found on the network.
+            limits: Limits of a run and of all together.
+            search: Finds servers on the network.
+            flush_idle: How long a server waits for text before it speaks what it has, by the kind of client;
+                the setting of this one stands for that of others.
+        """
         self.limits = limits or StreamTestLimits()
         self._run_blocking = parts.workers.run_blocking
         self._targets = StreamTestTargets(own, targets, run_blocking=self._run_blocking)
         self._search = search
+        self._flush_idle = flush_idle
         self._searching = asyncio.Lock()
         self._running: dict[str, StreamTestRun] = {}
         self._kept: OrderedDict[str, StreamTestRun] = OrderedDict()
@@ -59,7 +76,9 @@ class StreamTestService:
         target = await self._targets.resolve(request.target, request.kind)
         speaker = await self._run_blocking(partial(make_speaker, request.kind, target, request.voice))
         self._admit(session)
-        run = self._running[session] = StreamTestRun(request, target.uri, speaker, self.limits)
+        run = self._running[session] = StreamTestRun(
+            request, target.uri, speaker, self.limits, flush_idle=self._flush_idle(request.kind)
+        )
         run.start(on_over=lambda: self._running.pop(session))
         try:
             pause = _FRAME_SECONDS + _FRAME_SECONDS_PER_CLIENT * (request.clients - 1)
