@@ -263,3 +263,20 @@ test("a first sound before its sentence is complete counts from the end of its f
   const { seconds = 0, by } = timeline.firstSound ?? {};
   assert.deepEqual([seconds.toFixed(2), by], ["1.10", "word"]);
 });
+
+test("a first sound after a whole sentence counts from its end, although the server waited for more", () => {
+  /** @type {[text: string, by: string, seconds: number][]} */
+  const cases = [
+    ["One two. ", "sentence", 0.5],
+    ["One two ", "pause", 0.34],
+  ];
+  for (const [text, by, seconds] of cases) {
+    const timeline = new StreamTimeline(FLUSH_IDLE);
+    timeline.send(0, text);
+    timeline.tell(0.5, [word("One", [0, 0, 0.4])]);
+    timeline.receive(0.5, { starts: 0.5, seconds: 0.4, gap: 0 });
+    timeline.send(0.6, "Three.");
+    assert.equal(timeline.firstSound?.by, by);
+    close(Math.round((timeline.firstSound?.seconds ?? 0) * 100) / 100, seconds);
+  }
+});

@@ -17,6 +17,7 @@ const GAPS = [
 /** The figures of a run, in the order of the table. */
 export const FIGURES = ["spoken", ...TIMES, ...GAPS, "worst_gap", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps_text", "gaps_server", "gaps_unknown"]);
+const LEAST_FOR_P95 = 5; // clients: of fewer it is just the slowest one
 const RARE = new Set(["gaps_unknown", "silence_unknown"]); // not shown if there are none
 
 /** Numbers with their units. */
@@ -65,7 +66,9 @@ export function resultTable(words, columns, change) {
   const { translate } = words;
   const figures = new Figures(words);
   const heads = [translate("figure"), ...columns.map(({ head }) => head), ...(change ? [change.head] : [])];
-  const shown = FIGURES.filter((name) => !RARE.has(name) || columns.some(({ summary }) => summary[name]));
+  const isMany = columns.every(({ summary }) => (summary.spoken ?? 0) >= LEAST_FOR_P95);
+  const shown = FIGURES.filter((name) => !RARE.has(name) || columns.some(({ summary }) => summary[name]))
+    .filter((name) => name !== "ttfa_p95" || isMany);
   const rows = shown.map((name) => {
     const cells = columns.map(({ summary }) => figures.figure(name, summary[name]));
     if (change) cells.push(figures.change(name, change.now[name], change.before[name]));

@@ -54,6 +54,7 @@ import { sentenceEnd } from "./sentences.js";
 export const FLUSH_IDLE = 0.16; // the server's default of realtime_flush_idle_ms
 export const WORD_IDLE = 1; // how long the server waits for the rest of a word
 const NEVER = { at: Infinity, by: /** @type {Cause} */ ("end") };
+const SENTENCE_END = /[.!?…؟۔।॥。！？][\p{Pe}\p{Pf}"'’]*\s*$/u;
 const CLOCK_ERROR = 0.005; // seconds: a shorter gap is none
 const ROUNDING = 0.05; // seconds by which the end of a word may be told too late
 
@@ -223,9 +224,23 @@ export class StreamTimeline {
     const { first_audio, buffer } = this.#lane;
     if (first_audio === null) return null;
     const end = this.#told[0]?.utf16_end ?? 1;
-    const { at, by } = speakableAt(end, this.#text, buffer[0][0]);
+    const { at, by } = this.#firstSpeakable(end, buffer[0][0]);
     if (Number.isFinite(at)) return { seconds: Math.max(0, first_audio - at), by };
     return { seconds: first_audio - sentAt(end, this.#sent), by: "word" };
+  }
+
+  /**
+   * A pause behind a mark that ends a sentence is no pause of who types: the sentence was complete.
+   * @param {number} end of the word
+   * @param {number} now
+   * @returns {{ at: number, by: Cause }}
+   */
+  #firstSpeakable(end, now) {
+    const found = speakableAt(end, this.#text, now);
+    if (found.by !== "pause" || !Number.isFinite(found.at)) return found;
+    const before = this.#sent.filter(([at]) => at + this.flushIdle <= found.at + CLOCK_ERROR);
+    const typed = before.map(([, piece]) => piece).join("");
+    return SENTENCE_END.test(typed) ? { at: before[before.length - 1][0], by: "sentence" } : found;
   }
 
   /**
