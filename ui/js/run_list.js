@@ -81,6 +81,7 @@ export class RunList {
         createElement("span", {}, name),
         createElement("span", { class: "quiet" }, this.#figuresOf(run)),
         createElement("q", { class: "quiet", dir: "auto" }, run.settings.text ?? ""),
+        run.settings.vary ? createElement("span", { class: "quiet" }, this.translate("varied")) : "",
       ),
       button(this.translate("open"), () => this.onOpen([run]), {
         "aria-label": `${this.translate("open")}: ${name}`,

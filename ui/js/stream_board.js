@@ -9,7 +9,7 @@ import { RecordingPlayer } from "./recording_player.js";
 import { RunLog } from "./run_log.js";
 import { bufferedSeconds } from "./stream_buffer.js";
 import { LaneChart } from "./stream_lanes.js";
-import { Figures, resultTable } from "./stream_results.js";
+import { Figures, isEnough, resultTable } from "./stream_results.js";
 import { pathOf } from "./stream_run.js";
 
 /** @typedef {import("./stream_run.js").Frame} Frame */
@@ -43,11 +43,20 @@ export class StreamBoard {
     this.chart = new LaneChart(words);
     this.rule = createElement("p", { class: "quiet", hidden: true }, this.translate("lane.rule"));
     this.result = createElement("div", { class: "st-scroll" });
+    this.few = createElement("p", { class: "quiet", hidden: true }, this.translate("few_samples"));
     this.after = createElement("div", { class: "st-after" });
     this.recordings = new RecordingPlayer(words);
     this.logs = [new RunLog(words), new RunLog(words)];
     const logs = this.logs.map((log) => log.element);
-    element.replaceChildren(this.note, this.chart.element, this.rule, this.result, this.after, ...logs);
+    element.replaceChildren(
+      this.note,
+      this.chart.element,
+      this.rule,
+      this.result,
+      this.few,
+      this.after,
+      ...logs,
+    );
   }
 
   /**
@@ -159,6 +168,8 @@ export class StreamBoard {
     if (!one) this.result.replaceChildren();
     else if (count === 1) this.result.replaceChildren(this.#tableOfOne(one, begun[0].frame.before));
     else this.result.replaceChildren(this.#tableOfTwo(one, other));
+    const compared = count === 1 ? begun[0]?.frame.before : other;
+    this.few.hidden = !one || !compared || [one, compared].every(isEnough);
   }
 
   /**

@@ -17,7 +17,8 @@ const GAPS = [
 /** The figures of a run, in the order of the table. */
 export const FIGURES = ["spoken", ...TIMES, ...GAPS, "worst_gap", "audio", "wall"];
 const COUNTS = new Set(["spoken", "gaps_text", "gaps_server", "gaps_unknown"]);
-const LEAST_FOR_P95 = 5; // clients: of fewer it is just the slowest one
+const LEAST_SAMPLES = 5; // clients: of fewer, 95 % is just the slowest, and a share of a difference says too much
+const VARYING = new Set([...TIMES, "wall", "worst_gap"]); // from run to run, of the same thing
 const RARE = new Set(["gaps_unknown", "silence_unknown"]); // not shown if there are none
 
 /** Numbers with their units. */
@@ -47,14 +48,24 @@ export class Figures {
    * @param {string} name
    * @param {number | null | undefined} now
    * @param {number | null | undefined} before
+   * @param {boolean} [isMany] whether there are enough samples for a share of what varies from run to run
    */
-  change(name, now, before) {
+  change(name, now, before, isMany = true) {
     if (typeof now !== "number" || typeof before !== "number") return "–";
     const sign = now > before ? "+" : now < before ? "−" : "±";
-    const share = before ? ` (${sign}${this.number((Math.abs(now - before) / before) * 100)} %)` : "";
+    const share =
+      before && (isMany || !VARYING.has(name))
+        ? ` (${sign}${this.number((Math.abs(now - before) / before) * 100)} %)`
+        : "";
     return sign + this.figure(name, Math.abs(now - before)) + share;
   }
 }
+
+/**
+ * Whether a run has as many samples as a conclusion needs.
+ * @param {Summary} summary
+ */
+export const isEnough = ({ spoken }) => (spoken ?? 0) >= LEAST_SAMPLES;
 
 /**
  * A table with a row for each figure.
@@ -66,12 +77,13 @@ export function resultTable(words, columns, change) {
   const { translate } = words;
   const figures = new Figures(words);
   const heads = [translate("figure"), ...columns.map(({ head }) => head), ...(change ? [change.head] : [])];
-  const isMany = columns.every(({ summary }) => (summary.spoken ?? 0) >= LEAST_FOR_P95);
-  const shown = FIGURES.filter((name) => !RARE.has(name) || columns.some(({ summary }) => summary[name]))
-    .filter((name) => name !== "ttfa_p95" || isMany);
+  const isMany = columns.every(({ summary }) => isEnough(summary));
+  const shown = FIGURES.filter(
+    (name) => !RARE.has(name) || columns.some(({ summary }) => summary[name]),
+  ).filter((name) => name !== "ttfa_p95" || isMany);
   const rows = shown.map((name) => {
     const cells = columns.map(({ summary }) => figures.figure(name, summary[name]));
-    if (change) cells.push(figures.change(name, change.now[name], change.before[name]));
+    if (change) cells.push(figures.change(name, change.now[name], change.before[name], isMany));
     const head = createElement("th", { scope: "row" }, translate(`row.${name}`));
     return createElement(
       "tr",
