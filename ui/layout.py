@@ -33,7 +33,7 @@ def build(words: Words | None = None) -> gr.Blocks:
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
     with blocks:
         script_element("tabs", _TITLE, elem_id="page-title", texts=words.section("page"), names=list(_TABS))
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for name, tab in _TABS.items():
                 with gr.Tab(words(f"page.{name}"), id=name, elem_id=f"tab-{name}"):
                     tab(words)

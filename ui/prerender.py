@@ -41,6 +41,9 @@ _IFRAME_RESIZER = "iframeResizer"
 """For pages of another site around this one, which the content security policy forbids."""
 _APP_ID = re.compile(r'"app_id":\d+')
 """Random; it tells Gradio's events to reload the page, of which there are none."""
+_STYLE_LINK = '<link rel="stylesheet" crossorigin href="./assets/{}">'
+"""Gradio's scripts find it and load it no second time; browsers warn of what is preloaded and used late."""
+_LINK_FORMATS = {".js": '<link rel="modulepreload" href="./assets/{}">', ".css": _STYLE_LINK}
 _BASE = '<base href="./" />'
 _ROOT = f'"root":"{_HOST}"'
 _ROOT_OF_DOCUMENT = '"root":new URL(".",document.baseURI).href.slice(0,-1)'
@@ -94,12 +97,7 @@ def rewrite_index(index: str, assets: Sequence[str]) -> str:
     own = _SCRIPT.sub(lambda script: "" if _IFRAME_RESIZER in script[0] else script[0], own)
     own = _APP_ID.sub('"app_id":1', own)
     own = _MANIFEST.sub(_LINKS, own).replace(_ROOT, _ROOT_OF_DOCUMENT)
-    return own.replace(_BASE, f"{_BASE}{_preloads(assets)}{scripts.preloads(FIRST_SCRIPTS)}", 1)
-
-
-def _preloads(assets: Sequence[str]) -> str:
-    links = {
-        ".js": '<link rel="modulepreload" href="./assets/{}">',
-        ".css": '<link rel="preload" as="style" crossorigin href="./assets/{}">',
-    }
-    return "".join(links[Path(asset).suffix].format(asset) for asset in assets)
+    for asset in assets:
+        own = own.replace(_STYLE_LINK.format(asset), "")  # it comes first, below: others override it
+    links = "".join(_LINK_FORMATS[Path(asset).suffix].format(asset) for asset in assets)
+    return own.replace(_BASE, f"{_BASE}{links}{scripts.preloads(FIRST_SCRIPTS)}", 1)

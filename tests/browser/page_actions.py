@@ -97,16 +97,9 @@ def name_player(page: Page) -> None:
 
 
 def open_tab(page: Page, name: str, language: str = "en") -> None:
-    """Choose a tab as a person does, from the overflow menu on a narrow screen."""
+    """Choose a tab as a person does."""
     label = Words().text(f"page.{name}", language)
-    tab = page.get_by_role("tab", name=label, exact=True).filter(visible=True)
-    menu = page.locator(".overflow-menu > button").filter(visible=True)
-    expect(tab.or_(menu).first).to_be_visible()
-    if not tab.count():
-        menu.click()
-        page.locator(".overflow-dropdown button").filter(has_text=re.compile(f"^{label}$")).click()
-    else:
-        tab.first.click()
+    page.get_by_role("tab", name=label, exact=True).filter(visible=True).click()
     expect(page.locator(f"#tab-{name}[role=tabpanel]")).to_be_visible()
 
 

@@ -176,12 +176,22 @@ def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(pag
     assert page.evaluate("document.activeElement.role") != "tab"
     page.reload()
     expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
-    page.set_viewport_size({"width": 320, "height": 640})  # some tabs are in the menu now
-    expect(page.locator(".overflow-menu > button").filter(visible=True)).to_be_visible()
-    page.locator("#tab-status-button").focus()
-    page.keyboard.press("ArrowLeft")
-    expect(page.locator("#tab-voices-button")).to_be_focused()
-    expect(page.locator("#tab-voices[role=tabpanel]")).to_be_visible()
+
+
+def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(
+    browser: Browser, site: Site
+) -> None:
+    context = browser.new_context(locale="de-DE", viewport={"width": 320, "height": 640})  # the longest names
+    with checked_page(context) as page:
+        page.goto(f"{site.url}#tab=status")
+        expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
+        expect(page.get_by_role("tab").filter(visible=True)).to_have_count(len(TABS))
+        edges = page.get_by_role("tab").evaluate_all(
+            "(tabs) => tabs.map((tab) => tab.getBoundingClientRect())"
+        )
+        assert max(edge["right"] for edge in edges) <= 320
+        assert len({edge["top"] for edge in edges}) == 1
+    context.close()
 
 
 _HIDDEN_FOCUS = """(tab) => {

@@ -45,7 +45,7 @@ def index(files: dict[str, list[str]]) -> str:
 
 
 def preloaded(index: str) -> set[str]:
-    return set(re.findall(r'<link rel="(?:module)?preload"[^>]* href="\.(/[^"]*)"', index))
+    return set(re.findall(r'<link rel="modulepreload" href="\.(/[^"]*)"', index))
 
 
 def test_every_script_is_kept_forever_at_its_content_hashed_path(files: dict[str, list[str]]) -> None:
@@ -85,6 +85,15 @@ def test_nothing_in_the_page_is_random(index: str) -> None:
 
 def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index: str) -> None:
     assert preloaded(index) <= set(files)
+
+
+def test_each_style_sheet_of_gradios_is_linked_once_and_none_only_preloaded(index: str) -> None:
+    """A browser warns of a style sheet that was preloaded and is used late; the first is a reset."""
+    linked = re.findall(r'<link rel="stylesheet" crossorigin href="\./assets/([^"]*)"', index)
+    known = page_assets(FRONT_END / "assets", index)
+    assert sorted(linked) == sorted(name for name in known if name.endswith(".css"))
+    assert linked[0].startswith("index-")
+    assert 'as="style"' not in index
 
 
 def test_gradios_own_scripts_of_the_page_are_found_down_to_the_components(index: str) -> None:

@@ -1,7 +1,7 @@
 /**
  * The list of tabs: arrow keys, Home and End between them, and the tab that was open before, or that a link names.
  *
- * Gradio's tabs open by a click only, each is a stop of the Tab key, and those that have no room are in a menu.
+ * Gradio's tabs open by a click only, and each is a stop of the Tab key.
  */
 
 import { localize, localizeElements } from "./common.js";
@@ -30,8 +30,7 @@ class TabList {
   /** @param {MountContext} context */
   constructor({ element, props }) {
     this.names = props.names;
-    this.translate = localize(props.texts).translate;
-    localizeElements(element, this.translate);
+    localizeElements(element, localize(props.texts).translate);
     document.addEventListener("keydown", (event) => this.#onKey(event));
     new MutationObserver(() => this.#follow()).observe(document.body, {
       subtree: true,
@@ -51,20 +50,12 @@ class TabList {
     if (next === null) return;
     event.preventDefault();
     this.#open(this.names[next]);
-    requestAnimationFrame(() => tabOf(this.names[next])?.focus()); // one from the menu is drawn first
+    tabOf(this.names[next])?.focus();
   }
 
   /** @param {string} name */
   #open(name) {
-    const shown = tabOf(name) ?? this.#inMenu(name);
-    shown?.click();
-  }
-
-  /** @param {string} name */
-  #inMenu(name) {
-    const label = this.translate(name);
-    const inMenu = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".overflow-dropdown button")]);
-    return inMenu.find((each) => each.textContent?.trim() === label);
+    tabOf(name)?.click();
   }
 
   /** Keep the name of the open tab, which alone is a stop of the Tab key. */
