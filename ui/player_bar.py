@@ -7,6 +7,7 @@ from ui.words import Words
 
 _HTML = """
 <div class="player" data-state="idle">
+  <p class="player-away notice" data-part="away" role="status"></p>
   <div class="player-words read-along" role="group" dir="auto" data-label="words" hidden></div>
   <div class="player-line">
     <button type="button" class="player-play primary" data-part="play">

@@ -22,8 +22,6 @@ from ui.words import MESSAGE_LANGUAGES, read_messages
 
 _FOLDER = "static/js"
 """Relative to the page; `transports.http.page_filter` lets `static` through."""
-_LONGEST_MS = 3000
-"""For so long an element is unseen while its script asks the server what to fill it with."""
 _IMPORT = re.compile(r"""\bfrom "\./(\w+)\.js";""")
 
 
@@ -96,30 +94,23 @@ def script_element(
 
 
 def _retried_import(name: str) -> str:
-    """Return an expression like `import_expression` that tries again each second while the server is away.
+    """Return an expression like `import_expression` that tries again, ever less often, while it fails.
 
     Each try has an address of its own, as browsers remember a module that could not be fetched.
     """
     path = json.dumps(path_of(name))
     return (
         f"(function load(n) {{ return import(new URL({path} + (n ? '?' + n : ''), document.baseURI))"
-        ".catch(() => new Promise((wait) => setTimeout(wait, 1000)).then(() => load(n + 1))); })(0)"
+        ".catch(() => new Promise((wait) => setTimeout(wait, 1000 * 2 ** Math.min(n, 3)))"
+        ".then(() => load(n + 1))); })(0)"
     )
 
 
 def _mounting(name: str, *, waits_until_seen: bool) -> str:
-    """Return the script that mounts a module in an element, which is inert and unseen until it is filled."""
-    filled = f"script.mount({{ element, props }}), new Promise((done) => setTimeout(done, {_LONGEST_MS}))"
-    load = f"{_retried_import(name)}.then((script) => Promise.race([{filled}]))"
-    mount = f"{load}.then(() => {{ element.inert = false; }});"
-    if not waits_until_seen:
-        return f"element.inert = true; {mount}"
-    return (
-        "element.inert = true; const sight = new IntersectionObserver((seen) => {"
-        "  if (!seen.some((each) => each.isIntersecting)) return;"
-        f"  sight.disconnect(); {mount}"
-        "}); sight.observe(element);"
-    )
+    """Return the script that has `ui/js/mounting.js` mount a module in an element."""
+    options = json.dumps({"waitsUntilSeen": waits_until_seen})
+    mount = f"mounting.mountScript({json.dumps(path_of(name))}, {{ element, props }}, {options})"
+    return f"element.inert = true; {_retried_import('mounting')}.then((mounting) => {mount});"
 
 
 def preloads(names: Iterable[str]) -> str:

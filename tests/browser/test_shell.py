@@ -36,6 +36,8 @@ from tests.support.page_site import Site, site_in_a_thread
 from ui.words import Words
 from wyoming_tts.page.prerendered import make_page
 
+AWAY = Words().text("problem.away")
+
 
 @pytest.fixture(scope="module")
 def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
@@ -79,9 +81,13 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
         page.locator("#audition-text").fill("Before the restart.")
         port = urlsplit(before.url).port
     open_tab(page, "status")  # for the first time, while nobody answers
+    expect(page.locator("#tab-status .not-loaded")).to_have_text(AWAY)
+    expect(page.locator(".player-away")).to_have_text(AWAY)
     with site_in_a_thread(tmp_path, http_port=port) as after:
         assert after.url == before.url
         expect(page.locator("#status h2").first).to_be_visible()
+        expect(page.locator("#tab-status .not-loaded")).to_have_count(0)
+        expect(page.locator(".player-away")).to_be_empty()
         open_tab(page, "audition")
         page.locator("#audition-text").press("Control+Enter")
         page.wait_for_function("ttsPlayer.state === 'done'")
@@ -91,6 +97,27 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
         expect(page.locator("#stream_test-board[data-over=true]")).to_be_attached()
         page.goto("about:blank")
     problems.found.clear()  # requests while the server was away
+
+
+def test_a_lost_server_is_told_on_every_tab_and_asked_ever_less_often(
+    page: Page, problems: PageProblems, tmp_path: Path
+) -> None:
+    page.clock.install()
+    with site_in_a_thread(tmp_path) as lost:
+        visit(page, lost.url)
+        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    asked: list[str] = []
+    page.on("requestfailed", lambda request: asked.append(request.url))
+    page.clock.run_for(3000)
+    expect(page.locator(".player-away")).to_have_text(AWAY)  # nobody has pressed anything
+    open_tab(page, "voices")
+    expect(page.locator("#tab-voices .not-loaded")).to_have_text(AWAY)
+    asked.clear()
+    for _ in range(60):
+        page.clock.run_for(1000)
+    assert 0 < len(asked) < 15, asked
+    page.goto("about:blank")
+    problems.found.clear()
 
 
 @pytest.mark.usefixtures("shared_page")

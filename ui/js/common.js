@@ -4,6 +4,8 @@
  * Importing it does not touch the page, so that it also runs under Node.
  */
 
+import { serverConnection } from "./server_connection.js";
+
 /** @typedef {string | number | boolean | null | undefined | ((event: Event) => unknown)} Attribute */
 /** @typedef {string | Node | null} Child */
 /** @typedef {Record<string, string | number>} Values */
@@ -206,8 +208,14 @@ export async function request(path, { json, body, headers = {}, signal } = {}) {
   const method = sent === undefined ? "GET" : "POST";
   const answer = await mapNetworkErrors(
     fetch(urlOf(path), { method, signal, body: sent, headers: { ...kind, ...headers } }),
-  );
-  if (answer.ok) return answer;
+  ).catch((error) => {
+    if (!isAbort(error)) serverConnection.failed();
+    throw error;
+  });
+  if (answer.ok) {
+    serverConnection.answered();
+    return answer;
+  }
   const failure = await answer.json().catch(() => null);
   const { message = "", code = "", said = [] } = failure?.error ?? {};
   throw new RequestError(message, answer.status, { code, said });

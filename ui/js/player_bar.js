@@ -12,6 +12,7 @@ import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { ReadAlong } from "./read_along.js";
 import { SaveMenu } from "./save_menu.js";
+import { serverConnection } from "./server_connection.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { kokoroName, languageNames, shownName } from "./voice_facts.js";
@@ -59,6 +60,7 @@ class PlayerBar {
     document.addEventListener("keydown", (event) => this.#onKey(event), { capture: true });
     player.addEventListener("change", () => this.#update());
     player.addEventListener("words", () => this.#showWords());
+    serverConnection.addEventListener("change", () => this.#showConnection());
     new ResizeObserver(() => this.#keepRoom()).observe(this.element);
     pageState.addEventListener("change", () => this.#showSpectrogram());
     this.spectrogram.addEventListener("drawable", () => this.#draw());
@@ -88,6 +90,11 @@ class PlayerBar {
     this.#showWords();
     this.#showSpectrogram();
     this.#draw();
+  }
+
+  /** The bar is in sight on every tab: here it is told that the server is away. */
+  #showConnection() {
+    setText(this.parts.away, serverConnection.isAway ? problems.away : "");
   }
 
   /** Let the page end above the bar. */
@@ -218,6 +225,7 @@ function partsOf(element) {
   const part = (name, type) => find(element, `[data-part="${name}"]`, type);
   return {
     action: part("action", HTMLElement),
+    away: part("away", HTMLElement),
     expand: part("expand", HTMLButtonElement),
     list: part("list", HTMLElement),
     measured: part("measured", HTMLElement),

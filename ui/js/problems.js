@@ -75,6 +75,16 @@ export class Problems {
     return { text: known || this.translate("failed", { status }), details: message };
   }
 
+  /** What is told while the server does not answer. */
+  get away() {
+    return this.translate("away");
+  }
+
+  /** What is told where a part of the page is no longer on the server. */
+  get outdated() {
+    return this.translate("outdated");
+  }
+
   /**
    * Why a download failed and what to do, or why it is tried again.
    * @param {Download} download

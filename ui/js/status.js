@@ -1,7 +1,7 @@
 /**
  * The Status tab: who is spoken to, the server's state and addresses, latency, recent utterances, log and settings.
  *
- * It polls every two seconds while the tab is visible. Everything from the server is inserted as text: names of voices
+ * It polls every two seconds while the tab is visible and the server answers. Everything from the server is inserted as text: names of voices
  * may come from clients. Each card has an element and a method that updates it.
  */
 
@@ -9,6 +9,7 @@ import { BugReport } from "./bug_report.js";
 import { createElement, localize, requestJson } from "./common.js";
 import { CopyButtons } from "./copy_buttons.js";
 import { LatencyChart } from "./latency_chart.js";
+import { serverConnection } from "./server_connection.js";
 import { Connect } from "./status_connect.js";
 import { Downloads } from "./status_downloads.js";
 import { Listeners } from "./status_listeners.js";
@@ -102,7 +103,9 @@ class StatusTab {
       if (!signal.aborted) this.headline.show("no_answer");
     }
     this.#tell();
-    if (!signal.aborted) this.#timer = setTimeout(() => this.#poll(signal), POLL_INTERVAL);
+    const interval = serverConnection.isAway ? 0 : POLL_INTERVAL;
+    await serverConnection.whenBack();
+    if (!signal.aborted) this.#timer = setTimeout(() => this.#poll(signal), interval);
   }
 
   /** @param {AbortSignal} signal */

@@ -1,10 +1,12 @@
 /**
  * Voice directory: the voices that are here or can be downloaded, and the downloads, for all tabs.
  *
- * It asks the server while the page is visible, often during downloads; what changes reaches every tab at once.
+ * It asks the server while the page is visible, often during downloads and seldom while the server is away; what
+ * changes reaches every tab at once.
  */
 
-import { requestJson } from "./common.js";
+import { RequestError, requestJson } from "./common.js";
+import { serverConnection } from "./server_connection.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 
@@ -38,6 +40,8 @@ import { requestJson } from "./common.js";
 const PATH = "page/voices";
 const BUSY_INTERVAL = 500; // milliseconds between two polls during downloads
 const IDLE_INTERVAL = 2000;
+const LONGEST_INTERVAL = 10_000; // while the server is away
+const NEWS_TIMEOUT = 8000; // milliseconds
 /** @type {VoicesView} */
 const EMPTY = {
   revision: -1,
@@ -56,6 +60,8 @@ export class VoiceDirectory extends EventTarget {
   /** @type {Download[]} */
   downloads = [];
   #isPolling = false;
+  /** How many requests in a row were not answered. */
+  #failures = 0;
   /** @type {Promise<void> | null} */
   #update = null;
 
@@ -93,17 +99,23 @@ export class VoiceDirectory extends EventTarget {
     this.#isPolling = true;
     this.#keepPolling();
     document.addEventListener("visibilitychange", () => !document.hidden && this.refresh());
+    serverConnection.addEventListener("change", () => this.refresh()); // another request found out
   }
 
   async #keepPolling() {
     if (!document.hidden) await this.refresh();
-    setTimeout(() => this.#keepPolling(), this.downloading.size ? BUSY_INTERVAL : IDLE_INTERVAL);
+    setTimeout(() => this.#keepPolling(), this.#interval);
+  }
+
+  get #interval() {
+    const usual = this.downloading.size ? BUSY_INTERVAL : IDLE_INTERVAL;
+    return this.#failures ? Math.min(IDLE_INTERVAL * 2 ** (this.#failures - 1), LONGEST_INTERVAL) : usual;
   }
 
   /** Ask now; several callers at a time share one request. The server may be away: then nothing changes. */
   refresh() {
     this.#update ??= this.#fetchUpdate()
-      .catch(() => {})
+      .catch((error) => this.#onFailure(error))
       .finally(() => {
         this.#update = null;
       });
@@ -111,7 +123,16 @@ export class VoiceDirectory extends EventTarget {
   }
 
   async #fetchUpdate() {
-    await this.#take(await requestJson(`${PATH}/news`));
+    await this.#take(await requestJson(`${PATH}/news`, { timeout: NEWS_TIMEOUT }));
+    this.#failures = 0;
+  }
+
+  /** @param {unknown} error */
+  #onFailure(error) {
+    const isRefused = error instanceof RequestError && error.status > 0 && error.status < 500;
+    if (isRefused) return; // the server is there
+    this.#failures += 1;
+    serverConnection.failed();
   }
 
   /** @param {VoicesUpdate} update */
