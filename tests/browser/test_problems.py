@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import open_tab, problems_of
+from tests.browser.page_actions import checked_page, open_tab, problems_of, visit
 from tests.support.page_site import Site
 from tests.support.tones import VOICES
 from ui.words import Words
@@ -59,6 +60,38 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     expect(listed).to_contain_text(WHAT_TO_DO)
     expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
     expect(listed.get_by_role("button", name="laden")).to_be_visible()
+
+
+@pytest.fixture
+def german_visitor(browser: Browser, site: Site) -> Iterator[Page]:
+    """A first visit to a server that has robot voices only, of which nobody has chosen one."""
+
+    def without_neural(route: Route) -> None:
+        answer = route.fetch()
+        view = answer.json()
+        view["voices"] = [
+            voice for voice in view["voices"] if voice["engine"] == "espeak" or not voice["is_installed"]
+        ]
+        route.fulfill(response=answer, json=view | {"default_is_chosen": False})
+
+    context = browser.new_context(locale="de-DE")
+    context.route("**/page/voices", without_neural)
+    with checked_page(context) as page:
+        yield visit(page, site.url)
+    context.close()
+
+
+def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clients_get(
+    german_visitor: Page,
+) -> None:
+    chosen = german_visitor.locator('.card-chosen[data-voice="espeak-de"]')
+    expect(chosen).to_be_visible()
+    expect(german_visitor.locator("#audition-text")).to_have_value(re.compile("Guten Morgen"))
+    expect(german_visitor.locator("#audition-unknown")).to_contain_text("bekommen „Englisch")
+    notice = german_visitor.locator("#audition-makeshift")
+    expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_enabled()
+    german_visitor.locator(f'.card[data-voice="{EMBEDDED}"] .card-play').click()
+    expect(german_visitor.locator("#audition-unknown")).to_be_empty()
 
 
 def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site: Site) -> None:

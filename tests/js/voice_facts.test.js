@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  firstVoice,
   genderOf,
   languageNames,
   recommendedVoice,
@@ -118,4 +119,49 @@ test("sizes are shown in the unit that fits", () => {
   assert.equal(sizeText(4200, plain), "4 kB");
   assert.equal(sizeText(63e6, plain), "63 MB");
   assert.equal(sizeText(1.25e9, plain), "1.3 GB");
+});
+
+test("a reader who has chosen nothing hears their language, or a neural default rather than a robot", () => {
+  /** @param {string} engine @param {string} language @param {string} [name] */
+  const voice = (engine, language, name = `${engine}-${language}`) => ({ ...VOICE, engine, language, name });
+  const american = voice("espeak", "en_US");
+  const robots = [
+    voice("espeak", "de_DE"),
+    voice("espeak", "en_GB"),
+    american,
+    voice("espeak", "fr_BE"),
+    voice("espeak", "fr_FR"),
+    voice("espeak", "nb", "espeak-nb"),
+  ];
+  const lessac = voice("piper", "en_US");
+  const thorsten = voice("piper", "de_DE");
+  /** @type {[string, import("../../ui/js/voice_facts.js").Voice[], import("../../ui/js/voice_facts.js").Voice][]} */
+  const cases = [
+    ["de-DE", robots, american],
+    ["de-AT", robots, american],
+    ["fr-CA", robots, american],
+    ["fr-BE", robots, american],
+    ["en-GB", robots, american], // the default speaks English already
+    ["tlh", robots, american], // no voice of that language
+    ["de", [...robots, lessac], lessac],
+    ["de", [...robots, lessac, thorsten], lessac],
+    ["de", [...robots, thorsten], american],
+    ["en-US", [...robots, thorsten], thorsten], // an English browser, a German server
+    ["en-US", [...robots, thorsten, lessac], thorsten],
+  ];
+  const found = cases.map(([tag, installed, usual]) => firstVoice(installed, usual, tag)?.name);
+  assert.deepEqual(found, [
+    "espeak-de_DE",
+    "espeak-de_DE",
+    "espeak-fr_FR",
+    "espeak-fr_BE",
+    "espeak-en_US",
+    "espeak-en_US",
+    "piper-en_US",
+    "piper-de_DE",
+    "piper-de_DE",
+    "piper-de_DE",
+    "piper-en_US",
+  ]);
+  assert.equal(firstVoice([], undefined, "de"), undefined);
 });

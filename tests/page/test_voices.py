@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,16 @@ async def test_the_view_tells_which_default_voice_is_absent_and_which_speaks_in_
     assert view.revision != before.revision
     assert view.absent_default == "en_US-lessac-medium"
     assert [voice.name for voice in view.voices if voice.is_default] == [LETTERS.name]
+
+
+async def test_the_view_tells_whether_the_settings_or_a_user_name_the_default_voice(
+    service: VoiceService, parts: Parts
+) -> None:
+    assert (await service.view()).default_is_chosen  # by the settings
+    service = VoiceService(replace(parts, names_default=False))
+    assert not (await service.view()).default_is_chosen
+    parts.library.choose_default(DefaultVoice("espeak-de"))
+    assert (await service.view()).default_is_chosen
 
 
 async def test_every_language_of_the_catalogue_has_a_sample_sentence(parts: Parts) -> None:

@@ -51,6 +51,18 @@ export class AbsentVoices {
 
   /** Another voice was chosen. */
   forgetUnknown() {
+  /**
+   * Tell a reader who has chosen nothing which voice clients get, if it is another than the one that is chosen here.
+   * @param {Voice} first
+   * @param {Voice} usual
+   */
+  showFirst(first, usual) {
+    if (first === usual) return;
+    const { nameOf, translate } = this.options;
+    const names = { name: nameOf(first.name), usual: nameOf(usual.name) };
+    this.#fill(this.parts.unknown, translate("first_voice", names), undefined);
+  }
+
     this.parts.unknown.replaceChildren();
   }
 

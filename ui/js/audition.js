@@ -114,6 +114,7 @@ class AuditionTab {
 
   #showVoices() {
     this.#facts.clear();
+    this.cards.inSight ||= pageState.values.voice || (voiceDirectory.first?.name ?? "");
     this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
     this.#showDownloads();
     this.absent.showMakeshift();
@@ -128,9 +129,12 @@ class AuditionTab {
    * @param {string} absent "" if none was chosen
    */
   #replaceAbsent(absent) {
-    const instead = voiceDirectory.default;
+    const usual = voiceDirectory.default;
+    const instead = absent ? usual : voiceDirectory.first;
     this.#choose(instead);
-    if (absent && instead) this.absent.showUnknown(absent, instead);
+    if (!instead || !usual) return;
+    if (absent) this.absent.showUnknown(absent, instead);
+    else this.absent.showFirst(instead, usual);
   }
 
   #showDownloads() {

@@ -49,6 +49,8 @@ export class VoiceCards {
   /** The chosen voice whose shelf was unfolded: it may be folded again. */
   #shown = "";
   #speaking = "";
+  /** The voice that is chosen when the page opens. */
+  inSight = "";
 
   /**
    * @param {HTMLElement} element
@@ -120,7 +122,8 @@ export class VoiceCards {
   #shelfOf(voice) {
     if (this.#shortlist.includes(voice.name)) return "marked";
     if (!voice.is_installed) return "away";
-    return isRobot(voice) && !voice.is_default ? "robots" : "here";
+    const isInSight = voice.is_default || voice.name === this.inSight;
+    return isRobot(voice) && !isInSight ? "robots" : "here";
   }
 
   /** @param {Voice} voice */

@@ -7,6 +7,7 @@
 
 import { RequestError, requestJson } from "./common.js";
 import { serverConnection } from "./server_connection.js";
+import { firstVoice } from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 
@@ -16,6 +17,7 @@ import { serverConnection } from "./server_connection.js";
  * @typedef {object} VoicesView
  * @property {number} revision changes whenever anything else does
  * @property {string} absent_default the default voice, if another one speaks in its place; else empty
+ * @property {boolean} default_is_chosen whether the settings or a user name the default voice
  * @property {Voice[]} voices
  * @property {BrokenFile[]} broken
  * @property {number} used bytes
@@ -46,6 +48,7 @@ const NEWS_TIMEOUT = 8000; // milliseconds
 const EMPTY = {
   revision: -1,
   absent_default: "",
+  default_is_chosen: false,
   voices: [],
   broken: [],
   used: 0,
@@ -86,6 +89,18 @@ export class VoiceDirectory extends EventTarget {
   /** The voice that speaks where none is asked for. */
   get default() {
     return this.view.voices.find(({ is_default }) => is_default) ?? this.installed[0];
+  }
+
+  /** The voice that a reader who has chosen none hears at first. */
+  get first() {
+    const { default_is_chosen, absent_default } = this.view;
+    if (default_is_chosen && !absent_default) return this.default;
+    return firstVoice(this.installed, this.default, navigator.language);
+  }
+
+  /** The last report on the download of a voice. @param {string} name */
+  findDownload(name) {
+    return this.downloads.find(({ voice }) => voice === name);
   }
 
   /** Names of the voices that are being downloaded. */

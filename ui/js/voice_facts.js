@@ -132,6 +132,29 @@ export function recommendedVoice(voices, tag) {
   return of(reader) ?? of(likely) ?? choices.find((voice) => familyOf(voice.language) === reader.language);
 }
 
+/**
+ * The voice that a reader hears at first, where nobody has chosen one: of their language, if a neural one is here, else
+ * the default one if that is neural, else the robot of their language.
+ * @param {Voice[]} installed
+ * @param {Voice | undefined} usual the default voice
+ * @param {string} tag of the reader, as `de-AT`
+ */
+export function firstVoice(installed, usual, tag) {
+  const reader = new Intl.Locale(tag).maximize();
+  const likely = new Intl.Locale(reader.language).maximize();
+  const regions = [`${reader.language}_${reader.region}`, `${likely.language}_${likely.region}`];
+  /** @param {Voice[]} voices */
+  const best = (voices) => {
+    const own = voices.filter(({ language }) => familyOf(language) === reader.language);
+    if (usual && own.includes(usual)) return usual;
+    const [first, second] = regions.map((region) => own.find(({ language }) => language === region));
+    return first ?? second ?? own[0];
+  };
+  const neural = best(installed.filter((voice) => !isRobot(voice)));
+  if (neural) return neural;
+  return usual && !isRobot(usual) ? usual : (best(installed.filter(isRobot)) ?? usual);
+}
+
 /** The language of a tag without its country. @param {string} tag */
 export const familyOf = (tag) => tag.split(/[_-]/)[0];
 

@@ -78,6 +78,8 @@ class VoicesView:
     """Changes whenever anything else in the view does."""
     absent_default: str
     """The default voice, if it is not installed and another one is marked as the default; empty otherwise."""
+    default_is_chosen: bool
+    """Whether the settings or a user name the default voice; else it is the built-in one."""
     voices: tuple[VoiceRow, ...]
     broken: tuple[BrokenFile, ...]
     directory: str
@@ -148,6 +150,7 @@ class VoiceService:
                 self._inventory(),
                 self._default(),
                 absent_default=self._absent_default(),
+                default_is_chosen=self._default_is_chosen(),
                 revision=self._current_revision(),
             )
         )
@@ -242,6 +245,10 @@ class VoiceService:
         library = self._parts.library
         return "" if library.default_is_installed else library.names.default().name
 
+    def _default_is_chosen(self) -> bool:
+        library = self._parts.library
+        return self._parts.names_default or library.default != library.configured_default
+
     def _current_revision(self) -> int:
         """Return the revision, increased if anything has changed since the last call."""
         broken = tuple(getattr(engine, "broken", ()) for engine in self._parts.engines.values())
@@ -259,7 +266,13 @@ class VoiceService:
         return Inventory(parts.library.names, tuple(broken), tuple(directories), parts.library.unusable)
 
     def _read_view(
-        self, inventory: Inventory, default: str, *, absent_default: str, revision: int
+        self,
+        inventory: Inventory,
+        default: str,
+        *,
+        absent_default: str,
+        default_is_chosen: bool,
+        revision: int,
     ) -> VoicesView:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
@@ -269,6 +282,7 @@ class VoiceService:
         return VoicesView(
             revision,
             absent_default,
+            default_is_chosen,
             tuple(rows),
             tuple(BrokenFile(path.stem, str(path), _size(path), reason) for path, reason in inventory.broken),
             str(directory),
