@@ -94,6 +94,14 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     expect(german_visitor.locator("#audition-unknown")).to_be_empty()
 
 
+@pytest.mark.usefixtures("failed_download")
+def test_a_first_visitor_is_told_at_once_that_the_download_has_failed(german_visitor: Page) -> None:
+    notice = german_visitor.locator("#audition-makeshift")
+    expect(notice).to_contain_text("konnte nicht heruntergeladen werden")
+    expect(notice.locator(".problem")).to_contain_text(WHAT_TO_DO)
+    expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_enabled()
+
+
 def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site: Site) -> None:
     library = site.parts.library
     on_server(site, library.change_default, DefaultVoice(VOICE))

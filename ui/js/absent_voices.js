@@ -4,7 +4,7 @@
  */
 
 import { button, createElement, setText } from "./common.js";
-import { problems } from "./problems.js";
+import { NO_PROBLEM, problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js";
 
@@ -21,6 +21,8 @@ import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js"
 export class AbsentVoices {
   /** The voice whose download was asked for last. */
   #fetched = "";
+  /** What the makeshift notice tells and offers. */
+  #makeshift = "";
 
   /**
    * @param {{ makeshift: HTMLElement, unknown: HTMLElement, problem: HTMLElement }} parts
@@ -49,8 +51,6 @@ export class AbsentVoices {
     this.#fill(this.parts.unknown, translate(known ? "absent_voice" : "unknown_voice", names), known);
   }
 
-  /** Another voice was chosen. */
-  forgetUnknown() {
   /**
    * Tell a reader who has chosen nothing which voice clients get, if it is another than the one that is chosen here.
    * @param {Voice} first
@@ -63,6 +63,8 @@ export class AbsentVoices {
     this.#fill(this.parts.unknown, translate("first_voice", names), undefined);
   }
 
+  /** Another voice was chosen. */
+  forgetUnknown() {
     this.parts.unknown.replaceChildren();
   }
 
@@ -78,13 +80,40 @@ export class AbsentVoices {
     const wanted = isRobotsOnly ? recommended() : voiceDirectory.find(absent);
     makeshift.hidden = isRobotsOnly ? !wanted : !absent;
     if (makeshift.hidden) return;
+    const download = voiceDirectory.findDownload(wanted?.name ?? "") ?? voiceDirectory.findDownload(absent);
     const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
-    this.#fill(makeshift, isRobotsOnly ? translate("makeshift") : translate("absent_default", names), wanted);
+    const told =
+      isRobotsOnly && download?.state === "failed"
+        ? translate("makeshift_failed", { name: nameOf(download.voice) })
+        : translate(isRobotsOnly ? "makeshift" : "absent_default", names);
+    this.#fillMakeshift(told, wanted, download);
+  }
+
+  /**
+   * What has not changed is left alone: its button may have the focus.
+   * @param {string} told
+   * @param {Voice | undefined} wanted
+   * @param {import("./voice_directory.js").Download | undefined} download that would make it better
+   */
+  #fillMakeshift(told, wanted, download) {
+    const { makeshift } = this.parts;
+    const content = JSON.stringify([told, wanted?.name, wanted?.is_installed]);
+    if (content !== this.#makeshift) {
+      this.#fill(makeshift, told, wanted);
+      makeshift.append(createElement("span", { class: "problem", role: "status" }));
+    }
+    this.#makeshift = content;
+    const fetching = makeshift.querySelector("button");
+    const isRunning = download?.voice === wanted?.name && download?.state !== "failed";
+    if (fetching) fetching.disabled = Boolean(download) && isRunning;
+    const problem = makeshift.querySelector(".problem");
+    if (problem) problems.show(problem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
 
   /** What nobody asked for here is told at its card, and in the tab Voices. */
   showDownloads() {
     const { nameOf, translate } = this.options;
+    this.showMakeshift();
     const failed = voiceDirectory.downloads.find(
       ({ voice, state }) => state === "failed" && voice === this.#fetched,
     );

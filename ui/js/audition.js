@@ -117,7 +117,6 @@ class AuditionTab {
     this.cards.inSight ||= pageState.values.voice || (voiceDirectory.first?.name ?? "");
     this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
     this.#showDownloads();
-    this.absent.showMakeshift();
     const { voice } = pageState.values;
     if (voiceDirectory.findInstalled(voice)) this.#showVoice(voice);
     else this.#replaceAbsent(voice);
@@ -125,7 +124,7 @@ class AuditionTab {
   }
 
   /**
-   * Choose the default voice, and tell that the chosen one, of a link or kept from before, is not here.
+   * Choose a voice, and tell that the chosen one, of a link or kept from before, is not here.
    * @param {string} absent "" if none was chosen
    */
   #replaceAbsent(absent) {
