@@ -68,7 +68,7 @@ _HTML = """
     <summary data-text="said"></summary>
     <dl class="audition-stages">
       <dt data-text="cleaned"></dt><dd id="audition-cleaned" dir="auto"></dd>
-      <dt data-text="lexicon"></dt><dd id="audition-lexicon" dir="auto"></dd>
+      <dt data-text="lexicon" hidden></dt><dd id="audition-lexicon" dir="auto" hidden></dd>
       <dt data-text="spoken"></dt><dd id="audition-spoken" dir="auto"></dd>
       <dt data-text="segments"></dt><dd><ol id="audition-segments"></ol></dd>
     </dl>

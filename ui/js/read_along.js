@@ -24,8 +24,28 @@ export function wordAt(words, seconds) {
   return low - 1;
 }
 
+const MARKUP =
+  /(?<![\p{L}\p{N}])[*_`~]+(?=[^\s*_`~])|(?<=[^\s*_`~])[*_`~]+(?![\p{L}\p{N}*_`~])|^#{1,6}(?=\s)/gmu;
+const HIDDEN = "\0";
+
+/**
+ * The text as it is shown, without the marks of Markdown that nobody hears; offsets stay what they were.
+ * @param {string} text
+ */
+const withoutMarks = (text) => text.replaceAll(MARKUP, (marks) => HIDDEN.repeat(marks.length));
+
+/** @param {string} text as `withoutMarks` returns it */
+const shown = (text) => text.replaceAll(HIDDEN, "");
+
+/** A text as it is shown. @param {string} text */
+export const unmarked = (text) => shown(withoutMarks(text));
+
 export class ReadAlong {
+  #written = "";
+  /** What was written, without marks. */
   #text = "";
+  /** Where in the text what is not told yet begins. */
+  #told = 0;
   /** @type {SpokenWord[]} */
   #words = [];
   /** @type {HTMLElement[]} */
@@ -52,7 +72,7 @@ export class ReadAlong {
    */
   show(text, words) {
     if (words !== this.#words) this.#begin(text, words);
-    else if (text !== this.#text) this.#write(text);
+    else if (text !== this.#written) this.#write(text);
     for (const word of words.slice(this.#spans.length)) this.#add(word);
     this.element.hidden = this.#spans.length === 0;
   }
@@ -62,34 +82,37 @@ export class ReadAlong {
    * @param {SpokenWord[]} words
    */
   #begin(text, words) {
-    this.#text = text;
+    this.#text = withoutMarks(text);
+    this.#written = text;
+    this.#told = 0;
     this.#words = words;
     this.#spans = [];
     this.#marked = -1;
     this.#focusable = 0;
-    this.#rest = document.createTextNode(text);
+    this.#rest = document.createTextNode(shown(this.#text));
     this.element.replaceChildren(this.#rest);
     this.element.scrollTop = 0;
   }
 
   /** Go on with a text that was still being written. @param {string} text */
   #write(text) {
-    this.#rest.appendData(text.slice(this.#text.length));
-    this.#text = text;
+    this.#written = text;
+    this.#text = withoutMarks(text);
+    this.#rest.data = shown(this.#text.slice(this.#told));
   }
 
   /** @param {SpokenWord} word */
   #add(word) {
-    const begun = this.#text.length - this.#rest.data.length;
-    const begin = Math.max(begun, word.utf16_begin);
+    const begin = Math.max(this.#told, word.utf16_begin);
     const isFirst = this.#spans.length === 0;
     const span = createElement(
       "span",
       { role: "button", class: "read-along-word", tabindex: isFirst ? 0 : -1 },
-      this.#text.slice(begin, word.utf16_end),
+      shown(this.#text.slice(begin, word.utf16_end)),
     );
-    this.#rest.before(this.#text.slice(begun, begin), span);
-    this.#rest.data = this.#text.slice(word.utf16_end);
+    this.#rest.before(shown(this.#text.slice(this.#told, begin)), span);
+    this.#told = Math.max(begin, word.utf16_end);
+    this.#rest.data = shown(this.#text.slice(this.#told));
     this.#spans.push(span);
   }
 

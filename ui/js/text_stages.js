@@ -72,6 +72,7 @@ export class TextStages {
     const { parts } = this;
     setText(parts.cleaned, cleaned);
     setText(parts.spoken, spoken);
+    hideUnlessAny(parts.lexicon, lexicon.length > 0);
     setText(parts.lexicon, lexicon.map(({ written, said }) => `${written} → ${said}`).join(", "));
     const items = segments.map((segment, i) =>
       createElement(
@@ -83,4 +84,14 @@ export class TextStages {
     );
     parts.segments.replaceChildren(...items);
   }
+}
+
+/**
+ * Hide a description and its term while it has nothing to tell.
+ * @param {HTMLElement} description
+ * @param {boolean} isAny
+ */
+function hideUnlessAny(description, isAny) {
+  for (const each of [description, description.previousElementSibling])
+    each?.toggleAttribute("hidden", !isAny);
 }
