@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { localize } from "../../ui/js/common.js";
 import { axesOf, placeOf, roundUp } from "../../ui/js/latency_chart.js";
+import { shortTime } from "../../ui/js/short_time.js";
 import { bestEndpoint } from "../../ui/js/status_connect.js";
 import { whoListens } from "../../ui/js/status_listeners.js";
 import { splitDuration } from "../../ui/js/status_parts.js";
@@ -67,4 +68,12 @@ test("a listener is named, and its address told", () => {
   assert.equal(who("192.0.2.7"), "192.0.2.7");
   assert.equal(who("127.0.0.1"), "here (127.0.0.1)");
   assert.equal(who(""), "the server");
+});
+
+test("short times are milliseconds, and seconds from the first one on", () => {
+  const plain = (/** @type {number} */ value, digits = 0) => value.toFixed(digits);
+  const shown = [0, 0.0184, 0.9994, 0.9996, 1, 9.204, 59.574, 99.97, 100].map((time) =>
+    shortTime(time, plain),
+  );
+  assert.deepEqual(shown, ["0 ms", "18 ms", "999 ms", "1 s", "1 s", "9.2 s", "59.6 s", "100 s", "100 s"]);
 });

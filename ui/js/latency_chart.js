@@ -119,9 +119,9 @@ export class LatencyChart {
     );
     this.points.replaceChildren(...grid, ...points);
     const { top, middle, zero, first, last } = this.ticks;
-    setText(top, this.figures.milliseconds(axes.top));
-    setText(middle, this.figures.milliseconds(axes.top / 2));
-    setText(zero, this.figures.milliseconds(0));
+    setText(top, this.figures.time(axes.top));
+    setText(middle, this.figures.time(axes.top / 2));
+    setText(zero, this.figures.time(0));
     setText(first, this.figures.clock(axes.first));
     setText(last, this.figures.clock(axes.last));
   }
@@ -139,8 +139,8 @@ export class LatencyChart {
     return [
       createElement("span", { class: "status-engine-name" }, sign, engineLabel(engine) || "–"),
       this.words.number(values.length),
-      this.figures.milliseconds(p50),
-      this.figures.milliseconds(p95),
+      this.figures.time(p50),
+      this.figures.time(p95),
     ];
   }
 }

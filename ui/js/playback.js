@@ -9,7 +9,7 @@ import { JitterBuffer } from "./jitter_buffer.js";
  * @typedef {object} Stats
  * @property {number | null} ttfa milliseconds from the click to the first sound
  * @property {number | null} heard the same, with what the sound device adds
- * @property {number | null} rtf seconds of work for a second of audio
+ * @property {number | null} received seconds until all of it had arrived
  * @property {number} seconds of audio that came
  * @property {number} underruns
  */
@@ -35,7 +35,7 @@ export class Playback {
     this.buffer = new JitterBuffer(begin);
     this.isReceived = false;
     /** @type {Stats} */
-    this.stats = { ttfa: null, heard: null, rtf: null, seconds: 0, underruns: 0 };
+    this.stats = { ttfa: null, heard: null, received: null, seconds: 0, underruns: 0 };
     /** @type {Set<AudioBufferSourceNode>} */
     this.sources = new Set();
     this.onFinished = () => {};

@@ -274,7 +274,7 @@ export class Player extends EventTarget {
     this.#startSound(playback, rate);
     await this.#receive(playback, clip, answer);
     playback.isReceived = true;
-    playback.stats.rtf = clip.samples ? (performance.now() - sentAt) / 1000 / clip.seconds : null;
+    playback.stats.received = clip.samples ? (performance.now() - sentAt) / 1000 : null;
     this.#notify();
   }
 

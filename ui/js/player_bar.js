@@ -7,15 +7,17 @@
 
 import { find, isAbort, localize, localizeElements, setText } from "./common.js";
 import { HeardList } from "./heard_list.js";
+import { languageNames } from "./language_names.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { ReadAlong } from "./read_along.js";
 import { SaveMenu } from "./save_menu.js";
 import { serverConnection } from "./server_connection.js";
+import { shortTime } from "./short_time.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { kokoroName, languageNames, shownName } from "./voice_facts.js";
+import { kokoroName, shownName } from "./voice_facts.js";
 import { onPointOfTime, Waveform } from "./waveform.js";
 
 /** @typedef {import("./common.js").Translate} Translate */
@@ -207,10 +209,10 @@ const recipeTitle = (voice) =>
  * @param {Translate} translate
  * @param {(value: number, digits?: number) => string} number
  */
-function measured({ ttfa, rtf, seconds, underruns }, translate, number) {
+function measured({ ttfa, received, seconds, underruns }, translate, number) {
   const parts = [];
-  if (ttfa !== null) parts.push(translate("first_sound", { ms: number(ttfa) }));
-  if (rtf !== null) parts.push(translate("real_time_factor", { factor: number(rtf, 2) }));
+  if (ttfa !== null) parts.push(translate("first_sound", { time: shortTime(ttfa / 1000, number) }));
+  if (received !== null) parts.push(translate("received_in", { time: shortTime(received, number) }));
   if (seconds) parts.push(`${number(seconds, 1)} s`);
   if (underruns) parts.push(translate("underruns", { count: underruns }));
   return parts.join(" · ");

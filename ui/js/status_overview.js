@@ -1,9 +1,10 @@
 /** Cards of the Status tab: the headline, the load, links for other programs. */
 
 import { createElement, setText, urlOf } from "./common.js";
+import { languageNames } from "./language_names.js";
 import { Figures, section } from "./status_parts.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { engineLabel, languageNames } from "./voice_facts.js";
+import { engineLabel } from "./voice_facts.js";
 
 /** @typedef {import("./status_parts.js").Status} Status */
 /** @typedef {import("./status_parts.js").Summary} Summary */
@@ -40,7 +41,7 @@ const FACTS = {
     translate("of", { count: load.streams, most: load.max_streams }),
   queue: ({ server: { load } }, { translate }) =>
     translate("of", { count: load.queue, most: load.max_queue }),
-  wait: ({ server: { load } }, _, figures) => figures.milliseconds(load.predicted_wait_seconds),
+  wait: ({ server: { load } }, _, figures) => figures.time(load.predicted_wait_seconds),
   memory: ({ server }, _, figures) => figures.megabytes(server.memory_bytes),
   cache: ({ server: { cache } }, { translate, number }, figures) => {
     const { shared } = cache;

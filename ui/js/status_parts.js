@@ -1,6 +1,7 @@
 /** What the cards of the Status tab share: the types of the server's answers, elements and figures. */
 
 import { createElement, localize } from "./common.js";
+import { shortTime } from "./short_time.js";
 
 /** @typedef {{ host: string, port: number, url: string }} Endpoint */
 /** @typedef {{ wyoming: Endpoint[], http: Endpoint[], uri: string, announced_as: string | null }} Addresses */
@@ -93,8 +94,8 @@ export class Figures {
   }
 
   /** @param {number | null} seconds */
-  milliseconds(seconds) {
-    return seconds === null ? "–" : `${this.words.number(seconds * 1000)} ms`;
+  time(seconds) {
+    return seconds === null ? "–" : shortTime(seconds, this.words.number);
   }
 
   /** @param {number} bytes */
