@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { languageNames } from "../../ui/js/language_names.js";
 import {
   firstVoice,
   genderOf,
-  languageNames,
+  readersOrder,
   recommendedVoice,
   shownName,
   sizeText,
@@ -164,4 +165,47 @@ test("a reader who has chosen nothing hears their language, or a neural default 
     "piper-en_US",
   ]);
   assert.equal(firstVoice([], undefined, "de"), undefined);
+});
+
+test("letters that are no word are initials", () => {
+  const names = languageNames("de");
+  /** @param {string} name */
+  const shown = (name) => shownName({ ...VOICE, name: `de_DE-${name}-low` }, names);
+  assert.deepEqual(["eva_k", "mls", "hfc_female", "bjørn", "rhys"].map(shown), [
+    "Eva K",
+    "MLS",
+    "HFC female",
+    "Bjørn",
+    "Rhys",
+  ]);
+});
+
+test("languages that browsers do not know have names in the page's language", () => {
+  const named = ["en", "de", "fr"].map((locale) => ["ba", "tlh", "en"].map(languageNames(locale)));
+  assert.deepEqual(named, [
+    ["Bashkir", "Klingon", "English"],
+    ["Baschkirisch", "Klingonisch", "Englisch"],
+    ["bachkir", "klingon", "anglais"],
+  ]);
+  assert.equal(languageNames("de")("qya"), "Quenya");
+  assert.equal(languageNames("de")("x"), "x");
+});
+
+test("installed voices come first, robots last, and the reader's language before others", () => {
+  const names = languageNames("en");
+  const away = { is_installed: false };
+  const voices = [
+    ROBOT,
+    { ...ROBOT, name: "espeak-af", language: "af" },
+    { ...VOICE, ...away, name: "ar", language: "ar_JO" },
+    { ...VOICE, ...away, name: "en_US-amy", language: "en_US" },
+    { ...VOICE, ...away, name: "en_US-lessac", language: "en_US", is_recommended: true },
+    { ...VOICE, ...away, name: "ca", language: "ca_ES", is_recommended: true },
+    VOICE,
+    HEART,
+  ];
+  const sorted = voices.sort(readersOrder("en-GB", names)).map(({ name }) => name);
+  const installed = ["af_heart", VOICE.name];
+  const others = ["en_US-lessac", "en_US-amy", "ar", "ca"];
+  assert.deepEqual(sorted, [...installed, ...others, ROBOT.name, "espeak-af"]);
 });

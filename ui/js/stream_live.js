@@ -17,6 +17,7 @@ import {
   setText,
 } from "./common.js";
 import { keepFields } from "./kept_fields.js";
+import { languageNames } from "./language_names.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
@@ -26,7 +27,7 @@ import { LiveSpeech } from "./stream_live_speech.js";
 import { changeOf, Typist } from "./stream_live_text.js";
 import { FLUSH_IDLE } from "./stream_timeline.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf, isRobot, languageNames, shownName } from "./voice_facts.js";
+import { familyOf, isRobot, shownName } from "./voice_facts.js";
 
 /** @typedef {import("./common.js").Texts} Texts */
 /** @typedef {import("./stream_timeline.js").StreamTimeline} StreamTimeline */

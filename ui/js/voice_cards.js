@@ -8,7 +8,15 @@
 import { button, createElement, setText } from "./common.js";
 import { isBlendable } from "./pair_blend.js";
 import { NO_PROBLEM, problems } from "./problems.js";
-import { engineLabel, genderOf, isRobot, qualityLabel, shownName, sizeText } from "./voice_facts.js";
+import {
+  engineLabel,
+  factLine,
+  genderOf,
+  isRobot,
+  qualityLabel,
+  shownName,
+  sizeText,
+} from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").Download} Download */
@@ -140,8 +148,8 @@ export class VoiceCards {
     const facts = createElement(
       "div",
       { class: "card-facts" },
-      createElement("strong", {}, name),
-      createElement("span", { class: "quiet" }, this.#factsOf(voice)),
+      this.#title(voice, name),
+      createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
@@ -150,11 +158,29 @@ export class VoiceCards {
   }
 
   /**
+   * The name; where several voices of a language have it, with the quality that tells them apart.
+   * @param {Voice} voice
+   * @param {string} name
+   */
+  #title(voice, name) {
+    const { search, translate } = this.options;
+    const isShared = this.#voices.some(
+      (other) =>
+        other !== voice &&
+        other.language === voice.language &&
+        other.quality !== voice.quality &&
+        shownName(other, search.languageName) === name,
+    );
+    const quality = isShared ? ` · ${qualityLabel(voice.quality, translate)}` : "";
+    return createElement("strong", {}, `${name}${quality}`);
+  }
+
+  /**
    * @param {Voice} voice
    * @param {string} name
    */
   #hearButton(voice, name) {
-    const label = this.options.translate("hear_card", { name, facts: this.#factsOf(voice) });
+    const label = this.options.translate("hear_card", { name, facts: this.#factsOf(voice).join(" · ") });
     const disabled = Boolean(voice.problem);
     return button("", () => this.#hearOrStop(voice), {
       class: "card-play play-sign",
@@ -179,7 +205,7 @@ export class VoiceCards {
     return button("↓", () => this.options.fetch(voice), {
       class: "card-fetch",
       "data-part": "main",
-      "aria-label": translate("fetch_card", { name, facts: this.#factsOf(voice) }),
+      "aria-label": translate("fetch_card", { name, facts: this.#factsOf(voice).join(" · ") }),
     });
   }
 
@@ -198,7 +224,7 @@ export class VoiceCards {
       voice.is_default ? translate("default") : "",
       problems.say(voice.problem),
     ];
-    return facts.filter(Boolean).join(" · ");
+    return facts.filter(Boolean);
   }
 
   // ---- Finding

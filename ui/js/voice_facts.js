@@ -1,5 +1,8 @@
 /** Voice facts for people: a voice's name, language and quality as they are shown, and what a search finds it by. */
 
+import { createElement } from "./common.js";
+import { languageNames } from "./language_names.js";
+
 /** @typedef {import("./common.js").Translate} Translate */
 
 /**
@@ -33,6 +36,7 @@
 
 const EMBEDDED_ENGINE = "espeak";
 const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
+const VOWEL = /[aeiouyøæœ]/i;
 const KOKORO_NAME = /^[a-z]([fm])_(.+)$/;
 /** @type {Record<string, string>} */
 const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
@@ -73,7 +77,17 @@ export const kokoroName = (name) => readable(KOKORO_NAME.exec(name)?.[2], name);
  * @param {string | undefined} part of a name
  * @param {string} name
  */
-const readable = (part, name) => (part === undefined ? name : capitalized(part.replaceAll("_", " ")));
+const readable = (part, name) =>
+  part === undefined ? name : capitalized(initials(part.replaceAll("_", " ")));
+
+/**
+ * Letters that cannot be a word stand for words or names, as in `Eva K` and `MLS`.
+ * @param {string} text
+ */
+const initials = (text) =>
+  text.replaceAll(/\p{Script=Latin}+/gu, (word) =>
+    VOWEL.test(word.normalize("NFD")) ? word : word.toUpperCase(),
+  );
 
 /**
  * The name of a synthetic voice: its language, or the one that its author gave it.
@@ -87,22 +101,6 @@ function robotName({ name, language, description }, languageName) {
 
 /** @param {string} text */
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-/**
- * Make the function that names languages.
- * @param {string} locale
- * @returns {LanguageName}
- */
-export function languageNames(locale) {
-  const names = new Intl.DisplayNames([locale], { type: "language" });
-  return (tag) => {
-    try {
-      return names.of(tag.replaceAll("_", "-")) ?? tag;
-    } catch {
-      return tag;
-    }
-  };
-}
 
 /** The name of an engine as its makers write it. @param {string} engine */
 export const engineLabel = (engine) => ENGINE_LABELS[engine] ?? engine;
@@ -153,6 +151,42 @@ export function firstVoice(installed, usual, tag) {
   const neural = best(installed.filter((voice) => !isRobot(voice)));
   if (neural) return neural;
   return usual && !isRobot(usual) ? usual : (best(installed.filter(isRobot)) ?? usual);
+}
+
+/**
+ * Facts in a line that is broken between them; none is broken as long as it fits, and the dot stays with the first.
+ * @param {string[]} facts
+ * @returns {(string | HTMLElement)[]}
+ */
+export function factLine(facts) {
+  const shown = facts.filter(Boolean);
+  return shown.flatMap((fact, i) => {
+    const isLast = i === shown.length - 1;
+    return [createElement("span", { class: "fact" }, isLast ? fact : `${fact}\u00A0·`), isLast ? "" : " "];
+  });
+}
+
+/**
+ * Compare voices as a reader looks for them: installed ones, then those to download, the synthetic ones last; in each
+ * the reader's language first, its recommended voice before the others.
+ * @param {string} reader tag of the reader's language, as `de-AT`
+ * @param {LanguageName} languageName
+ * @returns {(one: Voice, other: Voice) => number}
+ */
+export function readersOrder(reader, languageName) {
+  /** @param {Voice} voice */
+  const rank = (voice) => {
+    const isOwn = familyOf(voice.language) === familyOf(reader);
+    const shelf = isRobot(voice) ? 2 : Number(!voice.is_installed);
+    return [shelf, Number(!isOwn), isOwn ? Number(!voice.is_recommended) : 0];
+  };
+  return (one, other) => {
+    const [mine, others] = [rank(one), rank(other)];
+    const first = mine.findIndex((each, i) => each !== others[i]);
+    if (first >= 0) return mine[first] - others[first];
+    const byLanguage = languageName(one.language).localeCompare(languageName(other.language));
+    return byLanguage || one.name.localeCompare(other.name);
+  };
 }
 
 /** The language of a tag without its country. @param {string} tag */

@@ -7,16 +7,18 @@
 
 import { button, createElement, localize, requestJson } from "./common.js";
 import { DownloadList } from "./download_list.js";
+import { languageNames } from "./language_names.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { confirmRemoval } from "./removal_dialog.js";
 import { voiceDirectory } from "./voice_directory.js";
 import {
   engineLabel,
+  factLine,
   familyOf,
   genderOf,
-  languageNames,
   qualityLabel,
+  readersOrder,
   sizeText,
   VoiceSearch,
 } from "./voice_facts.js";
@@ -218,7 +220,7 @@ class VoiceList {
   #show() {
     const { voices, used, free, directory } = voiceDirectory.view;
     const focused = this.list.contains(document.activeElement) ? labelOf(document.activeElement) : null;
-    const ordered = [...voices].sort((one, other) => Number(other.is_installed) - Number(one.is_installed));
+    const ordered = [...voices].sort(readersOrder(navigator.language, this.languageName));
     this.#rows = new Map(ordered.map((voice) => [voice.name, this.#row(voice)]));
     this.list.replaceChildren(...this.#rows.values());
     if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
@@ -241,7 +243,7 @@ class VoiceList {
         "div",
         { class: "voices-facts" },
         createElement("div", { class: "voices-name" }, createElement("strong", {}, voice.name), mark),
-        createElement("span", { class: "quiet" }, this.#factsOf(voice)),
+        createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
       ),
       createElement("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
     );
@@ -262,7 +264,7 @@ class VoiceList {
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
     if (voice.licence) facts.push(voice.licence);
-    return facts.filter(Boolean).join(" · ");
+    return facts;
   }
 
   /** @param {Voice} voice */
