@@ -119,7 +119,7 @@ async def test_of_the_addresses_of_one_instance_few_are_tried_and_only_those_of_
 
     tried: list[str] = []
     far = [f"192.0.2.{number}" for number in range(200)]
-    monkeypatch.setattr(finding, "_has_tts", refuse)
+    monkeypatch.setattr(finding, "has_tts", refuse)
     monkeypatch.setattr(AsyncServiceInfo, "async_request", resolve)
     async with AsyncZeroconf(interfaces=LOOPBACK) as mdns:
         await _Search().probe(mdns.zeroconf, SERVICE_TYPE, f"many.{SERVICE_TYPE}")
