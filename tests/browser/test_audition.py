@@ -196,7 +196,7 @@ def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: Li
     page.keyboard.press("ArrowRight")
     tab.wait_for("ttsPlayer.body?.voice === 'af_bella(45)+af_sky(55)' && ttsPlayer.state === 'done'")
     expect(page.locator("#audition-pair-name")).to_have_value("bella_sky")
-    page.get_by_role("button", name="Save this blend").click()
+    page.get_by_role("button", name="Save blend").click()
     expect(tab.card("bella_sky")).to_have_class(re.compile("card-chosen"))
     expect(page.locator("#audition-use-title")).to_have_text("Use bella_sky")
     page.request.post(f"{page.url}page/blends/remove", data={"name": "bella_sky"})
