@@ -23,6 +23,7 @@ _HTML = """
     <button type="button" class="player-expand" data-part="expand" data-label="expand" aria-expanded="false"
       hidden></button>
     <div class="player-tools">
+      <button type="button" class="player-repeat" data-part="repeat" data-label="repeat" hidden>↻</button>
       <select data-part="save" data-label="save" hidden></select>
       <button type="button" data-part="unfold" data-text="spectrogram" aria-expanded="false" hidden></button>
       <button type="button" data-part="past" aria-expanded="false" hidden></button>

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import wave
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from tests.browser.listen_tab import EMBEDDED, LONG, ListenTab
 from tests.browser.page_actions import DESKTOP, PHONE, checked_page, resize
@@ -224,6 +225,40 @@ def test_what_was_heard_before_can_be_heard_again(tab: ListenTab) -> None:
     tab.page.get_by_role("button", name="Once upon a time.").click()
     tab.wait_for("ttsPlayer.state === 'done' && ttsPlayer.clip.text === 'Once upon a time.'")
     tab.page.locator("#player-bar [data-part=past]").click()
+
+
+def press_play(tab: ListenTab) -> list[str]:
+    """Press the bar's Play, and tell what it asked the server to say before it ended."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/v1/audio/speech"):
+            asked.append(json.loads(request.post_data or "{}")["input"])
+
+    tab.page.on("request", note)
+    tab.page.locator("#player-bar [data-part=play]").click()
+    tab.wait_for("ttsPlayer.isBusy")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.page.remove_listener("request", note)
+    return asked
+
+
+def test_play_speaks_what_is_typed_on_listen_and_repeats_the_clip_elsewhere(tab: ListenTab) -> None:
+    page = tab.page
+    repeat = page.get_by_role("button", name="Repeat what was heard")
+    tab.hear("Old.")
+    assert press_play(tab) == []
+    tab.write("New.")
+    page.get_by_role("tab", name="Status").click()
+    expect(repeat).to_be_hidden()
+    assert press_play(tab) == []
+    page.get_by_role("tab", name="Listen").click()
+    repeat.click()
+    tab.wait_for("ttsPlayer.state === 'done' && ttsPlayer.clip.text === 'Old.'")
+    assert press_play(tab) == ["New."]
+    page.evaluate("ttsPlayer.play({ input: 'Of a blend.' })")
+    tab.wait_for("ttsPlayer.state === 'done'")
+    assert press_play(tab) == ["New."]
 
 
 def test_two_pages_do_not_speak_over_each_other(tab: ListenTab, site: Site) -> None:

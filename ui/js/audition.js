@@ -5,7 +5,16 @@
 import { AbsentVoices } from "./absent_voices.js";
 import { adjustmentFields } from "./adjustments.js";
 import { BlindDialog } from "./blind_dialog.js";
-import { button, find, localize, localizeElements, onKeyInTab, requestJson, setText } from "./common.js";
+import {
+  button,
+  find,
+  isVisible,
+  localize,
+  localizeElements,
+  onKeyInTab,
+  requestJson,
+  setText,
+} from "./common.js";
 import { history } from "./history.js";
 import { pageState } from "./page_state.js";
 import { PairBlend } from "./pair_blend.js";
@@ -79,7 +88,7 @@ class AuditionTab {
     pageState.addEventListener("change", (event) =>
       this.#showState(/** @type {CustomEvent<string[]>} */ (event).detail),
     );
-    player.addEventListener("wanted", () => this.#hearChosen());
+    player.addEventListener("wanted", (event) => this.#onWanted(event));
     player.addEventListener("change", () => this.cards.showSpeaking(speakingVoice()));
   }
 
@@ -194,9 +203,10 @@ class AuditionTab {
   /**
    * Choose a voice and have it say the sentence.
    * @param {Voice} voice
-   * @param {number} [fraction] of the clip to skip if it was heard before
+   * @param {{ fraction?: number, isKept?: boolean }} [again] of the clip to skip if it was heard before, and whether the
+   *   one in the player is played again where it is the same
    */
-  async hear(voice, fraction = 0) {
+  async hear(voice, { fraction = 0, isKept = false } = {}) {
     this.absent.forgetUnknown();
     this.#choose(voice);
     const { name } = voice;
@@ -205,8 +215,8 @@ class AuditionTab {
       if (pageState.values.voice !== name) return; // another was chosen meanwhile
       this.#showExamples(facts.examples);
       const body = this.#request(pageState.values, facts);
-      const known = fraction > 0 ? history.find(body) : undefined;
-      await (known ? player.replay(known.clip, fraction, body) : player.play(body));
+      const known = fraction > 0 ? history.find(body)?.clip : isKept && player.clipOf(body);
+      await (known ? player.replay(known, fraction, body) : player.play(body));
     });
   }
 
@@ -269,15 +279,25 @@ class AuditionTab {
     this.cards.reveal(name);
   }
 
-  #hearChosen() {
+  #hearChosen(isKept = false) {
     const chosen = voiceDirectory.find(pageState.values.voice) ?? voiceDirectory.default;
-    if (chosen) this.hear(chosen);
+    if (chosen) this.hear(chosen, { isKept });
+  }
+
+  /**
+   * The player bar was asked to play: in this tab, or where nothing was heard yet, it speaks what is typed here.
+   * @param {Event} event
+   */
+  #onWanted(event) {
+    if (!isVisible(this.element) && (player.clip || player.body)) return;
+    event.preventDefault();
+    this.#hearChosen(true);
   }
 
   /** Switch to the voice heard before, from where this one is. */
   #hearPrevious() {
     const previous = voiceDirectory.findInstalled(pageState.values.previous);
-    if (previous) this.hear(previous, player.fraction);
+    if (previous) this.hear(previous, { fraction: player.fraction });
     else setText(this.parts.problem, this.translate("no_previous"));
   }
 

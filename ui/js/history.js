@@ -1,6 +1,7 @@
 /** History: the latest utterances that were heard, with their audio and settings, to be heard or saved again. */
 
 import { player } from "./player.js";
+import { isSameRequest } from "./speech_request.js";
 
 /** @typedef {import("./pcm.js").Clip} Clip */
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
@@ -22,7 +23,7 @@ export class History extends EventTarget {
    */
   add(body, clip) {
     if (this.heard[0]?.clip === clip) return;
-    const others = this.heard.filter((each) => each.clip !== clip && !isSame(each.body, body));
+    const others = this.heard.filter((each) => each.clip !== clip && !isSameRequest(each.body, body));
     this.heard = withinLimits([{ body, clip, at: new Date() }, ...others]);
     this.dispatchEvent(new Event("change"));
   }
@@ -32,7 +33,7 @@ export class History extends EventTarget {
    * @param {SpeechRequest} body
    */
   find(body) {
-    return this.heard.find((each) => isSame(each.body, body));
+    return this.heard.find((each) => isSameRequest(each.body, body));
   }
 }
 
@@ -44,12 +45,6 @@ function withinLimits(heard) {
     return i === 0 || seconds <= MAX_SECONDS;
   });
 }
-
-/**
- * @param {SpeechRequest} one
- * @param {SpeechRequest} other
- */
-const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 export const history = new History();
 

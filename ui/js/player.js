@@ -11,7 +11,7 @@ import { isAbort, RequestError, request, urlOf } from "./common.js";
 import { bytesOfBase64, EventStreamReader } from "./event_stream.js";
 import { Clip, rms, SampleReader, toFloats } from "./pcm.js";
 import { Playback } from "./playback.js";
-import { mediaElementQuery } from "./speech_request.js";
+import { isSameRequest, mediaElementQuery } from "./speech_request.js";
 
 /** @typedef {"idle" | "waiting" | "playing" | "done" | "stopped" | "failed"} State */
 
@@ -48,7 +48,7 @@ const GESTURE_AGE = 1000; // milliseconds: an older click did not cause this pla
 
 /**
  * Plays one utterance at a time; emits "change" when `state`, `stats`, `clip` or `error` changes, "words" when more
- * words of the clip are known.
+ * words of the clip are known. The bar's button emits "wanted": a tab that has something to say then cancels that.
  */
 export class Player extends EventTarget {
   #contexts = new AudioContexts();
@@ -99,6 +99,15 @@ export class Player extends EventTarget {
     return this.isBusy && playback?.clip?.isComplete
       ? Math.min(1, playback.position / playback.clip.seconds)
       : 0;
+  }
+
+  /**
+   * What was heard last, if it answers a request and can be heard again.
+   * @param {SpeechRequest} body
+   */
+  clipOf(body) {
+    const isAnswer = this.body !== null && !this.label && isSameRequest(this.body, body);
+    return isAnswer && this.clip?.isReplayable ? this.clip : null;
   }
 
   /**

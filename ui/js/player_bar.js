@@ -52,8 +52,9 @@ class PlayerBar {
   }
 
   #listen() {
-    const { play, expand, spectrogram, unfold } = this.parts;
+    const { play, repeat, expand, spectrogram, unfold } = this.parts;
     play.addEventListener("click", () => this.#playOrStop());
+    repeat.addEventListener("click", () => this.#repeat());
     expand.addEventListener("click", () => this.#expand());
     unfold.addEventListener("click", () =>
       pageState.patch({ showsSpectrogram: !pageState.values.showsSpectrogram }),
@@ -64,7 +65,10 @@ class PlayerBar {
     player.addEventListener("words", () => this.#showWords());
     serverConnection.addEventListener("change", () => this.#showConnection());
     new ResizeObserver(() => this.#keepRoom()).observe(this.element);
-    pageState.addEventListener("change", () => this.#showSpectrogram());
+    pageState.addEventListener("change", () => {
+      this.#showSpectrogram();
+      this.#showRepeat();
+    });
     this.spectrogram.addEventListener("drawable", () => this.#draw());
     this.spectrogram.addEventListener("failed", () => {
       this.#hasSpectrogram = false;
@@ -88,6 +92,7 @@ class PlayerBar {
     setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
     if (state === "failed") this.#showProblem(player.error);
     else setText(parts.state, translate(`is_${state}`));
+    this.#showRepeat();
     this.#showMeasured();
     this.#showWords();
     this.#showSpectrogram();
@@ -97,6 +102,12 @@ class PlayerBar {
   /** The bar is in sight on every tab: here it is told that the server is away. */
   #showConnection() {
     setText(this.parts.away, serverConnection.isAway ? problems.away : "");
+  }
+
+  /** Where the other button speaks what is typed, this one repeats the clip. */
+  #showRepeat() {
+    const isUseful = pageState.values.tab === "audition" && !player.isBusy && player.clip?.isReplayable;
+    this.parts.repeat.hidden = !isUseful;
   }
 
   /** Let the page end above the bar. */
@@ -168,9 +179,13 @@ class PlayerBar {
 
   #playOrStop() {
     if (player.isBusy) player.stop();
-    else if (player.clip?.isReplayable) player.replay(player.clip);
+    else if (player.dispatchEvent(new Event("wanted", { cancelable: true }))) this.#repeat();
+  }
+
+  /** Play what is in the bar once more. */
+  #repeat() {
+    if (player.clip?.isReplayable) player.replay(player.clip);
     else if (player.body) player.play(player.body, player.label);
-    else player.dispatchEvent(new Event("wanted")); // nothing was heard yet
   }
 
   /** Show or hide what a phone has no room for. */
@@ -234,6 +249,7 @@ function partsOf(element) {
     past: part("past", HTMLButtonElement),
     plain: part("plain", HTMLElement),
     play: part("play", HTMLButtonElement),
+    repeat: part("repeat", HTMLButtonElement),
     root: find(element, ".player", HTMLElement),
     save: part("save", HTMLSelectElement),
     spectrogram: part("spectrogram", HTMLCanvasElement),

@@ -47,6 +47,13 @@ export function speechRequest({ text, speaker, speed, volume, sliders }, facts) 
 }
 
 /**
+ * Whether two requests are answered by the same speech.
+ * @param {SpeechRequest} one
+ * @param {SpeechRequest} other
+ */
+export const isSameRequest = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/**
  * Query string of a media element's URL, with the part of a request that it supports.
  * @param {SpeechRequest} body
  */
