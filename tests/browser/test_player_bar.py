@@ -178,6 +178,25 @@ def test_each_word_is_marked_while_it_sounds(tab: ListenTab) -> None:
     assert shown.locator("[aria-current]").count() == 0
 
 
+@pytest.mark.parametrize(("ending", "told"), [("stop()", "Stopped."), ("", "Failed")])
+def test_words_are_never_those_of_another_clip(tab: ListenTab, ending: str, told: str) -> None:
+    shown = tab.page.locator("#player-bar .read-along")
+    tab.hear("First text.")
+    answer = "new Promise(() => {})" if ending else "new Response('{}', { status: 500 })"
+    tab.page.evaluate(
+        f"""() => {{
+          const real = window.fetch;
+          window.fetch = async () => {answer};
+          ttsPlayer.play({{ input: "Second text." }});
+          window.fetch = real;
+          {ending and "ttsPlayer." + ending}
+        }}"""
+    )
+    expect(tab.page.locator("#player-bar [data-part=state]")).to_contain_text(told)
+    expect(shown).to_have_text("Second text.")
+    expect(shown.locator(".read-along-word")).to_have_count(0)
+
+
 def test_a_word_that_is_clicked_plays_from_there(tab: ListenTab) -> None:
     tab.hear("One two three four five.")
     start = tab.page.evaluate("ttsPlayer.clip.words[3].start_time")

@@ -24,6 +24,9 @@ import { onPointOfTime, Waveform } from "./waveform.js";
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
 /** @typedef {import("./common.js").Texts} Texts */
 
+/** @type {import("./pcm.js").SpokenWord[]} */
+const NO_WORDS = [];
+
 class PlayerBar {
   #frame = 0;
   /** @type {boolean | null} null until there is a clip */
@@ -155,8 +158,9 @@ class PlayerBar {
   }
 
   #showWords() {
-    const { clip } = player;
-    if (clip) this.readAlong.show(clip.text, clip.words);
+    const { clip, body } = player;
+    const { text, words } = clip ?? { text: body?.input ?? "", words: NO_WORDS }; // before its sound, what was asked
+    this.readAlong.show(text, words);
     if (!this.#frame) this.#follow();
   }
 

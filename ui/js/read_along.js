@@ -71,10 +71,10 @@ export class ReadAlong {
    * @param {SpokenWord[]} words
    */
   show(text, words) {
-    if (words !== this.#words) this.#begin(text, words);
+    if (words !== this.#words || !text.startsWith(this.#written)) this.#begin(text, words);
     else if (text !== this.#written) this.#write(text);
     for (const word of words.slice(this.#spans.length)) this.#add(word);
-    this.element.hidden = this.#spans.length === 0;
+    this.element.hidden = text === "";
   }
 
   /**
