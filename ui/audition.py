@@ -17,6 +17,35 @@ _HTML = """
     <textarea id="audition-text" rows="3" maxlength="100000" dir="auto"></textarea>
   </label>
   <div id="audition-examples" class="chips" role="group" data-label="examples"></div>
+  <div class="audition-settings">
+    <details id="audition-more">
+      <summary data-text="more"></summary>
+      <div id="audition-adjustments" class="fields"></div>
+    </details>
+    <details id="audition-said">
+      <summary data-text="said"></summary>
+      <dl class="audition-stages">
+        <dt data-text="cleaned"></dt><dd id="audition-cleaned" dir="auto"></dd>
+        <dt data-text="lexicon" hidden></dt><dd id="audition-lexicon" dir="auto" hidden></dd>
+        <dt data-text="spoken"></dt><dd id="audition-spoken" dir="auto"></dd>
+        <dt data-text="segments"></dt><dd><ol id="audition-segments"></ol></dd>
+      </dl>
+      <p id="audition-unexplained" class="problem" role="alert"></p>
+    </details>
+  </div>
+  <section id="audition-use" class="audition-use" aria-labelledby="audition-use-title">
+    <h2 id="audition-use-title"></h2>
+    <div class="actions">
+      <button type="button" id="audition-make-default" data-text="make_default"></button>
+      <button type="button" id="audition-link" data-text="copy_link"></button>
+    </div>
+    <p id="audition-used" role="status"></p>
+    <details id="audition-home">
+      <summary data-text="home"></summary>
+      <p id="audition-use-steps" class="quiet"></p>
+      <div></div>
+    </details>
+  </section>
   <section class="audition-voices" data-label="voices">
     <div class="audition-find">
       <label class="field">
@@ -32,8 +61,8 @@ _HTML = """
     <button type="button" id="audition-blind" data-text="blind" hidden></button>
     <div id="audition-cards"></div>
   </section>
-  <section id="audition-pair" aria-labelledby="audition-pair-title" hidden>
-    <h2 id="audition-pair-title" data-text="pair"></h2>
+  <details id="audition-pair" hidden>
+    <summary data-text="pair"></summary>
     <div class="audition-fader">
       <span id="audition-pair-a"></span>
       <input type="range" id="audition-pair-share" min="0" max="100" step="5" data-label="pair">
@@ -46,33 +75,6 @@ _HTML = """
     </form>
     <p id="audition-pair-kept" role="status"></p>
     <p id="audition-pair-problem" class="problem" role="alert"></p>
-  </section>
-  <section class="audition-use" aria-labelledby="audition-use-title">
-    <h2 id="audition-use-title"></h2>
-    <p id="audition-use-steps" class="quiet"></p>
-    <div class="actions">
-      <button type="button" id="audition-make-default" data-text="make_default"></button>
-      <button type="button" id="audition-link" data-text="copy_link"></button>
-    </div>
-    <p id="audition-used" role="status"></p>
-    <details id="audition-home">
-      <summary data-text="home"></summary>
-      <div></div>
-    </details>
-  </section>
-  <details id="audition-more">
-    <summary data-text="more"></summary>
-    <div id="audition-adjustments" class="fields"></div>
-  </details>
-  <details id="audition-said">
-    <summary data-text="said"></summary>
-    <dl class="audition-stages">
-      <dt data-text="cleaned"></dt><dd id="audition-cleaned" dir="auto"></dd>
-      <dt data-text="lexicon" hidden></dt><dd id="audition-lexicon" dir="auto" hidden></dd>
-      <dt data-text="spoken"></dt><dd id="audition-spoken" dir="auto"></dd>
-      <dt data-text="segments"></dt><dd><ol id="audition-segments"></ol></dd>
-    </dl>
-    <p id="audition-unexplained" class="problem" role="alert"></p>
   </details>
 </div>
 """

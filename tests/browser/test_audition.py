@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.listen_tab import EMBEDDED, SENTENCE, ListenTab
+from tests.browser.page_actions import DESKTOP, PHONE, resize
 from tests.support.page_site import Site
 
 # Gradio's analytics use a deprecated pandas feature.
@@ -220,6 +221,27 @@ def test_a_voice_is_made_the_default_where_it_was_heard(tab: ListenTab) -> None:
     page.locator("#audition-make-default").click()
     expect(page.locator("#audition-make-default")).to_be_disabled()
     tab.find("")
+
+
+def test_what_is_done_with_the_chosen_voice_is_a_click_from_its_card(tab: ListenTab) -> None:
+    page = tab.page
+    tab.write("Ho.")
+    resize(page, {**PHONE, "height": 360})  # few cards are enough to scroll
+    tab.find("")
+    cards = page.locator("[data-shelf=here] .card")
+    far = cards.last
+    far.locator(".card-play").click()
+    expect(page.locator("#audition-make-default")).not_to_be_in_viewport()
+    expect(cards.first.locator(".card-use")).to_be_hidden()
+    expect(page.locator("#audition-pair[open]")).to_have_count(0)
+    far.get_by_role("button", name=re.compile("^Use ")).click()
+    expect(page.locator("#audition-make-default")).to_be_in_viewport()
+    expect(page.locator("#audition-make-default")).to_be_focused()
+    expect(page.locator("#audition-more > summary")).to_be_in_viewport()
+    expect(page.locator("#audition-said > summary")).to_be_in_viewport()
+    tab.hear_card(EMBEDDED)
+    tab.find("")
+    resize(page, DESKTOP)
 
 
 def test_what_was_typed_and_chosen_survives_a_reload(page: Page, site: Site) -> None:

@@ -50,6 +50,7 @@ def sidebar(page: Page, keyed_site: Site, home_assistant: FakeHomeAssistant) -> 
     with run_ingress_proxy(keyed_site.url, INGRESS_PEER, user=ADMIN) as address:
         page.goto(address)
         open_first_tab(page)
+        page.locator("#audition-home > summary").click()
         yield Sidebar(page, home)
         page.goto("about:blank")
 

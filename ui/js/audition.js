@@ -55,6 +55,7 @@ class AuditionTab {
       hear: (voice) => this.hear(voice),
       stop: () => player.stop(),
       fetch: (voice) => this.absent.fetch(voice),
+      use: () => this.use.reveal(),
       mark: (voice) => this.#mark(voice),
       pair: (one, other) => this.#showPair(one, other),
     });
@@ -263,6 +264,7 @@ class AuditionTab {
   #showPair(one, other) {
     this.#choose(one);
     this.hear(other);
+    this.parts.pair.open = true;
     this.parts.pair.scrollIntoView({ block: "nearest" });
   }
 
@@ -388,7 +390,7 @@ function partsOf(element) {
     examples: part("examples", HTMLElement),
     found: part("found", HTMLElement),
     makeshift: part("makeshift", HTMLElement),
-    pair: part("pair", HTMLElement),
+    pair: part("pair", HTMLDetailsElement),
     problem: part("problem", HTMLElement),
     root: find(element, ".audition", HTMLElement),
     said: part("said", HTMLDetailsElement),

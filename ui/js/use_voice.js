@@ -31,7 +31,6 @@ export class UseVoice {
     parts.makeDefault.addEventListener("click", () => this.#makeDefault());
     parts.link.addEventListener("click", () => this.#copyLink());
     parts.home.addEventListener("toggle", () => parts.home.open && this.#lookIntoHome());
-    parts.home.open = isInHomeAssistant();
   }
 
   /** Show what is to be done with the chosen voice. */
@@ -45,6 +44,13 @@ export class UseVoice {
     const listed = known.description || voice; // as Home Assistant lists it
     setText(title, translate("use", { name: nameOf(voice) }));
     setText(steps, translate("use_steps", { language: languageName(known.language), listed }));
+  }
+
+  /** Bring it into view, from a card far below. */
+  reveal() {
+    const { link, makeDefault, section } = this.parts;
+    section.scrollIntoView({ block: "center" });
+    (makeDefault.disabled ? link : makeDefault).focus({ preventScroll: true });
   }
 
   async #lookIntoHome() {
@@ -78,9 +84,6 @@ export class UseVoice {
   }
 }
 
-/** Whether Home Assistant shows the page, by its ingress. */
-const isInHomeAssistant = () => location.pathname.includes("/hassio_ingress/");
-
 /**
  * The section's markup, which `ui/audition.py` brings.
  * @param {HTMLElement} element
@@ -92,6 +95,7 @@ function partsOf(element) {
     home: part("home", HTMLDetailsElement),
     link: part("link", HTMLButtonElement),
     makeDefault: part("make-default", HTMLButtonElement),
+    section: part("use", HTMLElement),
     steps: part("use-steps", HTMLElement),
     title: part("use-title", HTMLElement),
     used: part("used", HTMLElement),

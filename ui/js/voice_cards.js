@@ -30,6 +30,7 @@ import {
  * @property {(voice: Voice) => void} hear
  * @property {() => void} stop
  * @property {(voice: Voice) => void} fetch
+ * @property {() => void} use shows what can be done with the chosen voice
  * @property {(voice: Voice) => void} mark puts it on the shortlist, or off
  * @property {(one: Voice, other: Voice) => void} pair one card was dropped on another, and both can be blended
  */
@@ -145,6 +146,7 @@ export class VoiceCards {
       "aria-pressed": String(isMarked),
       "aria-label": translate("mark", { name }),
     });
+    const tools = createElement("div", { class: "card-tools" }, star, this.#useButton(voice, name));
     const facts = createElement(
       "div",
       { class: "card-facts" },
@@ -154,7 +156,7 @@ export class VoiceCards {
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
     const draggable = String(isBlendable(voice));
-    return createElement("li", { class: "card", "data-voice": voice.name, draggable }, main, facts, star);
+    return createElement("li", { class: "card", "data-voice": voice.name, draggable }, main, facts, tools);
   }
 
   /**
@@ -187,6 +189,21 @@ export class VoiceCards {
       "data-part": "main",
       "aria-label": label,
       disabled,
+    });
+  }
+
+  /**
+   * Only the chosen card shows it.
+   * @param {Voice} voice
+   * @param {string} name
+   */
+  #useButton({ is_installed, problem }, name) {
+    if (!is_installed || problem) return "";
+    const { translate, use } = this.options;
+    return button(translate("use_card"), use, {
+      class: "card-use",
+      "data-part": "use",
+      "aria-label": translate("use", { name }),
     });
   }
 
