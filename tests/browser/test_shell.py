@@ -100,24 +100,26 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
 
 
 def test_a_lost_server_is_told_on_every_tab_and_asked_ever_less_often(
-    page: Page, problems: PageProblems, tmp_path: Path
+    browser: Browser, tmp_path: Path
 ) -> None:
-    page.clock.install()
-    with site_in_a_thread(tmp_path) as lost:
-        visit(page, lost.url)
-        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
-    asked: list[str] = []
-    page.on("requestfailed", lambda request: asked.append(request.url))
-    page.clock.run_for(3000)
-    expect(page.locator(".player-away")).to_have_text(AWAY)  # nobody has pressed anything
-    open_tab(page, "voices")
-    expect(page.locator("#tab-voices .not-loaded")).to_have_text(AWAY)
-    asked.clear()
-    for _ in range(60):
-        page.clock.run_for(1000)
-    assert 0 < len(asked) < 15, asked
-    page.goto("about:blank")
-    problems.found.clear()
+    context = browser.new_context(locale="en-GB")  # its clock is that of all its pages
+    with checked_page(context) as page:
+        page.clock.install()
+        with site_in_a_thread(tmp_path) as lost:
+            visit(page, lost.url)
+            page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+        asked: list[str] = []
+        page.on("requestfailed", lambda request: asked.append(request.url))
+        page.clock.run_for(3000)
+        expect(page.locator(".player-away")).to_have_text(AWAY)  # nobody has pressed anything
+        open_tab(page, "voices")
+        expect(page.locator("#tab-voices .not-loaded")).to_have_text(AWAY)
+        asked.clear()
+        for _ in range(60):
+            page.clock.run_for(1000)
+        assert 0 < len(asked) < 15, asked
+        problems_of(page).found.clear()
+    context.close()
 
 
 @pytest.mark.usefixtures("shared_page")
