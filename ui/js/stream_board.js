@@ -41,7 +41,7 @@ export class StreamBoard {
     this.figures = new Figures(words);
     this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
     this.chart = new LaneChart(words);
-    this.rule = createElement("p", { class: "quiet", hidden: true }, this.translate("lane.rule"));
+    this.rule = createElement("p", { class: "quiet", hidden: true }, this.chart.rule);
     this.result = createElement("div", { class: "st-scroll" });
     this.few = createElement("p", { class: "quiet", hidden: true }, this.translate("few_samples"));
     this.after = createElement("div", { class: "st-after" });

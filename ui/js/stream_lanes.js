@@ -163,6 +163,11 @@ export class LaneChart {
     return this.translate("lane.gaps", { gaps: parts.join(", ") });
   }
 
+  /** How it is told whose a gap is. */
+  get rule() {
+    return this.translate("lane.rule");
+  }
+
   /** @param {number} value */
   seconds(value) {
     return `${this.number(value, value < 10 ? 2 : 1)} s`;

@@ -67,7 +67,7 @@ class StreamLive {
     this.#known = this.parts.text.value;
     this.chart = new LaneChart(localize(props.chart_texts));
     this.parts.chart.replaceChildren(this.chart.element);
-    setText(this.parts.rule, this.chart.translate("lane.rule"));
+    setText(this.parts.rule, this.chart.rule);
     this.speech = new LiveSpeech();
     this.typist = new Typist();
     /** @type {(() => void) & import("./common.js").DebounceControls} */

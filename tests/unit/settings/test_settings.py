@@ -5,7 +5,6 @@ import json
 import logging
 import math
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -520,12 +519,19 @@ class TestSettingsFile:
     def test_an_empty_file_sets_nothing(self, config: Callable[..., str], text: str) -> None:
         assert set(load(f"--config {config(text)}").sources.values()) == {"default"}
 
-    @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\x01"])
-    def test_a_file_that_is_not_yaml_is_an_error(self, config: Callable[..., str], text: str) -> None:
+    @pytest.mark.parametrize(
+        ("text", "mistake"),
+        [
+            ("a: [", "got a bracket or a quote that is not closed"),
+            ("a: b: c", "got a second colon in this line"),
+            ("\x01", "got the character"),
+        ],
+    )
+    def test_a_file_that_is_not_yaml_is_an_error(
+        self, config: Callable[..., str], text: str, mistake: str
+    ) -> None:
         file = config(text)
-        assert re.match(
-            f"file {file} line [12]: (this is no YAML: |got the character)", refusal(f"--config {file}")
-        )
+        assert refusal(f"--config {file}").startswith(f"file {file} line 1: {mistake}")
 
     @pytest.mark.parametrize(
         ("text", "shown"), [("- port", "['port']"), ("just text", "'just text'"), ("0", "0")]
