@@ -144,7 +144,7 @@ def download_audio(tab: ListenTab, kind: str) -> bytes:
     with tab.page.expect_download() as expected:
         tab.page.locator("#player-bar [data-part=save]").select_option(kind)
     download = expected.value
-    assert download.suggested_filename == f"{EMBEDDED}.{kind}"
+    assert download.suggested_filename == f"{EMBEDDED}-Keep-this.{kind}"
     return download.path().read_bytes()
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mediaElementQuery, speechRequest } from "../../ui/js/speech_request.js";
+import { fileStem, mediaElementQuery, speechRequest } from "../../ui/js/speech_request.js";
 
 const USUAL = { minimum: 0, maximum: 2, step: 0.01 };
 const FACTS = {
@@ -38,4 +38,14 @@ test("a GET query has the text, the voice with its speaker, and the speed", () =
     "text=a+b&voice=v%23s&speed=2",
   );
   assert.equal(String(mediaElementQuery({ input: "a" })), "text=a");
+});
+
+test("a file is named by its voice and its first words", () => {
+  const stem = (/** @type {string} */ voice, /** @type {string} */ input) => fileStem({ voice, input });
+  assert.equal(stem("en_US-joe-medium", "Keep this."), "en_US-joe-medium-Keep-this");
+  assert.equal(stem("", "../../etc/passwd: a/b?"), "speech-etc-passwd-a-b");
+  assert.equal(stem("af_bella(45)+af_sky(55)", "Größe: 5 °C"), "af_bella-45-af_sky-55-Größe-5-C");
+  assert.equal(stem("joe", "…"), "joe");
+  assert.equal(stem("joe", "one two three four five six seven"), "joe-one-two-three-four-five-six");
+  assert.equal(stem("joe", "好".repeat(99)), `joe-${"好".repeat(40)}`);
 });

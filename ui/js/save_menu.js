@@ -2,6 +2,7 @@
 
 import { request } from "./common.js";
 import { player } from "./player.js";
+import { fileStem } from "./speech_request.js";
 
 /** @typedef {import("./speech_request.js").SpeechRequest} SpeechRequest */
 
@@ -63,7 +64,7 @@ async function saveSpeech(body, format) {
   const answer = await request("v1/audio/speech", {
     json: { ...body, response_format: format, stream: false },
   });
-  saveAs(await answer.blob(), `${body.voice || "speech"}.${format}`);
+  saveAs(await answer.blob(), `${fileStem(body)}.${format}`);
 }
 
 /**

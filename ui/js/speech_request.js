@@ -53,6 +53,24 @@ export function speechRequest({ text, speaker, speed, volume, sliders }, facts) 
  */
 export const isSameRequest = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
+const NAMED_WORDS = 6;
+const NAMED_CHARS = 40;
+
+/**
+ * Name of a file of speech, without its ending: the voice and the first words, of letters and digits that every file
+ * system takes.
+ * @param {SpeechRequest} body
+ */
+export function fileStem({ voice, input }) {
+  const words = input.match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
+  const first = Array.from(words.slice(0, NAMED_WORDS).join("-")).slice(0, NAMED_CHARS).join("");
+  const safe = (voice || "speech").replace(/[^\p{L}\p{M}\p{N}_-]+/gu, "-").slice(0, NAMED_CHARS);
+  return [safe, first]
+    .map((part) => part.replace(/^-+|-+$/g, ""))
+    .filter(Boolean)
+    .join("-");
+}
+
 /**
  * Query string of a media element's URL, with the part of a request that it supports.
  * @param {SpeechRequest} body
