@@ -185,10 +185,39 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     tab.find("")
 
 
+def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: ListenTab) -> None:
+    page = tab.page
+    tab.write(SENTENCE * 20)
+    shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland", EMBEDDED]
+    for voice in shortlist:
+        tab.find(voice)
+        tab.card(voice).locator(".card-star").click()
+    page.locator("#audition-blind").click()
+    dialog = page.get_by_role("dialog")
+    end = dialog.get_by_role("button", name="End now and count")
+    expect(dialog).to_contain_text("Hear both A and B first.")
+    expect(end).to_be_disabled()
+    dialog.get_by_role("button", name="Stop A").click()
+    tab.wait_for("ttsPlayer.state === 'stopped'")
+    dialog.get_by_role("button", name="▶ B").click()
+    expect(dialog.get_by_role("button", name="Stop B")).to_be_visible()
+    expect(dialog).not_to_contain_text("Hear both A and B first.")
+    dialog.get_by_role("button", name="B is better").click()
+    end.click()
+    expect(dialog.locator("tr").first).to_contain_text("1 of 1")
+    expect(dialog.get_by_role("heading")).to_contain_text("won")
+    dialog.get_by_role("button", name="Close").click()
+    for voice in shortlist:
+        tab.find(voice)
+        tab.card(voice).locator(".card-star").click()
+    tab.find("")
+
+
 def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: ListenTab) -> None:
     page = tab.page
     tab.write("Ho.")
     tab.find("american kokoro female")
+    expect(page.locator("#audition-pair[open]")).to_have_count(0)
     tab.card("af_bella").drag_to(tab.card("af_sky"))
     expect(page.locator("#audition-pair-a")).to_have_text("Bella 50 %")
     tab.wait_for("ttsPlayer.body?.voice === 'af_sky' && ttsPlayer.state === 'done'")

@@ -72,3 +72,13 @@ test("a verdict can be taken back, and none is counted after the last", () => {
   comparison.judge("b");
   assert.deepEqual(comparison.winners, [pair?.b]);
 });
+
+test("a comparison that is ended early counts what was judged", () => {
+  const comparison = new BlindComparison(["x", "y", "z"], numbers(1));
+  const first = comparison.pair;
+  comparison.judge("a");
+  comparison.end();
+  assert.equal(comparison.pair, null);
+  assert.equal(comparison.count, 1);
+  assert.deepEqual(comparison.winners, [first?.a]);
+});

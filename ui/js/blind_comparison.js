@@ -52,6 +52,11 @@ export class BlindComparison {
     if (this.pair) this.#verdicts.push(verdict);
   }
 
+  /** Leave out the pairs that were not judged yet. */
+  end() {
+    this.#pairs.length = this.done;
+  }
+
   /** Take back the last verdict. */
   undo() {
     this.#verdicts.pop();

@@ -5,7 +5,7 @@
  */
 
 import { BlindComparison } from "./blind_comparison.js";
-import { button, createElement } from "./common.js";
+import { button, createElement, setText } from "./common.js";
 import { player } from "./player.js";
 
 /** @typedef {import("./blind_comparison.js").Verdict} Verdict */
@@ -23,9 +23,16 @@ const SIDES = { 1: "a", 2: "b" };
 /** @type {Record<string, Verdict>} */
 const VERDICTS = { ArrowLeft: "a", ArrowRight: "b", 0: "equal" };
 
+/** @param {"a" | "b"} side */
+const labelOf = (side) => side.toUpperCase();
+
+/** @param {"a" | "b"} side */
+const isSpeaking = (side) => player.isBusy && player.label === labelOf(side);
+
 export class BlindDialog {
   /** @type {Set<"a" | "b">} */
   #heard = new Set();
+  #whileOpen = new AbortController();
 
   /**
    * @param {readonly string[]} voices
@@ -37,6 +44,7 @@ export class BlindDialog {
     this.dialog = createElement("dialog", { class: "blind", "aria-labelledby": "blind-title" });
     this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
     this.dialog.addEventListener("close", () => this.#close());
+    player.addEventListener("change", () => this.#showSpeaking(), { signal: this.#whileOpen.signal });
   }
 
   /** @param {Element} parent */
@@ -48,6 +56,7 @@ export class BlindDialog {
   }
 
   #close() {
+    this.#whileOpen.abort();
     player.stop();
     this.dialog.remove();
   }
@@ -67,12 +76,14 @@ export class BlindDialog {
     return [
       createElement("h2", { id: "blind-title" }, translate("blind_title", { number: done + 1, count })),
       createElement("p", { class: "quiet" }, translate("blind_hint")),
+      createElement("p", { class: "blind-first", role: "status" }, translate("blind_first")),
       createElement("div", { class: "blind-sides" }, this.#side("a"), this.#side("b")),
       createElement(
         "div",
         { class: "actions" },
         this.#verdict("equal"),
         button(translate("blind_back"), () => this.#undo(), { disabled: done === 0 }),
+        button(translate("blind_end"), () => this.#end(), { disabled: done === 0 }),
         button(translate("blind_leave"), () => this.dialog.close()),
       ),
     ];
@@ -80,13 +91,21 @@ export class BlindDialog {
 
   /** @param {"a" | "b"} side */
   #side(side) {
-    const label = side.toUpperCase();
     return createElement(
       "div",
       { class: "blind-side" },
-      button(`▶ ${label}`, () => this.#hear(side), { class: "primary", "data-hear": side }),
+      button(`▶ ${labelOf(side)}`, () => this.#hearOrStop(side), { class: "primary", "data-hear": side }),
       this.#verdict(side),
     );
+  }
+
+  /** The button of the side that speaks stops it: the player's own is behind the dialog. */
+  #showSpeaking() {
+    for (const side of Object.values(SIDES)) {
+      const hear = this.dialog.querySelector(`[data-hear="${side}"]`);
+      const sign = isSpeaking(side) ? `■ ${this.options.translate("blind_stop")}` : "▶";
+      if (hear) setText(hear, `${sign} ${labelOf(side)}`);
+    }
   }
 
   /** @param {Verdict} verdict */
@@ -125,17 +144,24 @@ export class BlindDialog {
   // ---- What is done
 
   /** @param {"a" | "b"} side */
+  #hearOrStop(side) {
+    if (isSpeaking(side)) player.stop();
+    else this.#hear(side);
+  }
+
+  /** @param {"a" | "b"} side */
   #hear(side) {
     const { pair } = this.comparison;
     if (!pair) return;
     this.#heard.add(side);
     if (this.#heard.size === 2) this.#allowVerdicts();
-    this.options.hear(pair[side], side.toUpperCase());
+    this.options.hear(pair[side], labelOf(side));
   }
 
   /** Both have to be heard before one is better. */
   #allowVerdicts() {
     for (const each of this.dialog.querySelectorAll("[data-verdict]")) each.removeAttribute("disabled");
+    this.dialog.querySelector(".blind-first")?.replaceChildren();
   }
 
   /** @param {Verdict} verdict */
@@ -145,6 +171,13 @@ export class BlindDialog {
     this.comparison.judge(verdict);
     this.#show();
     this.#hear("a");
+  }
+
+  /** Count what was judged so far. */
+  #end() {
+    player.stop();
+    this.comparison.end();
+    this.#show();
   }
 
   #undo() {
