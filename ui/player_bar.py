@@ -14,7 +14,8 @@ _HTML = """
       <span data-part="action"></span></button>
     <div class="player-track">
       <div class="player-told">
-        <p role="status"><strong data-part="title"></strong> <span data-part="state"></span></p>
+        <p role="status"><strong data-part="title"></strong> <span data-part="state"></span>
+          <span class="quiet" data-part="elapsed" aria-hidden="true"></span></p>
         <span class="quiet" data-part="measured"></span>
       </div>
       <canvas class="player-wave" data-part="wave" role="slider" tabindex="0" data-label="wave"

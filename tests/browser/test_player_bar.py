@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import wave
 from itertools import pairwise
 from typing import Any
@@ -321,6 +322,31 @@ def test_odd_sized_chunks_are_joined_and_a_late_chunk_is_an_underrun(tab: Listen
         }"""
     )
     assert result == [True, 4000, 8000, 1]
+
+
+def test_sound_that_ran_dry_is_waited_for_with_the_seconds(tab: ListenTab) -> None:
+    state, elapsed = (tab.page.locator(f"#player-bar [data-part={part}]") for part in ("state", "elapsed"))
+    tab.page.evaluate(
+        """() => {
+          const real = window.fetch;
+          const audio = btoa(String.fromCharCode(...new Uint8Array(800)));
+          const begun = `data: ${JSON.stringify({ type: "speech.audio.delta", audio })}\n\n`;
+          const start = (controller) => controller.enqueue(new TextEncoder().encode(begun)); // and never ends
+          window.fetch = async () => new Response(new ReadableStream({ start }), {
+            headers: { "X-Sample-Rate": "8000" },
+          });
+          ttsPlayer.play({ input: "x" });
+          window.fetch = real;
+        }"""
+    )
+    expect(state).to_have_text("Waiting for more…")
+    tab.page.evaluate(
+        "{ const now = performance.now.bind(performance); performance.now = () => now() + 60000; }"
+    )
+    expect(elapsed).to_have_text(re.compile(r"^6\d s$"))
+    tab.page.evaluate("delete performance.now; ttsPlayer.stop()")
+    expect(elapsed).to_have_text("")
+    expect(state).to_have_text("Stopped.")
 
 
 def test_an_answer_that_breaks_off_is_shown_as_a_problem(tab: ListenTab) -> None:

@@ -120,6 +120,12 @@ export class Playback {
     this.schedule(this.clip.joined().subarray(Math.floor(seconds * this.clip.rate)), this.clip.rate);
   }
 
+  /** Whether all that came was heard, and more is to come. */
+  get isDry() {
+    const { buffer, context } = this;
+    return !this.isReceived && context !== null && buffer.scheduled > 0 && buffer.end < context.currentTime;
+  }
+
   get isCancelled() {
     return this.abort.signal.aborted;
   }

@@ -93,6 +93,11 @@ export class Player extends EventTarget {
     return this.state === "waiting" || this.state === "playing";
   }
 
+  /** Whether the sound has run dry: more of it is on its way. */
+  get isDry() {
+    return this.state === "playing" && this.#playback !== null && this.#playback.isDry;
+  }
+
   /** How much of the clip was heard, from 0 to 1; 0 as long as its length is not known. */
   get fraction() {
     const playback = this.#playback;

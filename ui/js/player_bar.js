@@ -18,6 +18,7 @@ import { shortTime } from "./short_time.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { kokoroName, shownName } from "./voice_facts.js";
+import { WaitingClock } from "./waiting_clock.js";
 import { onPointOfTime, Waveform } from "./waveform.js";
 
 /** @typedef {import("./common.js").Translate} Translate */
@@ -26,9 +27,12 @@ import { onPointOfTime, Waveform } from "./waveform.js";
 
 /** @type {import("./pcm.js").SpokenWord[]} */
 const NO_WORDS = [];
+const DRY_AFTER = 0.5; // seconds: a shorter gap is over before its notice is read
+const TOLD_AFTER = 2; // seconds of waiting that are not told
 
 class PlayerBar {
   #frame = 0;
+  #toldState = "";
   /** @type {boolean | null} null until there is a clip */
   #hasSpectrogram = null;
 
@@ -40,6 +44,7 @@ class PlayerBar {
     this.number = number;
     this.languageName = languageNames(locale);
     this.parts = partsOf(element);
+    this.waiting = new WaitingClock();
     localizeElements(element, translate);
     this.readAlong = new ReadAlong(this.parts.words, (seconds) => player.seek(seconds));
     this.waveform = new Waveform(this.parts.wave);
@@ -94,7 +99,8 @@ class PlayerBar {
     setText(parts.action, translate(player.isBusy ? "stop" : "play"));
     setText(parts.title, player.label || (body ? this.#titleOf(body) : ""));
     if (state === "failed") this.#showProblem(player.error);
-    else setText(parts.state, translate(`is_${state}`));
+    this.#toldState = "";
+    this.#showState();
     this.#showRepeat();
     this.#showMeasured();
     this.#showWords();
@@ -111,6 +117,18 @@ class PlayerBar {
   #showRepeat() {
     const isUseful = pageState.values.tab === "audition" && !player.isBusy && player.clip?.isReplayable;
     this.parts.repeat.hidden = !isUseful;
+  }
+
+  /** Tell what goes on, and for how long the listener has waited: also where the sound ran dry. */
+  #showState() {
+    const { state, isDry, stats, clip } = player;
+    const awaited = state === "waiting" ? stats : isDry ? clip : null;
+    const seconds = this.waiting.seconds(awaited, performance.now());
+    setText(this.parts.elapsed, seconds >= TOLD_AFTER ? `${this.number(Math.floor(seconds))} s` : "");
+    const told = isDry && seconds >= DRY_AFTER ? "is_dry" : `is_${state}`;
+    if (told === this.#toldState || state === "failed") return; // what is told of a file that is saved stays
+    this.#toldState = told;
+    setText(this.parts.state, this.translate(told));
   }
 
   /** Let the page end above the bar. */
@@ -169,6 +187,7 @@ class PlayerBar {
     this.#frame = 0;
     this.readAlong.mark(player.position);
     this.#showMeasured();
+    this.#showState();
     this.#draw();
     if (player.isBusy && this.element.isConnected) this.#frame = requestAnimationFrame(() => this.#follow());
   }
@@ -247,6 +266,7 @@ function partsOf(element) {
   return {
     action: part("action", HTMLElement),
     away: part("away", HTMLElement),
+    elapsed: part("elapsed", HTMLElement),
     expand: part("expand", HTMLButtonElement),
     list: part("list", HTMLElement),
     measured: part("measured", HTMLElement),

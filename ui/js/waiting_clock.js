@@ -1,0 +1,17 @@
+/** How long the same thing has been waited for. */
+
+export class WaitingClock {
+  /** @type {unknown} */
+  #awaited = null;
+  #since = 0;
+
+  /**
+   * Seconds since this was waited for first; another thing begins anew.
+   * @param {object | null} awaited null while nothing is
+   * @param {number} now in milliseconds
+   */
+  seconds(awaited, now) {
+    if (awaited !== this.#awaited) [this.#awaited, this.#since] = [awaited, now];
+    return awaited === null ? 0 : (now - this.#since) / 1000;
+  }
+}
