@@ -19,6 +19,7 @@ from wyoming_tts.voices.library import DefaultVoice
 
 VOICE = "de_DE-thorsten-medium"
 TECHNICAL = "[Errno -2] Name or service not known"
+TONES = "de_DE-tones-low"
 WHAT_TO_DO = Words().text("problem.download_name_unresolved_do", "de")
 
 
@@ -92,6 +93,35 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_enabled()
     german_visitor.locator(f'.card[data-voice="{EMBEDDED}"] .card-play').click()
     expect(german_visitor.locator("#audition-unknown")).to_be_empty()
+
+
+def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(german_visitor: Page) -> None:
+    fetched = False
+
+    def view(route: Route) -> None:
+        answer = route.fetch()
+        view = answer.json()
+        for voice in view["voices"]:
+            if voice["engine"] != "espeak":
+                is_it = voice["name"] == TONES
+                voice |= {"is_installed": fetched and is_it, "is_recommended": is_it}
+        route.fulfill(response=answer, json=view | {"default_is_chosen": False})
+
+    def fetch(route: Route) -> None:
+        nonlocal fetched
+        fetched = True
+        route.fulfill(json={"revision": 1_000_000, "downloads": []})
+
+    page = german_visitor
+    page.route("**/page/voices", view)
+    page.route("**/page/voices/download", fetch)
+    page.reload()
+    expect(page.locator('.card-chosen[data-voice="espeak-de"]')).to_be_visible()
+    page.locator("#audition-makeshift").get_by_role("button", name="Tones herunterladen").click()
+    expect(page.locator(f'.card-chosen[data-voice="{TONES}"]')).to_be_visible()
+    expect(page.locator("#audition-unknown")).to_be_empty()
+    expect(page.locator("#audition-makeshift")).to_be_hidden()
+    page.unroute("**/page/voices")
 
 
 @pytest.mark.usefixtures("failed_download")

@@ -39,6 +39,13 @@ export class AbsentVoices {
     return this.options.attempt(() => voiceDirectory.change("download", name));
   }
 
+  /** The voice that was asked for here, once it is installed; told once. */
+  takeFetched() {
+    const fetched = voiceDirectory.findInstalled(this.#fetched);
+    if (fetched) this.#fetched = "";
+    return fetched;
+  }
+
   /**
    * Tell that the chosen voice, of a link or kept from before, is not here.
    * @param {string} absent

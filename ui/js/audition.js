@@ -25,7 +25,7 @@ import { TextStages } from "./text_stages.js";
 import { UseVoice } from "./use_voice.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { shownName, VoiceSearch } from "./voice_facts.js";
+import { isRobot, shownName, VoiceSearch } from "./voice_facts.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -127,6 +127,7 @@ class AuditionTab {
     this.cards.inSight ||= pageState.values.voice || (voiceDirectory.first?.name ?? "");
     this.cards.show(voiceDirectory.view.voices, pageState.values.shortlist);
     this.#showDownloads();
+    this.#chooseFetched();
     const { voice } = pageState.values;
     if (voiceDirectory.findInstalled(voice)) this.#showVoice(voice);
     else this.#replaceAbsent(voice);
@@ -144,6 +145,16 @@ class AuditionTab {
     if (!instead || !usual) return;
     if (absent) this.absent.showUnknown(absent, instead);
     else this.absent.showFirst(instead, usual);
+  }
+
+  /** A voice that was fetched takes the place of a robot voice, which was a makeshift. */
+  #chooseFetched() {
+    const fetched = this.absent.takeFetched();
+    const chosen = voiceDirectory.findInstalled(pageState.values.voice);
+    if (!fetched || (chosen && !isRobot(chosen))) return;
+    this.absent.forgetUnknown();
+    this.#choose(fetched);
+    this.cards.reveal(fetched.name);
   }
 
   #showDownloads() {
