@@ -191,6 +191,15 @@ def test_nothing_jumps_while_the_page_is_loaded_and_a_tab_is_opened(page: Page, 
     assert max(shifts.values()) < 0.05, shifts
 
 
+def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled(page: Page, site: Site) -> None:
+    page.set_viewport_size({"width": 1000, "height": 400})
+    open_tab(visit(page, site.url), "stream_test")
+    expect(page.locator("#stream_test-start")).to_be_visible()
+    page.evaluate("scrollTo(0, 400)")
+    page.get_by_role("tab", name="Voices").filter(visible=True).evaluate("tab => tab.click()")  # unscrolled
+    expect(page.locator("#voices .voices-list > li").first).to_be_attached()
+
+
 def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(page: Page, site: Site) -> None:
     visit(page, site.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("Text to speech")

@@ -28,7 +28,11 @@ export async function mountScript(path, context, { waitsUntilSeen }) {
   element.inert = false;
 }
 
-/** @param {HTMLElement} element */
+/**
+ * The whole tab is watched: an element not filled yet has no height, and may lie above what is seen of a tab that opens
+ * scrolled down.
+ * @param {HTMLElement} element
+ */
 const inSight = (element) =>
   new Promise((seen) => {
     const sight = new IntersectionObserver((entries) => {
@@ -36,7 +40,7 @@ const inSight = (element) =>
       sight.disconnect();
       seen(undefined);
     });
-    sight.observe(element);
+    sight.observe(element.closest('[role="tabpanel"]') ?? element);
   });
 
 /**
