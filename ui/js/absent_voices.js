@@ -90,8 +90,8 @@ export class AbsentVoices {
     const download = voiceDirectory.findDownload(wanted?.name ?? "") ?? voiceDirectory.findDownload(absent);
     const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
     const told =
-      isRobotsOnly && download?.state === "failed"
-        ? translate("makeshift_failed", { name: nameOf(download.voice) })
+      isRobotsOnly && download?.state === "failed" && download.voice === wanted?.name
+        ? translate("makeshift_failed", { name: nameOf(download.voice) }) // the one that the button fetches
         : translate(isRobotsOnly ? "makeshift" : "absent_default", names);
     this.#fillMakeshift(told, wanted, download);
   }
