@@ -106,6 +106,7 @@ def test_words_of_a_search_find_by_language_gender_engine_and_name(tab: ListenTa
 
 
 def test_the_card_of_the_voice_that_speaks_stops_it(tab: ListenTab) -> None:
+    tab.wait_for("!ttsPlayer.isBusy")  # what the test before has it say
     tab.write(SENTENCE * 20)
     card = tab.card(EMBEDDED)
     card.locator(".card-play").click()

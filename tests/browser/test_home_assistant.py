@@ -92,8 +92,8 @@ def test_in_the_sidebar_a_speaker_says_the_text_and_an_assistant_takes_the_voice
 def test_a_server_that_is_no_add_on_says_so_and_keeps_the_steps(german: Page) -> None:
     open_first_tab(german)
     home = german.locator("#audition-home")
-    home.get_by_text("In Home Assistant").click()
+    home.locator("summary").click()
     expect(home).to_contain_text("wo dieser Server als Add-on von Home Assistant läuft")
     expect(home.locator("button")).to_have_count(0)
     expect(german.locator("#audition-use-steps")).to_contain_text("Sprachassistenten")
-    home.get_by_text("In Home Assistant").click()
+    home.locator("summary").click()

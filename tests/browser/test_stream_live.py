@@ -80,7 +80,7 @@ def test_a_sentence_is_heard_to_its_last_word_before_the_text_is_finished(live: 
     expect(head(live)).to_contain_text("finished")
     assert heard_words(live) == ["One", "two", "three", "Four", "Five"]
     assert live.evaluate("ttsPlayer.clip.words.at(-1).utf16_begin") == len("One two three. Four ")
-    expect(head(live)).to_contain_text("after the first pause in typing")
+    expect(head(live)).to_contain_text("after the first sentence was complete")
     assert live.evaluate("ttsPlayer.clip.isReplayable")
     assert accessibility_violations(live, "#stream_live") == []
 

@@ -125,7 +125,7 @@ def test_without_a_user_file_nothing_is_added_and_nothing_logged(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("en: [1, 2", "expected"),
+        ("en: [1, 2", "line 1: got a bracket or a quote that is not closed"),
         ("- en", "expected languages"),
         ("en: 5", "line 1: got 5 for 'en', expected entries as en.yaml has them"),
         ("just text", "expected languages"),
