@@ -30,9 +30,17 @@ POLL_MILLISECONDS = 3000
 _LOGGER = logging.getLogger("wyoming_tts.of.a.test")
 
 
+STATUS = "**/page/status.json*"
+
+
 def open_status(page: Page, url: str) -> None:
     open_tab(visit(page, url), "status")
     expect(page.locator("#status .status-fact-memory dd")).to_contain_text("MB")
+
+
+def answer_without_listeners(route: Route) -> None:
+    """What other tests had spoken may be played for a minute yet."""
+    route.fulfill(json=route.fetch().json() | {"listeners": []})
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +50,10 @@ def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
     with checked_page(context) as page:
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
         page.clock.install()
+        page.route(STATUS, answer_without_listeners)
         open_status(page, site.url)
         yield page
+        page.unroute_all(behavior="ignoreErrors")
 
 
 @pytest.fixture
@@ -64,8 +74,6 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
     expect(latency.locator("p")).to_have_text(
         "Nothing has been spoken yet."
     )  # only the first test here speaks
-    while status.request.get(f"{site}page/status.json").json()["listeners"]:
-        pass  # another test's speech still plays
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
     before = card.bounding_box()
@@ -102,7 +110,7 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
     def answer(route: Route) -> None:
         route.fulfill(json=route.fetch().json() | {"listeners": [kitchen, waiting]})
 
-    status.route("**/page/status.json*", answer)
+    status.route(STATUS, answer)
     advance_to_next_poll(status)
     expect(status.locator("#status h2").first).to_have_text("Listening now")
     rows = status.locator(".status-listeners-card tbody tr")
@@ -110,7 +118,7 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
     expect(rows.nth(0).locator("td")).to_have_text(first)
     second = ["this machine (127.0.0.1)", "waiting for its turn", "0.0 s", "–", "wyoming", "4.0 s"]
     expect(rows.nth(1).locator("td")).to_have_text(second)
-    status.unroute("**/page/status.json*")
+    status.unroute(STATUS, answer)
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
 
@@ -131,8 +139,12 @@ def test_every_table_can_be_read_on_any_screen(status: Page) -> None:
         "ahead": 2.5,
         "seconds": 4,
     }
-    answer = status.request.get(f"{status.url}page/status.json").json() | {"listeners": [listener]}
-    status.route("**/page/status.json*", lambda route: route.fulfill(json=answer))
+    told = status.request.get(f"{status.url}page/status.json").json() | {"listeners": [listener]}
+
+    def answer(route: Route) -> None:
+        route.fulfill(json=told)
+
+    status.route(STATUS, answer)
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card tbody tr")).to_have_count(1)
     for width in (320, 390, 924, 1280):
@@ -142,7 +154,7 @@ def test_every_table_can_be_read_on_any_screen(status: Page) -> None:
     cell = status.locator(".status-listeners-card td.status-ahead")
     assert cell.evaluate("(cell) => getComputedStyle(cell, '::before').content") == '"Ahead"'
     resize(status, DESKTOP)
-    status.unroute("**/page/status.json*")
+    status.unroute(STATUS, answer)
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card tbody tr")).to_have_count(0)
     assert status.locator(".status-listeners-card").bounding_box()["height"] < 160  # type: ignore[index]
@@ -193,11 +205,14 @@ def test_text_that_cannot_be_copied_is_selected(status: Page) -> None:
 
 
 def test_an_unreachable_server_is_reported_until_it_answers_again(status: Page) -> None:
+    def answer(route: Route) -> None:
+        route.abort("aborted")
+
     state = status.locator(".status-headline")
-    status.route("**/page/status.json*", lambda route: route.abort("aborted"))
+    status.route(STATUS, answer)
     advance_to_next_poll(status)
     expect(state).to_have_text("No answer")
-    status.unroute("**/page/status.json*")
+    status.unroute(STATUS, answer)
     advance_to_next_poll(status)
     expect(state).to_have_text("Ready")
 
@@ -211,13 +226,13 @@ def test_a_shared_cache_is_told_of_beside_the_servers_own(status: Page) -> None:
         route.fulfill(json=told)
 
     cache = status.locator(".status-fact-cache dd")
-    status.route("**/page/status.json*", answer)
+    status.route(STATUS, answer)
     advance_to_next_poll(status)
     expect(cache).to_contain_text(re.compile(r"^50\s% of 16, .*; shared: 7$"))
     shared["is_usable"] = False
     advance_to_next_poll(status)
     expect(cache).to_contain_text("; shared cache failing")
-    status.unroute("**/page/status.json*")
+    status.unroute(STATUS, answer)
 
 
 def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
@@ -239,7 +254,7 @@ def test_the_status_is_not_polled_while_the_tab_is_hidden(status: Page) -> None:
     requested.clear()
     status.clock.run_for(20_000)
     assert not [url for url in requested if "/page/s" in url]
-    with status.expect_request("**/page/status.json*"):
+    with status.expect_request(STATUS):
         open_tab(status, "status")
 
 
