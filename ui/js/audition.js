@@ -12,6 +12,7 @@ import {
   localize,
   localizeElements,
   onKeyInTab,
+  partFinder,
   requestJson,
   setText,
 } from "./common.js";
@@ -392,8 +393,7 @@ function voiceOf(target) {
  * @param {HTMLElement} element
  */
 function partsOf(element) {
-  /** @template {Element} Found @param {string} name @param {new () => Found} type */
-  const part = (name, type) => find(element, `#audition-${name}`, type);
+  const part = partFinder(element, "audition");
   return {
     adjustments: part("adjustments", HTMLElement),
     blind: part("blind", HTMLButtonElement),

@@ -6,7 +6,7 @@
  */
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
-import { createElement, debounce, find, localize, localizeElements, setText } from "./common.js";
+import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
@@ -394,8 +394,7 @@ function ownSentence(language) {
  * @param {HTMLElement} element
  */
 function partsOf(element) {
-  /** @template {Element} Found @param {string} name @param {new () => Found} type */
-  const part = (name, type) => find(element, `#blend-${name}`, type);
+  const part = partFinder(element, "blend");
   return {
     absent: part("absent", HTMLElement),
     absentProblem: part("absent-problem", HTMLElement),

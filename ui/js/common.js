@@ -65,6 +65,14 @@ export function find(root, selector, type) {
 }
 
 /**
+ * Finds the parts of a tab or section, whose IDs are a prefix, a hyphen and the part's name.
+ * @param {ParentNode} root
+ * @param {string} prefix
+ * @returns {<Found extends Element>(name: string, type: new () => Found) => Found}
+ */
+export const partFinder = (root, prefix) => (name, type) => find(root, `#${prefix}-${name}`, type);
+
+/**
  * Set an element's text. Without a change it is not touched, so that a selection in it stays.
  * @param {Element} element
  * @param {string} text

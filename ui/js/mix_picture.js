@@ -1,6 +1,6 @@
 /** A mix of voices as a bar in the colours of its voices, with a legend of their shares. */
 
-import { createElement, find } from "./common.js";
+import { createElement, partFinder } from "./common.js";
 import { percentages } from "./mix.js";
 import { kokoroName } from "./voice_facts.js";
 
@@ -9,8 +9,9 @@ import { kokoroName } from "./voice_facts.js";
 export class MixPicture {
   /** @param {HTMLElement} element of the tab */
   constructor(element) {
-    this.bar = find(element, "#blend-bar", HTMLElement);
-    this.legend = find(element, "#blend-legend", HTMLElement);
+    const part = partFinder(element, "blend");
+    this.bar = part("bar", HTMLElement);
+    this.legend = part("legend", HTMLElement);
   }
 
   /**

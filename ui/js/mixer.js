@@ -5,7 +5,16 @@
  */
 
 import { shownTag } from "./blend_api.js";
-import { button, createElement, debounce, find, latestOnly, RequestError, setText } from "./common.js";
+import {
+  button,
+  createElement,
+  debounce,
+  find,
+  latestOnly,
+  partFinder,
+  RequestError,
+  setText,
+} from "./common.js";
 import {
   distribute,
   FULL_WEIGHT,
@@ -55,19 +64,20 @@ export class Mixer {
   constructor(context) {
     this.context = context;
     const { element, api } = context;
+    const part = partFinder(element, "blend");
     this.parts = {
-      rows: find(element, "#blend-rows", HTMLElement),
-      add: find(element, "#blend-add", HTMLButtonElement),
-      normalize: find(element, "#blend-normalize", HTMLButtonElement),
-      randomize: find(element, "#blend-randomize", HTMLButtonElement),
-      fader: find(element, "#blend-fader", HTMLElement),
-      fade: find(element, "#blend-fade", HTMLInputElement),
-      fadeVoices: ["a", "b"].map((end) => find(element, `#blend-fade-${end}`, HTMLSelectElement)),
-      fadeShares: ["a", "b"].map((end) => find(element, `#blend-fade-share-${end}`, HTMLOutputElement)),
-      numbers: find(element, "#blend-numbers", HTMLButtonElement),
-      recipe: find(element, "#blend-recipe", HTMLInputElement),
-      problem: find(element, "#blend-recipe-problem", HTMLElement),
-      parents: find(element, "#blend-parents", HTMLElement),
+      rows: part("rows", HTMLElement),
+      add: part("add", HTMLButtonElement),
+      normalize: part("normalize", HTMLButtonElement),
+      randomize: part("randomize", HTMLButtonElement),
+      fader: part("fader", HTMLElement),
+      fade: part("fade", HTMLInputElement),
+      fadeVoices: ["a", "b"].map((end) => part(`fade-${end}`, HTMLSelectElement)),
+      fadeShares: ["a", "b"].map((end) => part(`fade-share-${end}`, HTMLOutputElement)),
+      numbers: part("numbers", HTMLButtonElement),
+      recipe: part("recipe", HTMLInputElement),
+      problem: part("recipe-problem", HTMLElement),
+      parents: part("parents", HTMLElement),
     };
     this.picture = new MixPicture(element);
     this.readNewest = latestOnly((/** @type {string} */ recipe) => api.parse(recipe));

@@ -5,7 +5,7 @@
  */
 
 import { BlendApi } from "./blend_api.js";
-import { find, setText } from "./common.js";
+import { partFinder, setText } from "./common.js";
 import { recipeName, unusedName } from "./mix.js";
 import { kokoroName } from "./voice_facts.js";
 
@@ -50,8 +50,7 @@ export class PairBlend {
     this.element = element;
     this.options = options;
     this.api = new BlendApi();
-    /** @template {Element} Found @param {string} name @param {new () => Found} type */
-    const part = (name, type) => find(element, `#audition-pair-${name}`, type);
+    const part = partFinder(element, "audition-pair");
     this.parts = {
       a: part("a", HTMLElement),
       b: part("b", HTMLElement),

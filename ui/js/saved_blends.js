@@ -1,7 +1,7 @@
 /** List of saved blends and presets: a card for each, with its actions. */
 
 import { PATH, shownTag } from "./blend_api.js";
-import { button, createElement, find, urlOf } from "./common.js";
+import { button, createElement, partFinder, urlOf } from "./common.js";
 import { recipeName, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
@@ -29,9 +29,10 @@ export class SavedBlends {
   /** @param {TabContext} context */
   constructor(context) {
     this.context = context;
-    this.list = find(context.element, "#blend-list", HTMLElement);
-    this.title = find(context.element, "#blend-kept-title", HTMLElement);
-    this.nothing = find(context.element, "#blend-nothing-kept", HTMLElement);
+    const part = partFinder(context.element, "blend");
+    this.list = part("list", HTMLElement);
+    this.title = part("kept-title", HTMLElement);
+    this.nothing = part("nothing-kept", HTMLElement);
     voiceDirectory.addEventListener("downloads", () => this.#showDownloads());
   }
 

@@ -13,6 +13,7 @@ import {
   localize,
   localizeElements,
   onKeyInTab,
+  partFinder,
   requestJson,
   setText,
 } from "./common.js";
@@ -387,8 +388,7 @@ function voicesByLanguage(languageName) {
  * @param {HTMLElement} element
  */
 function partsOf(element) {
-  /** @template {Element} Found @param {string} name @param {new () => Found} type */
-  const part = (name, type) => find(element, `#stream_live-${name}`, type);
+  const part = partFinder(element, "stream_live");
   return {
     chart: part("chart", HTMLElement),
     done: part("done", HTMLButtonElement),

@@ -7,6 +7,7 @@ import {
   isAbort,
   localize,
   localizeElements,
+  partFinder,
   requestJson,
   setText,
 } from "./common.js";
@@ -288,8 +289,7 @@ const fieldBlock = (field) => /** @type {HTMLElement} */ (field.closest(".field"
  * @param {HTMLElement} element
  */
 function partsOf(element) {
-  /** @template {Element} Found @param {string} name @param {new () => Found} type */
-  const part = (name, type) => find(element, `#stream_test-${name}`, type);
+  const part = partFinder(element, "stream_test");
   return {
     actions: part("actions", HTMLElement),
     board: part("board", HTMLElement),

@@ -1,6 +1,6 @@
 /** Text stages: what the front end makes of the text before it is spoken, shown while the section is unfolded. */
 
-import { createElement, debounce, find, latestOnly, requestJson, setText } from "./common.js";
+import { createElement, debounce, latestOnly, partFinder, requestJson, setText } from "./common.js";
 import { problems } from "./problems.js";
 
 /**
@@ -29,14 +29,13 @@ export class TextStages {
    */
   constructor(element, path) {
     this.element = element;
-    /** @param {string} name */
-    const part = (name) => find(element, `#audition-${name}`, HTMLElement);
+    const part = partFinder(element, "audition");
     this.parts = {
-      cleaned: part("cleaned"),
-      lexicon: part("lexicon"),
-      segments: part("segments"),
-      spoken: part("spoken"),
-      unexplained: part("unexplained"),
+      cleaned: part("cleaned", HTMLElement),
+      lexicon: part("lexicon", HTMLElement),
+      segments: part("segments", HTMLElement),
+      spoken: part("spoken", HTMLElement),
+      unexplained: part("unexplained", HTMLElement),
     };
     this.explainLatest = latestOnly((/** @type {object} */ json) => requestJson(path, { json }));
     this.explainSoon = debounce(() => this.#explain(), EXPLAIN_AFTER);

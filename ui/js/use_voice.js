@@ -3,7 +3,7 @@
  * told.
  */
 
-import { find, setText } from "./common.js";
+import { find, partFinder, setText } from "./common.js";
 import { linkTo, pageState } from "./page_state.js";
 import { voiceDirectory } from "./voice_directory.js";
 
@@ -89,8 +89,7 @@ export class UseVoice {
  * @param {HTMLElement} element
  */
 function partsOf(element) {
-  /** @template {Element} Found @param {string} name @param {new () => Found} type */
-  const part = (name, type) => find(element, `#audition-${name}`, type);
+  const part = partFinder(element, "audition");
   return {
     home: part("home", HTMLDetailsElement),
     link: part("link", HTMLButtonElement),
