@@ -235,6 +235,16 @@ async def test_a_token_that_is_not_taken_and_a_supervisor_that_is_away_are_told(
     assert await problem_of(HomeAssistantService(find_voice, away)) is Problem.UNREACHABLE
 
 
+@pytest.mark.parametrize("status", [HTTPStatus.FOUND, HTTPStatus.PERMANENT_REDIRECT])
+async def test_a_supervisor_that_redirects_never_gets_the_token_sent_elsewhere(
+    service: HomeAssistantService, home: FakeHomeAssistant, status: HTTPStatus
+) -> None:
+    async with fake_home_assistant(**house()) as other:
+        home.status, home.location = status, other.access.websocket
+        assert await problem_of(service) is Problem.UNREACHABLE
+        assert other.connections == 0
+
+
 async def test_a_home_assistant_that_does_not_answer_is_given_up(
     service: HomeAssistantService, home: FakeHomeAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:

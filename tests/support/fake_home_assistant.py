@@ -92,6 +92,9 @@ class FakeHomeAssistant:
     """To services."""
     status: HTTPStatus | None = None
     """Of the Supervisor, which then opens no connection."""
+    location: str = ""
+    """To which that status redirects."""
+    connections: int = 0
     breaks_off: bool = False
     """After it took the token, as the Supervisor does while it cannot connect."""
     is_silent: bool = False
@@ -100,6 +103,7 @@ class FakeHomeAssistant:
 
     async def serve(self, socket: ServerConnection) -> None:
         """Serve a connection."""
+        self.connections += 1
         await _send(socket, {"type": "auth_required", "ha_version": "2026.2.3"})
         auth = json.loads(await socket.recv())
         assert set(auth) == {"type", "access_token"}
@@ -218,7 +222,12 @@ async def fake_home_assistant(**house: Any) -> AsyncIterator[FakeHomeAssistant]:
 
     def refuse(connection: ServerConnection, request: Request) -> Response | None:
         assert request.path == "/core/websocket"
-        return None if home.status is None else connection.respond(home.status, "")
+        if home.status is None:
+            return None
+        response = connection.respond(home.status, "")
+        if home.location:
+            response.headers["Location"] = home.location
+        return response
 
     async with serve(home.serve, "127.0.0.1", 0, process_request=refuse) as server:
         port = server.sockets[0].getsockname()[1]

@@ -15,10 +15,11 @@ from itertools import count
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, parse_json
+from wyoming_tts.page.direct_websocket import DirectWebSocket
 from wyoming_tts.page.home_assistant.problems import CommandRefused, HomeAssistantProblem, Problem
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 
@@ -121,10 +122,9 @@ async def open_connection(access: SupervisorAccess) -> AsyncIterator[HomeAssista
             it refused a command, which the block did not handle.
     """
     try:
-        # No proxy: one of the internet cannot reach the Supervisor, and must not see the token.
         async with (
             asyncio.timeout(_SECONDS),
-            connect(access.websocket, max_size=_MAX_BYTES, proxy=None, logger=_FRAMES) as socket,
+            DirectWebSocket(access.websocket, max_size=_MAX_BYTES, logger=_FRAMES) as socket,
         ):
             connection = HomeAssistantConnection(socket)
             await connection.authenticate(access.token)

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import h11
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from wyoming_tts.bench.targets.http_connection import DEFAULT_SAMPLE_RATE, HttpReplyParser, WebAddress
@@ -23,6 +23,7 @@ from wyoming_tts.client import ClientError, ClientTimeouts, ConnectionLost, OnAu
 from wyoming_tts.client.errors import connection_lost, no_answer_within, no_connection, reason_of
 from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
 from wyoming_tts.messages import Message
+from wyoming_tts.page.direct_websocket import DirectWebSocket
 from wyoming_tts.page.stream_test.targets import StreamTestTarget
 from wyoming_tts.speech import AudioFormat, SpokenWord
 
@@ -191,13 +192,12 @@ async def speak_over_realtime(
     scheme = "wss" if address.is_secure else "ws"
     headers = {"Authorization": f"Bearer {server.api_key}"} if server.api_key else {}
     try:
-        async with _ConnectWithoutRedirects(
+        async with DirectWebSocket(  # a redirect could lead to a server that must not be tested
             f"{scheme}://{address.host_and_port}{REALTIME_PATH}",
             additional_headers=headers,
             max_size=_MAX_MESSAGE_BYTES,
             open_timeout=timeouts.connect,
             close_timeout=1.0,
-            proxy=None,
             ssl=_tls(server),
         ) as socket:
             exchange = _RealtimeExchange(
@@ -210,14 +210,6 @@ async def speak_over_realtime(
         raise _unreachable(server, reason_of(error)) from error
     except WebSocketException as error:
         raise _lost(server, str(error)) from error
-
-
-class _ConnectWithoutRedirects(connect):
-    """A redirect could lead to any server, also to one that must not be tested."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow none."""
-        return exc
 
 
 class _RealtimeExchange:
