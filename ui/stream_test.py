@@ -30,6 +30,13 @@ _HTML = """
       </select>
       <span class="quiet" data-text="order_info"></span>
     </label>
+    <div class="field range-field" hidden>
+      <label for="stream_test-rounds" data-text="rounds"></label>
+      <output for="stream_test-rounds"></output>
+      <input type="range" id="stream_test-rounds" name="rounds" min="1" max="9" value="1"
+        aria-describedby="stream_test-rounds_info">
+      <span id="stream_test-rounds_info" class="quiet" data-text="rounds_info"></span>
+    </div>
     <div class="field range-field">
       <label for="stream_test-clients" data-text="clients"></label>
       <output for="stream_test-clients"></output>

@@ -18,6 +18,12 @@ from wyoming_tts.client import DiscoveredServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+_RECORD_NOTES = """() => {
+    window.stNotes = [];
+    const note = document.querySelector("#stream_test .st-note");
+    const record = () => note.textContent.startsWith("Runde") && stNotes.push(note.textContent);
+    new MutationObserver(record).observe(note, { childList: true, characterData: true, subtree: true });
+}"""
 TEXT = "One two three. Four five six."
 SLOW_TEXT = "word " * 300
 
@@ -107,15 +113,18 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("−1 (−50 %)")
 
 
-def test_the_stop_button_ends_the_run_at_once_and_a_second_client_does_not_begin(
+def test_the_stop_button_ends_all_rounds_at_once_and_a_second_client_does_not_begin(
     desktop: Page, site: Site
 ) -> None:
     compares = desktop.get_by_label("Compare with a second client")
     compares.check()
+    rounds = desktop.locator("#stream_test-rounds")
+    rounds.fill("9")
     start(desktop, SLOW_TEXT, clients=2, pace=1)
     lanes = desktop.locator("#stream_test .sl-row")
     expect(lanes.first).to_have_attribute("data-state", "asking")
     expect(desktop.locator("#stream_test-start")).to_be_hidden()
+    expect(desktop.locator("#stream_test .st-note")).to_have_text("Round 1 of 9, A")
     desktop.locator("#stream_test-stop").click()
     wait_until_over(desktop)
     expect(desktop.locator("#stream_test-start")).to_be_focused()  # in place of the other one
@@ -123,6 +132,7 @@ def test_the_stop_button_ends_the_run_at_once_and_a_second_client_does_not_begin
         expect(lanes.nth(lane)).to_have_attribute("data-state", "stopped")
     expect(lanes).to_have_count(2)
     assert not site.services.stream_test._running
+    rounds.fill("1")
     compares.uncheck()
 
 
@@ -204,7 +214,44 @@ def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
         expect(lanes).to_have_count(1)
 
 
-def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
+def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german_on_a_phone(
+    german: Page,
+) -> None:
+    open_tab(german, "stream_test", "de")
+    german.get_by_label("Mit einem zweiten Client vergleichen").check()
+    german.locator("#stream_test-kind_b").select_option("wyoming_plain")
+    german.locator("#stream_test-rounds").fill("2")
+    german.evaluate(_RECORD_NOTES)
+    start(german, TEXT, pace=100)
+    wait_until_over(german)
+    sides = ["A", "B", "B", "A"]  # who was second begins the next round
+    assert german.evaluate("stNotes") == [
+        f"Runde {number // 2 + 1} von 2, {side}" for number, side in enumerate(sides)
+    ]
+    expect(german.locator("#stream_test .st-note")).to_contain_text("A: Bediente Clients: 2 von 2")
+    expect(german.locator("#stream_test-stop")).to_be_hidden()
+    expect(german.locator("#stream_test .st-note")).to_be_in_viewport()
+    heads = german.locator("#stream_test thead th").all_inner_texts()
+    assert heads[1:] == [
+        *("A (Runden: 2)", "B (Runden: 2)"),
+        *("Unterschied der Mediane (B − A)", "Erkennbar?"),
+    ]
+    spoken = german.locator("tr[data-figure=spoken] td").all_inner_texts()
+    assert spoken == ["1 (1 – 1)", "1 (1 – 1)", "±0 (±0 %)", "kein klarer Unterschied erkennbar"]
+    expect(german.locator("#stream_test .st-few")).to_contain_text("weniger als 5 Runden")
+    table = german.get_by_role("group", name="Ergebnisse")
+    table.focus()
+    table.press("ArrowRight")
+    german.wait_for_function("document.activeElement.scrollLeft > 0")
+    kept = german.locator("#stream_test .run-list li")
+    expect(kept.filter(has_text="Runden: 2")).to_have_count(2)
+    german.locator("#stream_test .st-log summary").first.click()
+    assert german.evaluate("document.documentElement.scrollWidth") <= 390
+    assert accessibility_violations(german, "#stream_test") == []
+    german.locator("#stream_test-rounds").fill("1")
+
+
+def test_two_clients_speak_at_the_same_time_in_german_on_a_phone(german: Page) -> None:
     open_tab(german, "stream_test", "de")
     german.get_by_label("Mit einem zweiten Client vergleichen").check()
     german.get_by_label("Reihenfolge").select_option("together")
@@ -213,8 +260,3 @@ def test_the_stream_test_tab_is_accessible_in_german_on_a_phone(german: Page) ->
     for side in range(2):
         expect(german.locator("#stream_test .sl-row").nth(side)).to_contain_text("gesprochen")
     expect(german.locator("#stream_test .st-note")).to_contain_text("A: Bediente Clients: 1 von 1")
-    expect(german.locator("#stream_test-stop")).to_be_hidden()
-    expect(german.locator("#stream_test .st-note")).to_be_in_viewport()
-    german.locator("#stream_test .st-log summary").first.click()
-    assert german.evaluate("document.documentElement.scrollWidth") <= 390
-    assert accessibility_violations(german, "#stream_test") == []

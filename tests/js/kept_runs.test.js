@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { csvOf, KeptRuns } from "../../ui/js/kept_runs.js";
+import { csvOf, KeptRuns, roundsOf } from "../../ui/js/kept_runs.js";
 
 /** What a browser keeps. */
 class MemoryStorage {
@@ -64,8 +64,8 @@ const frame = (run) => ({
 test("runs are kept over a reload, the newest first, twenty of them, each once", () => {
   const storage = new MemoryStorage();
   const kept = new KeptRuns(storage);
-  for (let n = 0; n < 25; n += 1) kept.add(settings, frame(`run${n}`), new Date(n * 1000));
-  kept.add(settings, frame("run24"), new Date(0));
+  for (let n = 0; n < 25; n += 1) kept.add(settings, frame(`run${n}`), { at: new Date(n * 1000) });
+  kept.add(settings, frame("run24"), { at: new Date(0) });
   const again = new KeptRuns(storage).runs;
   assert.deepEqual(again, kept.runs);
   assert.deepEqual([again.length, again[0].id, again.at(-1)?.id], [20, "run24", "run5"]);
@@ -114,6 +114,7 @@ test("what is no run is left out, whichever part of it is rubbish", () => {
         broken.push({ ...good, lanes: [{ ...lane, [key]: [...value, rubbish ?? null] }] });
     }
     broken.push({ ...good, summary: { wall: rubbish ?? "" } });
+    broken.push({ ...good, rounds: [{ wall: rubbish ?? "" }] }, { ...good, rounds: rubbish ?? null });
   }
   for (const found of [
     "",
@@ -156,11 +157,40 @@ test("a browser that keeps nothing still has the runs of this page", () => {
 test("the table for spreadsheets has a line for each run, and no formulas", () => {
   const storage = new MemoryStorage();
   const kept = new KeptRuns(storage);
-  kept.add({ ...settings, text: 'She said "no",\nand left.' }, frame("a"), new Date(0));
+  kept.add({ ...settings, text: 'She said "no",\nand left.' }, frame("a"), { at: new Date(0) });
   const [head, ...lines] = csvOf(kept.runs).split("\r\n");
-  assert.match(head, /^date,kind,target,voice,words_per_second,clients,vary,text,spoken,ttfa_p50,.*,wall$/);
+  assert.match(
+    head,
+    /^date,kind,target,voice,words_per_second,clients,vary,text,round,spoken,ttfa_p50,.*,wall$/,
+  );
   assert.deepEqual(lines, [
-    `1970-01-01T00:00:00.000Z,http,,'=HYPERLINK(),20,1,false,"She said ""no"",\nand left.",1,0.1,,,1,,,,,,,,`,
+    `1970-01-01T00:00:00.000Z,http,,'=HYPERLINK(),20,1,false,"She said ""no"",\nand left.",1,1,0.1,,,1,,,,,,,,`,
     "",
   ]);
+});
+
+test("rounds are one kept run, in the place of the first, with a line of the table for each", () => {
+  const storage = new MemoryStorage();
+  const kept = new KeptRuns(storage);
+  const rounds = [0.1, 0.3, 0.2].map((ttfa_p50) => ({ spoken: 1, ttfa_p50 }));
+  const [first, second] = [frame("a1"), frame("a2")];
+  kept.add(settings, first, { rounds: rounds.slice(0, 1) });
+  kept.add(settings, frame("b1"));
+  kept.add(settings, second, { rounds: rounds.slice(0, 2), replaces: "a1" });
+  kept.add(settings, frame("a3"), { rounds, replaces: "a2" });
+  const again = new KeptRuns(storage).runs;
+  assert.deepEqual(
+    again.map(({ id }) => id),
+    ["b1", "a3"],
+  );
+  assert.deepEqual(again.map(roundsOf), [[frame("b1").summary], rounds]);
+  const lines = csvOf([again[1]]).trim().split("\r\n");
+  assert.deepEqual(
+    lines.slice(1).map((line) => line.match(/,(\d),1,(0\.\d)/)?.slice(1)),
+    [
+      ["1", "0.1"],
+      ["2", "0.3"],
+      ["3", "0.2"],
+    ],
+  );
 });

@@ -38,7 +38,7 @@ COMPUTED = {
     "player": r"is_\w+",
     "blend": r"kokoro_\w+|kind_\w+|preset\.\w+|preset_name\.\w+",
     "stream_live": r"(was|first_after)_\w+",
-    "stream_test": r"(state|what|row|example|lane|kind)\.\w+|side(_b)?",
+    "stream_test": r"(state|what|row|example|lane|kind)\.\w+|side(_b)?|told_\w+",
     "voices": r"\w+_what|quality(_\w+)?|state|female|male",
     "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
     "problem": r"(code|download)_\w+",

@@ -6,6 +6,7 @@ import { FIGURES } from "./stream_results.js";
 /** @typedef {import("./stream_run.js").Frame} Frame */
 /** @typedef {import("./stream_run.js").Lane} Lane */
 /** @typedef {import("./stream_run.js").RunSettings} RunSettings */
+/** @typedef {import("./stream_run.js").Summary} Summary */
 
 /**
  * @typedef {object} KeptRun
@@ -13,7 +14,8 @@ import { FIGURES } from "./stream_results.js";
  * @property {string} at when it was over, in ISO 8601
  * @property {RunSettings} settings
  * @property {number} seconds
- * @property {import("./stream_run.js").Summary} summary
+ * @property {Summary} summary
+ * @property {Summary[]} [rounds] all of them, if there were several: `summary` and `lanes` are of the last one
  * @property {Lane[]} lanes
  */
 
@@ -55,15 +57,23 @@ export class KeptRuns extends EventTarget {
    * Keep a run that is over.
    * @param {RunSettings} settings
    * @param {Frame} frame
-   * @param {Date} [at]
+   * @param {object} [options]
+   * @param {Summary[]} [options.rounds] all of them so far, if it is one of several
+   * @param {string} [options.replaces] the ID of the round before, whose place it takes
+   * @param {Date} [options.at]
    */
-  add(settings, { run, seconds, summary, lanes }, at = new Date()) {
+  add(settings, { run, seconds, summary, lanes }, { rounds = [], replaces = "", at = new Date() } = {}) {
     if (summary === null) return;
-    const kept = lanes.map((lane) => ({ ...lane, words: lane.words.slice(0, MAX_WORDS) }));
-    this.#write((runs) => [
-      { id: run, at: at.toISOString(), settings, seconds, summary, lanes: kept },
-      ...runs.filter(({ id }) => id !== run),
-    ]);
+    const added = {
+      ...{ id: run, at: at.toISOString(), settings, seconds, summary },
+      ...(rounds.length > 1 ? { rounds: [...rounds] } : {}),
+      lanes: lanes.map((lane) => ({ ...lane, words: lane.words.slice(0, MAX_WORDS) })),
+    };
+    this.#write((runs) =>
+      runs.some(({ id }) => id === replaces)
+        ? runs.map((each) => (each.id === replaces ? added : each))
+        : [added, ...runs.filter(({ id }) => id !== run)],
+    );
   }
 
   /** @param {ReadonlySet<string>} ids */
@@ -130,10 +140,13 @@ const isKeptRun = (run) =>
   isNumber(Date.parse(run.at)) &&
   isNumber(run.seconds) &&
   isSettings(run.settings) &&
-  isObject(run.summary) &&
-  Object.values(run.summary).every(isNumberOrNull) &&
+  isSummary(run.summary) &&
+  (run.rounds === undefined || isListOf(run.rounds, isSummary)) &&
   Array.isArray(run.lanes) &&
   run.lanes.every(isLane);
+
+/** @param {any} summary */
+const isSummary = (summary) => isObject(summary) && Object.values(summary).every(isNumberOrNull);
 
 /** What the server says: a text, or one with an ID and arguments. @param {any} said @returns {boolean} */
 const isSaid = (said) =>
@@ -179,16 +192,25 @@ const isListOf = (value, isItem) => Array.isArray(value) && value.every(isItem);
 const isPair = (value, isSecond) => Array.isArray(value) && isNumber(value[0]) && isSecond(value[1]);
 
 /**
- * The runs as a table for spreadsheets: a line for each run, with its settings and figures.
+ * The rounds of a run: itself, if there was but one.
+ * @param {KeptRun} run
+ */
+export const roundsOf = ({ rounds, summary }) => rounds ?? [summary];
+
+/**
+ * The runs as a table for spreadsheets: a line for each round of each, with its settings and figures.
  * @param {readonly KeptRun[]} runs
  */
 export function csvOf(runs) {
-  const lines = runs.map(({ at, settings, summary }) => [
-    at,
-    ...SETTINGS.map((name) => settings[name]),
-    ...FIGURES.map((name) => summary[name]),
-  ]);
-  return [["date", ...SETTINGS, ...FIGURES], ...lines]
+  const lines = runs.flatMap((run) =>
+    roundsOf(run).map((round, index) => [
+      run.at,
+      ...SETTINGS.map((name) => run.settings[name]),
+      index + 1,
+      ...FIGURES.map((name) => round[name]),
+    ]),
+  );
+  return [["date", ...SETTINGS, "round", ...FIGURES], ...lines]
     .map((line) => `${line.map(cell).join(",")}\r\n`)
     .join("");
 }

@@ -1,8 +1,8 @@
 /** The list of kept runs: open one, compare two, delete or export them. */
 
 import { button, createElement } from "./common.js";
-import { csvOf, KEY, KeptRuns } from "./kept_runs.js";
-import { Figures } from "./stream_results.js";
+import { csvOf, KEY, KeptRuns, roundsOf } from "./kept_runs.js";
+import { Figures, mediansOf } from "./stream_results.js";
 
 /** @typedef {import("./kept_runs.js").KeptRun} KeptRun */
 /** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
@@ -95,11 +95,15 @@ export class RunList {
   }
 
   /** @param {KeptRun} run */
-  #figuresOf({ summary }) {
+  #figuresOf(run) {
     const { translate, figures } = this;
-    return ["ttfa_p50", "gaps_text", "gaps_server"]
-      .map((name) => `${translate(`row.${name}`)} ${figures.figure(name, summary[name])}`)
-      .join(" · ");
+    const rounds = roundsOf(run);
+    const medians = mediansOf(rounds);
+    const shown = ["ttfa_p50", "gaps_text", "gaps_server"].map(
+      (name) => `${translate(`row.${name}`)} ${figures.figure(name, medians[name])}`,
+    );
+    if (rounds.length > 1) shown.unshift(translate("kept_rounds", { count: rounds.length }));
+    return shown.join(" · ");
   }
 
   #tick() {

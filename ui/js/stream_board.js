@@ -9,12 +9,14 @@ import { RecordingPlayer } from "./recording_player.js";
 import { RunLog } from "./run_log.js";
 import { bufferedSeconds } from "./stream_buffer.js";
 import { LaneChart } from "./stream_lanes.js";
-import { Figures, isEnough, resultTable } from "./stream_results.js";
+import { conclusionOf, Figures, isEnough, resultTable, roundsTable } from "./stream_results.js";
 import { pathOf } from "./stream_run.js";
 
 /** @typedef {import("./stream_run.js").Frame} Frame */
 /** @typedef {import("./stream_run.js").Lane} Lane */
+/** @typedef {import("./stream_run.js").Summary} Summary */
 /** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
+/** @typedef {Side & { frame: Frame }} BegunSide */
 
 /**
  * A run that is shown, with what tells it from the other one.
@@ -22,6 +24,7 @@ import { pathOf } from "./stream_run.js";
  * @property {string} name "A" or "B"; "" if there is but one
  * @property {string} title what is compared
  * @property {Frame | null} frame null before it begins
+ * @property {Summary[]} rounds those that are over; `frame` is of the latest
  * @property {boolean} isKept it is drawn from what the browser kept
  */
 
@@ -42,8 +45,9 @@ export class StreamBoard {
     this.note = createElement("p", { class: "st-note", role: "status" }, this.translate("idle"));
     this.chart = new LaneChart(words);
     this.rule = createElement("p", { class: "quiet", hidden: true }, this.chart.rule);
-    this.result = createElement("div", { class: "st-scroll" });
-    this.few = createElement("p", { class: "quiet", hidden: true }, this.translate("few_samples"));
+    const scrolling = { tabindex: 0, role: "group", "aria-label": this.translate("results") };
+    this.result = createElement("div", { class: "st-scroll", hidden: true, ...scrolling });
+    this.few = createElement("p", { class: "quiet st-few", hidden: true });
     this.after = createElement("div", { class: "st-after" });
     this.recordings = new RecordingPlayer(words);
     this.logs = [new RunLog(words), new RunLog(words)];
@@ -68,32 +72,49 @@ export class StreamBoard {
     problems.show(this.note, problem);
   }
 
-  /** @param {Side[]} sides one, or A and B */
-  show(sides) {
-    const begun = /** @type {(Side & { frame: Frame })[]} */ (sides.filter(({ frame }) => frame));
-    const isOver = sides.every(({ frame }) => frame?.over);
+  /**
+   * @param {Side[]} sides one, or A and B
+   * @param {import("./stream_rounds.js").Progress | null} [progress] null if nothing runs
+   */
+  show(sides, progress = null) {
+    const begun = /** @type {BegunSide[]} */ (sides.filter(({ frame }) => frame));
+    const isOver = progress === null && begun.every(({ frame }) => frame.over);
     this.note.classList.remove("problem");
-    setText(this.note, begun.map((side) => this.#noteOf(side)).join("\n")); // a line each, by the style
+    setText(this.note, this.#noteOf(begun, progress));
     this.element.dataset.over = String(isOver);
     this.chart.show(begun.flatMap((side) => this.#rowsOf(side)));
     this.rule.hidden = !begun.some(({ frame }) => frame.lanes.some(({ gaps }) => gaps.length));
-    this.#showEnds(begun, sides.length);
+    this.#showEnds(begun, isOver);
     for (const [index, log] of this.logs.entries()) this.#showLog(log, begun[index], isOver);
   }
 
-  /** @param {Side & { frame: Frame }} side */
-  #noteOf({ name, frame: { summary, seconds } }) {
+  /**
+   * @param {BegunSide[]} begun
+   * @param {import("./stream_rounds.js").Progress | null} progress
+   */
+  #noteOf(begun, progress) {
+    if (progress && progress.count > 1)
+      return this.translate(progress.side ? "round_of_side" : "round_of", {
+        ...progress,
+        side: progress.side,
+      });
+    return begun.map((side) => this.#endOf(side)).join("\n"); // a line each, by the style
+  }
+
+  /** @param {BegunSide} side */
+  #endOf({ name, frame, rounds }) {
     const start = name ? `${name}: ` : "";
-    if (!summary) return start + this.translate("running");
-    const { spoken, clients } = summary;
-    const values = { spoken: spoken ?? 0, clients: clients ?? 0, seconds: this.figures.seconds(seconds) };
-    return `${start}${this.translate("done", values)}`;
+    if (!frame.summary) return start + this.translate("running");
+    const all = rounds.length ? rounds : [frame.summary];
+    const [spoken, clients] = ["spoken", "clients"].map((figure) => sum(all.map((round) => round[figure])));
+    const seconds = rounds.length > 1 ? sum(rounds.map(({ wall }) => wall)) : frame.seconds;
+    return start + this.translate("done", { spoken, clients, seconds: this.figures.seconds(seconds) });
   }
 
   // ---- Lanes
 
   /**
-   * @param {Side & { frame: Frame }} side
+   * @param {BegunSide} side
    * @returns {import("./stream_lanes.js").LaneRow[]}
    */
   #rowsOf({ name, title, frame }) {
@@ -148,33 +169,53 @@ export class StreamBoard {
 
   /**
    * What there is once a run is over, drawn anew only when another one is: its buttons may be in use.
-   * @param {(Side & { frame: Frame })[]} begun
-   * @param {number} count of sides
+   * @param {BegunSide[]} begun
+   * @param {boolean} isOver
    */
-  #showEnds(begun, count) {
-    const shown = JSON.stringify(begun.map(({ name, frame }) => [name, frame.run, frame.over]));
+  #showEnds(begun, isOver) {
+    const shown = JSON.stringify([
+      isOver,
+      ...begun.map(({ name, frame, rounds }) => [name, rounds.length, frame.over && frame.run]),
+    ]);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#showResults(begun, count);
-    this.after.replaceChildren(...begun.flatMap((side) => this.#afterOf(side)));
+    if (begun.some(({ rounds }) => rounds.length > 1)) this.#showRounds(begun);
+    else this.#showResults(begun);
+    this.after.replaceChildren(...(isOver ? begun.flatMap((side) => this.#afterOf(side)) : []));
   }
 
-  /**
-   * @param {(Side & { frame: Frame })[]} begun
-   * @param {number} count of sides
-   */
-  #showResults(begun, count) {
-    const [one, other] = begun.map(({ frame }) => frame.summary);
-    if (!one) this.result.replaceChildren();
-    else if (count === 1) this.result.replaceChildren(this.#tableOfOne(one, begun[0].frame.before));
-    else this.result.replaceChildren(this.#tableOfTwo(one, other));
-    const compared = count === 1 ? begun[0]?.frame.before : other;
+  /** @param {BegunSide[]} begun */
+  #showRounds(begun) {
+    const columns = begun.map(({ name, rounds, frame }) => ({
+      side: name,
+      rounds: rounds.length || !frame.summary ? rounds : [frame.summary],
+    }));
+    this.#showTable(roundsTable(this.words, columns));
+    this.few.hidden = columns.length < 2;
+    if (columns.length > 1) setText(this.few, conclusionOf(this.words, columns));
+  }
+
+  /** @param {BegunSide[]} begun */
+  #showResults(begun) {
+    const [one, other] = begun.map(({ rounds, frame }) => frame.summary ?? rounds.at(-1));
+    const isAlone = begun.length === 1 && !begun[0].name;
+    if (!one) this.#showTable(null);
+    else if (isAlone) this.#showTable(this.#tableOfOne(one, begun[0].frame.before));
+    else this.#showTable(this.#tableOfTwo(one, other));
+    const compared = isAlone ? begun[0].frame.before : other;
     this.few.hidden = !one || !compared || [one, compared].every(isEnough);
+    setText(this.few, this.translate("few_samples"));
+  }
+
+  /** @param {HTMLElement | null} table */
+  #showTable(table) {
+    this.result.hidden = table === null;
+    this.result.replaceChildren(...(table ? [table] : []));
   }
 
   /**
-   * @param {import("./stream_run.js").Summary} now
-   * @param {import("./stream_run.js").Summary | null} before
+   * @param {Summary} now
+   * @param {Summary | null} before
    */
   #tableOfOne(now, before) {
     const { translate } = this;
@@ -185,8 +226,8 @@ export class StreamBoard {
   }
 
   /**
-   * @param {import("./stream_run.js").Summary} one
-   * @param {import("./stream_run.js").Summary | null | undefined} other
+   * @param {Summary} one
+   * @param {Summary | null | undefined} other
    */
   #tableOfTwo(one, other) {
     const columns = [{ head: "A", summary: one }];
@@ -197,7 +238,7 @@ export class StreamBoard {
 
   // ---- What is kept of it
 
-  /** @param {Side & { frame: Frame }} side */
+  /** @param {BegunSide} side */
   #afterOf({ name, frame: { run, over, lanes }, isKept }) {
     if (!over) return [];
     const start = name ? `${name}: ` : "";
@@ -211,7 +252,7 @@ export class StreamBoard {
 
   /**
    * @param {RunLog} log
-   * @param {(Side & { frame: Frame }) | undefined} side
+   * @param {BegunSide | undefined} side
    * @param {boolean} isOver whether both sides are: what is asked of the server meanwhile would disturb the other one
    */
   #showLog(log, side, isOver) {
@@ -236,3 +277,6 @@ export class StreamBoard {
     }
   }
 }
+
+/** @param {readonly (number | null)[]} values */
+const sum = (values) => values.reduce((/** @type {number} */ total, value) => total + (value ?? 0), 0);

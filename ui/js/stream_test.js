@@ -15,12 +15,11 @@ import { keepFields, valuesOf } from "./kept_fields.js";
 import { problems } from "./problems.js";
 import { describeRun, RunList } from "./run_list.js";
 import { StreamBoard } from "./stream_board.js";
-import { framesOf } from "./stream_run.js";
+import { StreamRounds } from "./stream_rounds.js";
 import { voiceDirectory } from "./voice_directory.js";
 
-/** @typedef {import("./stream_board.js").Side} Side */
 /** @typedef {import("./stream_run.js").RunSettings} RunSettings */
-/** @typedef {Side & { settings: RunSettings, session: string }} RunningSide */
+/** @typedef {import("./stream_rounds.js").RunningSide} RunningSide */
 
 /**
  * @typedef {object} Props
@@ -37,8 +36,8 @@ class StreamTestTab {
   /** Names this page's runs, of which one can be active. */
   #session = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
   #abort = new AbortController();
-  /** The sides of the run that is active. @type {RunningSide[]} */
-  #running = [];
+  /** What is active. @type {StreamRounds | null} */
+  #running = null;
 
   /** @param {import("./common.js").MountContext<Props>} context */
   constructor({ element, props }) {
@@ -78,7 +77,7 @@ class StreamTestTab {
       this.#run();
     });
     form.addEventListener("input", () => this.#showFields());
-    stop.addEventListener("click", () => this.#stop());
+    stop.addEventListener("click", () => this.#running?.stop());
     for (const end of SIDES) {
       find(form, `#stream_test-find${end}`, HTMLButtonElement).addEventListener("click", () =>
         this.#search(end),
@@ -90,11 +89,11 @@ class StreamTestTab {
 
   /** Show the fields that matter for what is chosen, and the values of the sliders. */
   #showFields() {
-    const { form, order, sideB, vary } = this.parts;
+    const { form, order, rounds, sideB, vary } = this.parts;
     const values = valuesOf(form);
     const isPair = values.compares === true;
     form.toggleAttribute("data-pair", isPair);
-    for (const part of [order, sideB]) part.hidden = !isPair;
+    for (const part of [order, rounds, sideB]) part.hidden = !isPair;
     vary.hidden = isPair; // each has a text of its own anyway
     const recorded = fieldOf(form, "recorded");
     recorded.max = String(values.clients);
@@ -123,33 +122,37 @@ class StreamTestTab {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     const sides = this.#sides();
-    const isTogether = sides.length > 1 && valuesOf(this.parts.form).order === "together";
-    this.#setRunning(sides);
+    const { order, rounds } = valuesOf(this.parts.form);
+    const isPair = sides.length > 1;
+    const running = new StreamRounds(this.path, sides, {
+      count: isPair ? Number(rounds) : 1,
+      isTogether: isPair && order === "together",
+      signal,
+      onFrame: (side, frame) => {
+        if (frame.over) this.#keep(side, frame);
+        this.board.show(sides, running.progress);
+      },
+    });
+    this.#setRunning(running);
     this.#bringIntoView(this.parts.actions);
-    try {
-      if (isTogether) await Promise.all(sides.map((side) => this.#runSide(side, sides, signal)));
-      else for (const side of sides) if (this.#running === sides) await this.#runSide(side, sides, signal);
-    } catch (error) {
-      if (!isAbort(error)) this.board.showProblem(problems.of(error));
-    }
+    const failure = await running.run().catch((error) => error);
     this.#abort.abort(); // the other side, if one has failed
+    this.#setRunning(null);
     const begun = sides.filter(({ frame }) => frame);
-    if (begun.length && begun.length < sides.length) this.board.show(begun); // stopped before the second
-    this.#setRunning([]);
+    if (begun.length) this.board.show(begun);
+    if (failure && !isAbort(failure)) this.board.showProblem(problems.of(failure));
   }
 
   /**
+   * Of several rounds one run is kept, whose lanes are of the latest that was not stopped.
    * @param {RunningSide} side
-   * @param {RunningSide[]} sides
-   * @param {AbortSignal} signal
+   * @param {import("./stream_run.js").Frame} frame
    */
-  async #runSide(side, sides, signal) {
-    const json = { session: side.session, ...side.settings };
-    for await (const frame of framesOf(this.path, json, signal)) {
-      side.frame = frame; // each has all that is drawn
-      if (frame.over) this.list.kept.add(side.settings, frame);
-      this.board.show(sides);
-    }
+  #keep(side, frame) {
+    const { rounds, kept: replaces } = side;
+    if (replaces && rounds.at(-1) !== frame.summary) return;
+    this.list.kept.add(side.settings, frame, { rounds, replaces });
+    side.kept = frame.run;
   }
 
   /** @returns {RunningSide[]} */
@@ -161,7 +164,9 @@ class StreamTestTab {
         name: isPair ? "AB"[index] : "",
         title: describeRun(settings, this.words),
         frame: null,
+        rounds: [],
         isKept: false,
+        kept: "",
         settings,
         session: this.#session + end,
       };
@@ -189,32 +194,25 @@ class StreamTestTab {
     };
   }
 
-  /** @param {RunningSide[]} sides */
-  #setRunning(sides) {
-    this.#running = sides;
-    this.list.setBusy(sides.length > 0);
+  /** @param {StreamRounds | null} running */
+  #setRunning(running) {
+    this.#running = running;
+    this.list.setBusy(running !== null);
     const { start, stop } = this.parts;
-    const [shown, hidden] = sides.length ? [stop, start] : [start, stop];
+    const [shown, hidden] = running ? [stop, start] : [start, stop];
     const hadFocus = document.activeElement === hidden;
     shown.hidden = false;
     hidden.hidden = true;
     if (hadFocus) shown.focus();
   }
 
-  async #stop() {
-    const sides = this.#running;
-    this.#running = []; // the second one does not begin
-    await Promise.all(
-      sides.map(({ session }) => requestJson(`${this.path}/stop`, { json: { session } }).catch(() => {})),
-    );
-  }
-
   /** @param {import("./kept_runs.js").KeptRun[]} runs one, or two to compare */
   #open(runs) {
-    const sides = runs.map(({ id, settings, ...run }, index) => ({
+    const sides = runs.map(({ id, settings, rounds = [], ...run }, index) => ({
       name: runs.length > 1 ? "AB"[index] : "",
       title: describeRun(settings, this.words),
       frame: { ...run, run: id, over: true, before: null, logged: 0, lines: [] },
+      rounds,
       isKept: true,
     }));
     this.board.show(sides);
@@ -297,6 +295,7 @@ function partsOf(element) {
     form: part("form", HTMLFormElement),
     kept: part("kept", HTMLElement),
     order: part("order", HTMLElement),
+    rounds: fieldBlock(part("rounds", HTMLInputElement)),
     sideB: part("side_b", HTMLElement),
     start: part("start", HTMLButtonElement),
     stop: part("stop", HTMLButtonElement),
