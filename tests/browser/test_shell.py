@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from starlette.types import ASGIApp
 
 from tests.browser.conftest import INGRESS_PEER, KEY
@@ -81,7 +81,7 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
         page.locator("#audition-text").fill("Before the restart.")
         port = urlsplit(before.url).port
     open_tab(page, "status")  # for the first time, while nobody answers
-    expect(page.locator("#tab-status .not-loaded")).to_have_text(AWAY)
+    expect(page.locator("#tab-status .not-loaded")).to_contain_text(AWAY)
     expect(page.locator(".player-away")).to_have_text(AWAY)
     with site_in_a_thread(tmp_path, http_port=port) as after:
         assert after.url == before.url
@@ -113,12 +113,40 @@ def test_a_lost_server_is_told_on_every_tab_and_asked_ever_less_often(
         page.clock.run_for(3000)
         expect(page.locator(".player-away")).to_have_text(AWAY)  # nobody has pressed anything
         open_tab(page, "voices")
-        expect(page.locator("#tab-voices .not-loaded")).to_have_text(AWAY)
+        expect(page.locator("#tab-voices .not-loaded").first).to_contain_text(AWAY)
         asked.clear()
         for _ in range(60):
             page.clock.run_for(1000)
         assert 0 < len(asked) < 15, asked
         problems_of(page).found.clear()
+    context.close()
+
+
+def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_asked(
+    browser: Browser, site: Site
+) -> None:
+    context = browser.new_context(locale="de-DE")  # its clock is that of all its pages
+    with checked_page(context) as page:
+        page.clock.install()
+        visit(page, site.url)
+        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+        notice, late = page.locator("#tab-status .not-loaded"), list[Route]()
+        page.route("**/status.js*", lambda route: late.append(route))
+        with page.expect_request("**/status.js*"):
+            open_tab(page, "status", "de")
+        page.clock.run_for(499)
+        expect(notice).to_have_count(0)
+        page.clock.run_for(1)
+        expect(notice).to_have_text("Wird geladen …")
+        page.route("**/status.js*", lambda route: route.abort())
+        late[0].abort()
+        again = notice.get_by_role("button", name="Noch einmal versuchen")
+        expect(again).to_be_visible()
+        page.unroute("**/status.js*")
+        again.click()  # by itself the page would try again later, by a clock that stands
+        expect(page.locator("#status h2").first).to_be_visible()
+        expect(notice).to_have_count(0)
+        problems_of(page).found.clear()  # the requests that were aborted
     context.close()
 
 
@@ -191,13 +219,22 @@ def test_nothing_jumps_while_the_page_is_loaded_and_a_tab_is_opened(page: Page, 
     assert max(shifts.values()) < 0.05, shifts
 
 
-def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled(page: Page, site: Site) -> None:
+def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled_and_shows_its_top(
+    page: Page, site: Site
+) -> None:
     page.set_viewport_size({"width": 1000, "height": 400})
     open_tab(visit(page, site.url), "stream_test")
     expect(page.locator("#stream_test-start")).to_be_visible()
     page.evaluate("scrollTo(0, 400)")
-    page.get_by_role("tab", name="Voices").filter(visible=True).evaluate("tab => tab.click()")  # unscrolled
+    click = "(tab) => document.querySelector(`#tab-${tab}-button`).click()"  # unscrolled
+    page.evaluate(click, "voices")
     expect(page.locator("#voices .voices-list > li").first).to_be_attached()
+    assert page.evaluate("scrollY") == 0
+    page.evaluate("scrollTo(0, 150)")
+    page.evaluate(click, "stream_test")
+    assert page.evaluate("scrollY") == 400  # as it was left
+    page.evaluate(click, "voices")
+    assert page.evaluate("scrollY") == 150
 
 
 def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(page: Page, site: Site) -> None:

@@ -1,16 +1,18 @@
 /**
  * Mounting: loads an element's script and has it fill the element, which is inert and unseen until then.
  *
- * While the server is away the tab says so, and the script is loaded once the server is back.
+ * Meanwhile the element's tab says that it is loading. While the server is away it says so, and the script is loaded
+ * once the server is back, or when the reader asks for it.
  */
 
-import { createElement, pause, RequestError, request, setText, urlOf } from "./common.js";
+import { button, createElement, pause, RequestError, request, urlOf } from "./common.js";
 import { problems } from "./problems.js";
 import { serverConnection } from "./server_connection.js";
 
 /** @typedef {import("./common.js").MountContext<any>} MountContext */
 /** @typedef {{ mount: (context: MountContext) => unknown }} Script */
 
+const UNTOLD = 500; // milliseconds of loading that are not told
 const LONGEST_UNSEEN = 3000; // milliseconds in which a script may ask the server what to fill its element with
 const LONGEST_PAUSE = 10_000; // milliseconds between two tries
 
@@ -23,9 +25,19 @@ export async function mountScript(path, context, { waitsUntilSeen }) {
   const { element } = context;
   element.inert = true;
   if (waitsUntilSeen) await inSight(element);
-  const script = await load(path, element);
-  await Promise.race([script.mount(context), pause(LONGEST_UNSEEN)]);
+  const notice = new TabNotice(element);
+  const waiting = setTimeout(() => notice.tellLoading(), UNTOLD);
+  try {
+    const script = await load(path, notice);
+    await Promise.race([script.mount(context), pause(LONGEST_UNSEEN)]);
+  } catch (error) {
+    notice.tell(problems.broken, () => location.reload()); // what was typed and chosen is kept
+    throw error;
+  } finally {
+    clearTimeout(waiting);
+  }
   element.inert = false;
+  notice.remove();
 }
 
 /**
@@ -40,29 +52,30 @@ const inSight = (element) =>
       sight.disconnect();
       seen(undefined);
     });
-    sight.observe(element.closest('[role="tabpanel"]') ?? element);
+    sight.observe(tabOf(element) ?? element);
   });
 
 /**
  * Load a script, however often that fails. Each try has an address of its own, as browsers remember a module that
  * could not be fetched.
  * @param {string} path
- * @param {HTMLElement} element
+ * @param {TabNotice} notice
  * @returns {Promise<Script>}
  */
-async function load(path, element) {
-  if (serverConnection.isAway) tell(element, problems.away);
+async function load(path, notice) {
+  if (serverConnection.isAway) notice.tell(problems.away);
   for (let tries = 0; ; tries++) {
     const script = await import(urlOf(tries ? `${path}?${tries}` : path).href).catch(() => null);
-    if (script) {
-      tell(element, "");
-      return script;
-    }
-    tell(element, await reason(path));
-    if (serverConnection.isAway) await serverConnection.whenBack();
-    else await pause(Math.min(1000 * 2 ** tries, LONGEST_PAUSE));
+    if (script) return script;
+    const told = await reason(path);
+    const isAsked = new Promise((asked) => notice.tell(told, () => asked(undefined)));
+    const isDue = serverConnection.isAway ? serverConnection.whenBack() : pause(pauseAfter(tries));
+    await Promise.race([isAsked, isDue]);
   }
 }
+
+/** @param {number} tries */
+const pauseAfter = (tries) => Math.min(1000 * 2 ** tries, LONGEST_PAUSE);
 
 /** Why a script cannot be loaded. @param {string} path */
 async function reason(path) {
@@ -71,17 +84,46 @@ async function reason(path) {
   return isRefused ? problems.outdated : problems.away;
 }
 
-/**
- * Tell in an element's tab why it is empty; several elements of a tab tell it once.
- * @param {HTMLElement} element
- * @param {string} text "" to take it back
- */
-function tell(element, text) {
-  const tab = element.closest('[role="tabpanel"]');
-  if (!tab) return;
-  const told = tab.querySelector(".not-loaded");
-  if (!text) return told?.remove();
-  const notice = told ?? createElement("p", { class: "tts notice not-loaded", role: "status" });
-  if (!told) tab.prepend(notice);
-  setText(notice, text);
+/** What an element's tab says while the element is empty; of several elements of a tab, one is told of. */
+class TabNotice {
+  #notice = createElement("p", { class: "tts notice not-loaded", role: "status" });
+  #tab;
+
+  /** @param {HTMLElement} element */
+  constructor(element) {
+    this.#tab = tabOf(element);
+  }
+
+  /** Tell that it takes a while, unless the tab already has something to look at, or says what is wrong. */
+  tellLoading() {
+    const isBlank = !this.#tab?.querySelector(".not-loaded, .tts:not([inert], :has([inert]))");
+    if (!isBlank) return;
+    this.#notice.classList.add("loading");
+    this.#show(problems.loading);
+  }
+
+  /**
+   * Tell why there is nothing yet.
+   * @param {string} text
+   * @param {() => void} [again] what is done when the reader asks for another try
+   */
+  tell(text, again) {
+    this.#notice.classList.remove("loading");
+    const asking = again && button(problems.tryAgain, again);
+    this.#show(text, ...(asking ? [asking] : []));
+  }
+
+  remove() {
+    this.#notice.remove();
+    this.#tab?.querySelector(".loading")?.remove();
+  }
+
+  /** @param {...(string | Node)} content */
+  #show(...content) {
+    this.#notice.replaceChildren(...content);
+    if (!this.#notice.isConnected) this.#tab?.prepend(this.#notice);
+  }
 }
+
+/** @param {HTMLElement} element */
+const tabOf = (element) => element.closest('[role="tabpanel"]');

@@ -80,6 +80,21 @@ export class Problems {
     return this.translate("away");
   }
 
+  /** What is told of a part of the page that takes a while to load. */
+  get loading() {
+    return this.translate("loading");
+  }
+
+  /** What is told of a part of the page whose script failed. */
+  get broken() {
+    return this.translate("broken");
+  }
+
+  /** The label of the button that has what failed done once more. */
+  get tryAgain() {
+    return this.translate("try_again");
+  }
+
   /** What is told where a part of the page is no longer on the server. */
   get outdated() {
     return this.translate("outdated");

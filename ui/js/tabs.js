@@ -1,5 +1,6 @@
 /**
- * The list of tabs: arrow keys, Home and End between them, and the tab that was open before, or that a link names.
+ * The list of tabs: arrow keys, Home and End between them, and the tab that was open before, or that a link names. Each
+ * tab keeps how far it was scrolled while others are open; all share the page's one scroll position otherwise.
  *
  * Gradio's tabs open by a click only, and each is a stop of the Tab key.
  */
@@ -27,6 +28,10 @@ const MOVES = {
 export const moveBetween = (key, at, count) => (Object.hasOwn(MOVES, key) ? MOVES[key](at, count - 1) : null);
 
 class TabList {
+  #open = "";
+  /** How far each tab was scrolled when it was left, in pixels, by its name. @type {Map<string, number>} */
+  #scrolled = new Map();
+
   /** @param {MountContext} context */
   constructor({ element, props }) {
     this.names = props.names;
@@ -38,8 +43,14 @@ class TabList {
       attributeFilter: ["aria-selected"],
     });
     const { tab } = pageState.values;
-    if (this.names.includes(tab)) this.#open(tab);
+    if (this.names.includes(tab)) this.#choose(tab);
     this.#follow();
+    document.addEventListener("click", (event) => this.#leave(event.target), { capture: true });
+  }
+
+  /** Note how far the open tab is scrolled before another takes its place. @param {EventTarget | null} target */
+  #leave(target) {
+    if (target instanceof Element && target.closest('[role="tab"]')) this.#scrolled.set(this.#open, scrollY);
   }
 
   /** @param {KeyboardEvent} event */
@@ -49,12 +60,12 @@ class TabList {
     const next = moveBetween(event.key, at, this.names.length);
     if (next === null) return;
     event.preventDefault();
-    this.#open(this.names[next]);
+    this.#choose(this.names[next]);
     tabOf(this.names[next])?.focus();
   }
 
   /** @param {string} name */
-  #open(name) {
+  #choose(name) {
     tabOf(name)?.click();
   }
 
@@ -65,8 +76,17 @@ class TabList {
       if (!tab) continue;
       const isOpen = tab.getAttribute("aria-selected") === "true";
       tab.tabIndex = isOpen ? 0 : -1;
-      if (isOpen) pageState.patch({ tab: name });
+      if (isOpen) this.#show(name);
     }
+  }
+
+  /** @param {string} name of the tab that is open */
+  #show(name) {
+    if (name === this.#open) return;
+    const wasLeft = this.#scrolled.has(this.#open); // not on a visit's first tab, where the browser scrolls
+    this.#open = name;
+    pageState.patch({ tab: name });
+    if (wasLeft) scrollTo({ top: this.#scrolled.get(name) ?? 0, behavior: "instant" });
   }
 }
 
