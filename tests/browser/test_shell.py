@@ -130,8 +130,13 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         page.clock.install()
         visit(page, site.url)
         page.clock.pause_at(page.evaluate("Date.now() + 1000"))
-        notice, late = page.locator("#tab-status .not-loaded"), list[Route]()
-        page.route("**/status.js*", lambda route: late.append(route))
+        notice = page.locator("#tab-status .not-loaded")
+        late: list[Route] = []
+
+        def hold(route: Route) -> None:
+            late.append(route)
+
+        page.route("**/status.js*", hold)
         with page.expect_request("**/status.js*"):
             open_tab(page, "status", "de")
         page.clock.run_for(499)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import os
 import sys
 from collections.abc import Callable
 from importlib.machinery import PathFinder
@@ -83,6 +84,24 @@ def _with_files(files: Any) -> Callable[[Path], object]:
     return lambda kept: kept.write_text(json.dumps(json.loads(kept.read_text()) | {"files": files}))
 
 
+def _flip_a_bit_of_a_script(kept: Path) -> None:
+    page = json.loads(kept.read_text())
+    packed = page["files"]["/"][2]
+    other = "A" if packed[20] != "A" else "B"
+    page["files"]["/"][2] = packed[:20] + other + packed[21:]
+    kept.write_text(json.dumps(page))
+
+
+def _fill(kept: Path) -> None:
+    with kept.open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: a disk has room for it, and memory has not
+
+
+def _make_a_pipe(kept: Path) -> None:
+    kept.unlink()
+    os.mkfifo(kept)
+
+
 def _nest(kept: Path) -> None:
     kept.write_text("[" * 200_000)
 
@@ -92,13 +111,23 @@ def _nest(kept: Path) -> None:
     [
         _cut,
         _nest,
+        _flip_a_bit_of_a_script,
+        _fill,
+        _make_a_pipe,
         lambda kept: kept.write_text("[]"),
         *map(_with_files, ({"/": 5}, ["/"], None, {"/": []}, {"index": ["text/html", "no-cache", ""]})),
     ],
 )
-async def test_a_damaged_file_is_made_anew(renderer: Renderer, tmp_path: Path, damage: Any) -> None:
+async def test_a_damaged_file_is_made_anew_and_told_of_once(
+    renderer: Renderer, tmp_path: Path, damage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     await make(tmp_path)
     damage(tmp_path / FILE_NAME)
+    assert await read(await make(tmp_path)) == "The page."
+    assert renderer.starts == 2
+    assert [record.getMessage().partition(" cannot be used")[0] for record in caplog.records] == [
+        f"The page in {tmp_path / FILE_NAME}"
+    ]
     assert await read(await make(tmp_path)) == "The page."
     assert renderer.starts == 2
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import b64decode
@@ -40,6 +42,8 @@ _SECONDS = 120.0
 _MADE_OF = ("ui", "wyoming_tts.page", "wyoming_tts.bench.texts")
 _COMPILED = ".pyc"
 
+_MAX_BYTES = 16_000_000
+"""Of a file with a page, which takes 1 MB."""
 _DAMAGED = (ValueError, TypeError, LookupError, AttributeError, AssertionError, RecursionError)
 """Raised for JSON that is not that of a page."""
 
@@ -111,11 +115,45 @@ def _is_file(path: Path) -> bool:
 
 def _read(kept: Path, key: str) -> ASGIApp | None:
     """Return the page that is kept; None if there is none, it is damaged or of another version."""
-    with suppress(OSError, *_DAMAGED):
-        page = json.loads(kept.read_bytes())
-        if page["version"] == key:
-            return _app_of(page)
-    return None
+    try:
+        page = json.loads(_read_file(kept))
+        if page["version"] != key:
+            return None
+        if page["digest"] != _digest(page["files"]):
+            raise ValueError("its digest is that of another content")
+        return _app_of(page)
+    except FileNotFoundError:
+        return None
+    except (OSError, *_DAMAGED) as error:
+        _LOGGER.warning("The page in %s cannot be used, and is made anew: %s.", kept, _reason(error))
+        return None
+
+
+def _read_file(path: Path) -> bytes:
+    """Read a regular file.
+
+    Raises:
+        OSError: it is something else, or cannot be read.
+        ValueError: it is larger than any page.
+    """
+    without_waiting = os.O_RDONLY | os.O_NONBLOCK  # for whoever writes into a pipe
+    with os.fdopen(os.open(path, without_waiting), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is no regular file")
+        if status.st_size > _MAX_BYTES:
+            raise ValueError(f"it has {status.st_size} bytes, and a page has at most {_MAX_BYTES}")
+        return file.read(_MAX_BYTES)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _digest(files: Any) -> str:
+    return sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def _take_installed(kept: Path, key: str) -> ASGIApp | None:
@@ -127,7 +165,7 @@ def _take_installed(kept: Path, key: str) -> ASGIApp | None:
 
 
 def _encode(page: dict[str, Any], key: str) -> bytes:
-    return json.dumps(page | {"version": key}).encode()
+    return json.dumps(page | {"version": key, "digest": _digest(page["files"])}).encode()
 
 
 def _keep(kept: Path, content: bytes) -> None:
