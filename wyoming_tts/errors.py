@@ -28,6 +28,8 @@ import json
 from enum import StrEnum
 from typing import ClassVar
 
+from wyoming_tts.messages import Message
+
 
 class ErrorCode(StrEnum):
     """Stable, machine-readable error codes; clients compare them, so they are never renamed."""
@@ -61,7 +63,9 @@ class SpeechError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if not self.hint:
+            return self.message
+        return Message("with_hint", "{message} {hint}", message=self.message, hint=self.hint)
 
 
 class BadRequest(SpeechError):

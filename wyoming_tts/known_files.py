@@ -18,6 +18,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
+from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
+
 _LOGGER = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -152,7 +155,7 @@ class KnownFiles:
             raise
         except OSError as error:
             if remembered is None:
-                self._unread[key[0]] = _reason(error)  # whoever asked for the file tells of it
+                self._unread[key[0]] = system_reason(error)  # whoever asked for the file tells of it
                 raise
             self._note(self._unread, key[0], error)
             return cast("T", remembered.value)
@@ -173,7 +176,9 @@ class KnownFiles:
             self._directories[directory] = _Directory(known.identity, known.names, since)
             if known.away_since is None:
                 self._told.add(directory)
-                self._unreachable[directory] = "it is gone or empty, as when a network share is unmounted"
+                self._unreachable[directory] = Message(
+                    "gone_or_empty", "it is gone or empty, as when a network share is unmounted"
+                )
                 _LOGGER.warning(
                     "%s is gone or empty, as when a network share is unmounted. The files that were in it "
                     "are kept for %.0f minutes, in case it comes back.",
@@ -191,10 +196,12 @@ class KnownFiles:
 
     def _note(self, troubles: dict[Path, str], path: Path, error: OSError) -> None:
         """Log a trouble when it begins, and not at each look."""
-        troubles[path] = _reason(error)
+        troubles[path] = system_reason(error)
         if self._told.isdisjoint((path, path.parent)):
             self._told.add(path)
-            _LOGGER.warning("%s cannot be read now: %s. What is known of it stays.", path, _reason(error))
+            _LOGGER.warning(
+                "%s cannot be read now: %s. What is known of it stays.", path, system_reason(error)
+            )
 
     def _settle(self, troubles: dict[Path, str], path: Path) -> None:
         if troubles.pop(path, None) and path in self._told:
@@ -221,10 +228,6 @@ def is_absent(path: Path) -> bool:
     except ABSENT:
         return True
     return False
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
 
 
 def _scan(directory: Path) -> _Directory:

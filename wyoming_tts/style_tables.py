@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest
+from wyoming_tts.messages import Message
 
 StyleTable: TypeAlias = npt.NDArray[np.float32]
 """Style vectors, a row for each number of phonemes: shape (n, 1, 256), of Kokoro n = 510."""
@@ -51,9 +52,23 @@ def check_style_table(values: npt.NDArray[np.float32], name: str) -> StyleTable:
     """
     flat = (values.ndim == 2 or (values.ndim == 3 and values.shape[1] == 1)) and len(values)  # noqa: PLR2004
     if not flat or values.shape[-1] != STYLE_VALUES or len(values) > MAX_ROWS:
-        raise BadRequest(f"The style of {name} has shape {values.shape}, expected (510, 1, {STYLE_VALUES}).")
+        raise BadRequest(
+            Message(
+                "table_shape",
+                "The style of {name} has shape {shape}, expected {expected}.",
+                name=name,
+                shape=str(values.shape),
+                expected=f"(510, 1, {STYLE_VALUES})",
+            )
+        )
     if values.dtype.kind != "f" or not np.isfinite(values).all():
-        raise BadRequest(f"The style of {name} holds values that are no finite floating-point numbers.")
+        raise BadRequest(
+            Message(
+                "table_values",
+                "The style of {name} holds values that are no finite floating-point numbers.",
+                name=name,
+            )
+        )
     return np.ascontiguousarray(values, dtype=np.float32).reshape(-1, 1, STYLE_VALUES)
 
 
@@ -66,7 +81,14 @@ def parse_npy(content: bytes) -> npt.NDArray[np.float32]:
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     if version != (1, 0):
-        raise ValueError(f"its format is {version}, expected (1, 0)")
+        raise ValueError(
+            Message(
+                "npy_version",
+                "its format is {version}, expected {expected}",
+                version=str(version),
+                expected="(1, 0)",
+            )
+        )
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     is_positive = all(size > 0 for size in shape)
     if (
@@ -74,7 +96,15 @@ def parse_npy(content: bytes) -> npt.NDArray[np.float32]:
         or not is_positive
         or math.prod(shape) * dtype.itemsize != len(content) - file.tell()
     ):
-        raise ValueError(f"its {len(content)} bytes do not hold {shape} values of type {dtype}")
+        raise ValueError(
+            Message(
+                "npy_values",
+                "its {size} bytes do not hold {shape} values of type {kind}",
+                size=len(content),
+                shape=str(shape),
+                kind=str(dtype),
+            )
+        )
     values = np.frombuffer(content, dtype, offset=file.tell())
     with np.errstate(over="ignore"):  # what overflows is not finite, and refused as such
         return values.reshape(shape, order="F" if fortran_order else "C").astype(np.float32)
@@ -93,7 +123,7 @@ def pack_names(pack: Path) -> frozenset[str]:
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()
     except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"it is not a voice pack, or is incomplete: {error}") from error
+        raise ValueError(_incomplete(str(error))) from error
     return _checked_names(member for member in members if member.filename.endswith(_NPY))
 
 
@@ -114,7 +144,11 @@ def read_packed_table(archive: zipfile.ZipFile, name: str) -> StyleTable:
     except OSError:
         raise
     except Exception as error:  # zlib, zipfile and numpy raise all kinds of errors for malformed files
-        raise ValueError(f"the table of {name} is malformed: {error}") from error
+        raise ValueError(
+            Message(
+                "table_malformed", "the table of {name} is malformed: {reason}", name=name, reason=str(error)
+            )
+        ) from error
 
 
 def read_pack(pack: Path) -> dict[str, StyleTable]:
@@ -135,10 +169,14 @@ def _checked_names(members: Iterable[zipfile.ZipInfo]) -> frozenset[str]:
         _check_member(member)
         names.add(member.filename.removesuffix(_NPY))
         if len(names) > MAX_PACK_VOICES:
-            raise ValueError(f"it has over {MAX_PACK_VOICES} voices")
+            raise ValueError(Message("pack_crowded", "it has over {most} voices", most=MAX_PACK_VOICES))
     if not names:
-        raise ValueError("it is not a voice pack: it contains no voice")
+        raise ValueError(Message("pack_empty", "it is not a voice pack: it contains no voice"))
     return frozenset(names)
+
+
+def _incomplete(reason: str) -> Message:
+    return Message("pack_incomplete", "it is not a voice pack, or is incomplete: {reason}", reason=reason)
 
 
 def _check_member(member: zipfile.ZipInfo) -> None:
@@ -147,10 +185,22 @@ def _check_member(member: zipfile.ZipInfo) -> None:
         member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         or member.flag_bits & _ENCRYPTED
     ):
-        raise ValueError(f"{member.filename} in it is compressed or encrypted in a way that packs are not")
+        raise ValueError(
+            Message(
+                "pack_packed",
+                "{name} in it is compressed or encrypted in a way that packs are not",
+                name=member.filename,
+            )
+        )
     if member.file_size > MAX_TABLE_BYTES:
         raise ValueError(
-            f"{member.filename} in it has {member.file_size} bytes, expected at most {MAX_TABLE_BYTES}"
+            Message(
+                "pack_member",
+                "{name} in it has {size} bytes, expected at most {most}",
+                name=member.filename,
+                size=member.file_size,
+                most=MAX_TABLE_BYTES,
+            )
         )
 
 
@@ -161,9 +211,11 @@ def _check_directory(file: BinaryIO) -> None:
     tail = file.read()
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_SIZE:
-        raise ValueError("it is not a voice pack, or is incomplete: it has no directory")
+        raise ValueError(_incomplete(Message("pack_no_directory", "it has no directory")))
     (directory,) = struct.unpack_from("<I", tail, at + _DIRECTORY_SIZE_AT)
     is_64 = tail[:at].endswith(_END_OF_64, 0, max(0, at - _END_OF_64_SIZE + len(_END_OF_64)))
     if is_64 or directory > _MAX_DIRECTORY_BYTES:
-        raise ValueError(f"its directory has more than {_MAX_DIRECTORY_BYTES} bytes")
+        raise ValueError(
+            Message("pack_directory", "its directory has more than {most} bytes", most=_MAX_DIRECTORY_BYTES)
+        )
     file.seek(0)

@@ -79,15 +79,47 @@ def test_every_error_that_the_page_raises_is_a_message() -> None:
     assert plain == []
 
 
+_REASONS = {"ValueError", "TypeError", "BadRequest", "TooLong", "UnknownVoice", "VoiceUnavailable", "OSError"}
+_NEVER_SHOWN = {
+    "make recipes with Recipe.of",  # a mistake of a program
+}
+
+
+def plain_texts(call: ast.Call) -> list[ast.expr]:
+    return [text for text in texts_of(call) if isinstance(text, ast.Constant | ast.JoinedStr)]
+
+
 @pytest.mark.parametrize(
     "path",
-    ["voices/removal.py", "engines/model_files.py", "text/lexicon/parser.py", "voices/blends/recipes.py"],
+    [
+        "voices/removal.py",
+        "voices/style_files.py",
+        "voices/styles.py",
+        "voices/blends/recipes.py",
+        "style_tables.py",
+        "engines/model_files.py",
+        "text/lexicon/parser.py",
+    ],
 )
 def test_what_the_page_shows_of_other_modules_is_made_of_messages(path: str) -> None:
-    reasons = {"ValueError", "BadRequest", "TooLong", "UnknownVoice"}
-    made = [call for call in calls(PACKAGE / path) if name_of(call) in reasons]
-    plain = [
-        call for call in made for text in texts_of(call) if isinstance(text, ast.Constant | ast.JoinedStr)
-    ]
-    texts = [ast.unparse(call) for call in plain if "make recipes with Recipe.of" not in ast.unparse(call)]
-    assert texts == []
+    plain = [call for call in calls(PACKAGE / path) if name_of(call) in _REASONS and plain_texts(call)]
+    texts = [ast.unparse(call) for call in plain]
+    assert [text for text in texts if not any(each in text for each in _NEVER_SHOWN)] == []
+
+
+def test_no_message_repeats_the_system_s_own_words() -> None:
+    """They are English: `system_reason` has them in every language."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for handler in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(handler, ast.ExceptHandler) or "OSError" not in ast.unparse(handler):
+                continue
+            words = {f"{handler.name}", f"str({handler.name})"}
+            found += [
+                f"{path.relative_to(PACKAGE)}:{call.lineno}"
+                for call in ast.walk(handler)
+                if isinstance(call, ast.Call) and name_of(call) == "Message"
+                for each in (ast.unparse(each.value) for each in call.keywords)
+                if "strerror" in each or each in words
+            ]
+    assert found == []

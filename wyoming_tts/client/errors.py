@@ -8,9 +8,6 @@ OutputClosed              the reader of the audio is gone; the speech ends early
 
 from __future__ import annotations
 
-import errno
-import os
-
 from wyoming_tts.messages import Message
 
 
@@ -49,18 +46,6 @@ class OutputClosed(Exception):
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return text if line == text else line  # the same one, which may be a message with an ID
-
-
-def reason_of(error: OSError) -> str:
-    """Return why there is no connection."""
-    if error.errno == errno.ECONNREFUSED:
-        return Message("connection_refused", "Connection refused")
-    if error.errno == errno.EHOSTUNREACH:
-        return Message("no_route", "No route to host")
-    # asyncio's connection errors repeat the address, which the message has already.
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
 
 
 def no_answer_within(seconds: float) -> Message:

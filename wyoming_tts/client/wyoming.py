@@ -35,11 +35,11 @@ from wyoming_tts.client.errors import (
     connection_lost,
     no_answer_within,
     no_connection,
-    reason_of,
 )
 from wyoming_tts.client.speech_meter import OnAudio, OnWords, SpeechMeter, SpeechReport
 from wyoming_tts.messages import Message
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
 from wyoming_tts.wyoming_words import parse_words
 
@@ -334,13 +334,13 @@ class _Connection:
                 hint="Is it the right port?",
             ) from error
         except OSError as error:
-            raise connection_lost(self._uri, str(error)) from error
+            raise connection_lost(self._uri, system_reason(error)) from error
 
     async def write(self, event: Event) -> None:
         try:
             await write_event(self._writer, event)
         except OSError as error:
-            raise connection_lost(self._uri, str(error)) from error
+            raise connection_lost(self._uri, system_reason(error)) from error
 
     async def close(self) -> None:
         self._writer.close()
@@ -359,7 +359,7 @@ async def _connected(uri: str, patience: float) -> AsyncIterator[_Connection]:
     except TimeoutError:
         raise _unreachable(uri, no_answer_within(patience)) from None
     except OSError as error:
-        raise _unreachable(uri, reason_of(error)) from error
+        raise _unreachable(uri, system_reason(error)) from error
     try:
         yield connection
     finally:

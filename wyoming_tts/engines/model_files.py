@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,6 +34,11 @@ class BrokenVoice(NamedTuple):
     """Of the model, or of the directory if that cannot be searched."""
     reason: str
     """What is wrong, beginning in lower case and without a full stop."""
+
+
+def not_read(error: OSError) -> Message:
+    """Return that a file cannot be read, and why."""
+    return Message("cannot_be_read", "it cannot be read: {reason}", reason=system_reason(error))
 
 
 def not_searched(reason: str) -> Message:

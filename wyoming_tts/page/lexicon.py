@@ -21,6 +21,7 @@ from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
 from wyoming_tts.speech import Utterance
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
 from wyoming_tts.text.lexicon.parser import parse_lexicon
 from wyoming_tts.transports.http.errors import json_response
@@ -148,7 +149,7 @@ def _read_content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadRequest(
-            Message("not_read", "{path} cannot be read: {reason}.", path=path, reason=error.strerror or error)
+            Message("not_read", "{path} cannot be read: {reason}.", path=path, reason=system_reason(error))
         ) from error
 
 
@@ -203,7 +204,7 @@ def _save(path: Path, text: str, version: str) -> LexiconText:
                 "not_written",
                 "{path} cannot be written: {reason}.",
                 path=path,
-                reason=error.strerror or error,
+                reason=system_reason(error),
             )
         ) from error
     return LexiconText(str(path), text, _version(content), checked)

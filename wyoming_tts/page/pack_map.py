@@ -9,6 +9,7 @@ from pathlib import Path
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import read_pack
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
 
 
@@ -43,8 +44,9 @@ class PackMap:
             if state != self._state:
                 self._points, self._state = map_voices(read_pack(pack)), state
         except (OSError, ValueError) as error:
+            reason = system_reason(error) if isinstance(error, OSError) else str(error)
             raise VoiceUnavailable(
-                Message("voices_not_read", "The voices cannot be read: {reason}.", reason=error)
+                Message("voices_not_read", "The voices cannot be read: {reason}.", reason=reason)
             ) from error
         return tuple(
             MappedVoice(name, languages[name], *point)

@@ -27,6 +27,7 @@ from wyoming_tts.engines.piper.voice_json import MAX_BYTES, InvalidVoiceJson, re
 from wyoming_tts.errors import BadRequest, TooLong, VoiceUnavailable
 from wyoming_tts.known_files import is_absent
 from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.download.transfer import format_size
 
 T = TypeVar("T")
@@ -155,7 +156,7 @@ class VoiceUploads:
                     "not_written",
                     "{path} cannot be written: {reason}.",
                     path=error.filename or self._directory,
-                    reason=error.strerror or error,
+                    reason=system_reason(error),
                 ),
                 hint=Message(
                     "check_directory", "Check that the directory is writable and the disk has space."

@@ -19,6 +19,7 @@ from wyoming_tts.messages import Message
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import VoiceUploads
 from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.download.service import DownloadStatus
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
 from wyoming_tts.voices.library import DefaultVoice
@@ -227,13 +228,12 @@ class VoiceService:
         try:
             await self._run(partial(keep_chosen_default, settings, voice.name))
         except OSError as error:
-            why = error.strerror or error
             raise BadRequest(
                 Message(
                     "default_not_kept",
-                    "{name} is the default until the server restarts: the choice cannot be kept. {reason}.",
+                    "{name} is the default until the server restarts: the choice cannot be kept ({reason}).",
                     name=voice.name,
-                    reason=why,
+                    reason=system_reason(error),
                 )
             ) from error
         return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
@@ -311,7 +311,7 @@ class VoiceService:
                 "not_reached",
                 "{path} cannot be reached now: {reason}.",
                 path=error.filename,
-                reason=error.strerror or error,
+                reason=system_reason(error),
             )
         if existing is None:
             return ""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice
 from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
 from wyoming_tts.voices.names import unknown_voice_error
 
@@ -71,18 +72,12 @@ def plan_removal(inventory: Inventory, names: Iterable[str]) -> RemovalPlan:
         try:
             going |= _files_to_remove(inventory, name)
         except SpeechError as error:
-            problems.append(_in_one(error))
+            problems.append(str(error))
     kept = tuple(_shared_files(inventory, going))
     shared = {each.path for each in kept}
     files = dict.fromkeys(path for paths in going.values() for path in paths if path not in shared)
     removed = tuple(name for name, paths in going.items() if not shared.intersection(paths))
     return RemovalPlan(removed, tuple(files), kept, tuple(problems))
-
-
-def _in_one(error: SpeechError) -> str:
-    if not error.hint:
-        return error.message
-    return Message("with_hint", "{message} {hint}", message=error.message, hint=error.hint)
 
 
 def delete_files(plan: RemovalPlan) -> tuple[str, ...]:
@@ -97,7 +92,7 @@ def delete_files(plan: RemovalPlan) -> tuple[str, ...]:
                     "not_deleted",
                     "{path} cannot be deleted: {reason}.",
                     path=path,
-                    reason=error.strerror or error,
+                    reason=system_reason(error),
                 )
             )
     return tuple(problems)

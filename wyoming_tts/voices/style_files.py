@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import STYLE_VALUES, StyleTable, check_style_table, parse_npy
+from wyoming_tts.system_reasons import system_reason
 
 MAX_BYTES = 16_000_000
 """Most bytes of a file, and of the values in it; Kokoro's tables have 522,240."""
@@ -53,7 +55,9 @@ _OPCODES = frozenset(
     ]
 )
 _ZIP = b"PK\x03\x04"
-_HINT = "Expected a .npy style table, or a voice file (.pt or .bin) of Kokoro-FastAPI."
+_HINT = Message(
+    "style_expected", "Expected a .npy style table, or a voice file (.pt or .bin) of Kokoro-FastAPI."
+)
 
 
 def read_style_file(path: Path) -> StyleTable:
@@ -66,20 +70,40 @@ def read_style_file(path: Path) -> StyleTable:
     readers = {".npy": parse_npy, ".pt": _from_torch, ".bin": _from_values}
     reader = readers.get(path.suffix.lower())
     if reader is None:
-        raise BadRequest(f"{path.name} has an unsupported suffix.", hint=_HINT)
+        raise BadRequest(
+            Message("style_suffix", "{name} has an unsupported suffix.", name=path.name), hint=_HINT
+        )
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= MAX_BYTES else b""
     except OSError as error:
-        raise VoiceUnavailable(f"{path} cannot be read: {error.strerror or error}.") from error
+        reason = system_reason(error)
+        raise VoiceUnavailable(
+            Message("not_read", "{path} cannot be read: {reason}.", path=path, reason=reason)
+        ) from error
     if size > MAX_BYTES:
-        raise BadRequest(f"{path.name} has {size} bytes, expected at most {MAX_BYTES}.", hint=_HINT)
+        raise BadRequest(
+            Message(
+                "style_size",
+                "{name} has {size} bytes, expected at most {most}.",
+                name=path.name,
+                size=size,
+                most=MAX_BYTES,
+            ),
+            hint=_HINT,
+        )
     try:
         return check_style_table(reader(content), path.name)
     except BadRequest:
         raise
     except Exception as error:  # pickle and zipfile raise all kinds of errors for malformed files
-        raise BadRequest(f"{path.name} is not a style table: {error}.", hint=_HINT) from error
+        reason = str(error)
+        if not isinstance(reason, Message):
+            reason = Message("file_damaged", "it is damaged, or of another kind ({detail})", detail=reason)
+        raise BadRequest(
+            Message("not_a_style", "{name} is not a style table: {reason}.", name=path.name, reason=reason),
+            hint=_HINT,
+        ) from error
 
 
 def write_style_file(path: Path, table: StyleTable) -> None:
@@ -90,7 +114,10 @@ def write_style_file(path: Path, table: StyleTable) -> None:
         VoiceUnavailable: it cannot be written.
     """
     if path.suffix.lower() not in {".npy", ".bin"}:
-        raise BadRequest(f"{path.name} cannot be written.", hint="Expected a name that ends in .npy or .bin.")
+        raise BadRequest(
+            Message("style_not_written", "{name} cannot be written.", name=path.name),
+            hint=Message("style_names", "Expected a name that ends in .npy or .bin."),
+        )
     content = _as_npy(table) if path.suffix.lower() == ".npy" else table.astype("<f4").tobytes()
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -103,7 +130,10 @@ def write_style_file(path: Path, table: StyleTable) -> None:
     except OSError as error:
         with suppress(OSError):
             part.unlink(missing_ok=True)
-        raise VoiceUnavailable(f"{path} cannot be written: {error.strerror or error}.") from error
+        reason = system_reason(error)
+        raise VoiceUnavailable(
+            Message("not_written", "{path} cannot be written: {reason}.", path=path, reason=reason)
+        ) from error
 
 
 def _as_npy(table: StyleTable) -> bytes:
@@ -115,48 +145,82 @@ def _as_npy(table: StyleTable) -> bytes:
 def _from_values(content: bytes) -> StyleTable:
     if content.startswith(_ZIP):
         raise BadRequest(
-            "The file is a pack of voices, expected one voice.",
-            hint="Put it into a data directory beside the Kokoro model.",
+            Message("style_is_pack", "The file is a pack of voices, expected one voice."),
+            hint=Message("pack_beside_model", "Put it into a data directory beside the Kokoro model."),
         )
     if not content or len(content) % (4 * STYLE_VALUES):
-        raise ValueError(f"it has {len(content)} bytes, expected rows of {4 * STYLE_VALUES}")
+        raise ValueError(
+            Message(
+                "style_rows",
+                "it has {size} bytes, expected rows of {row}",
+                size=len(content),
+                row=4 * STYLE_VALUES,
+            )
+        )
     return np.frombuffer(content, "<f4").reshape(-1, 1, STYLE_VALUES)
 
 
 def _from_torch(content: bytes) -> StyleTable:
     if not content.startswith(_ZIP):
-        raise ValueError("it is not in the format torch has used since 1.6; load it there and save it again")
+        raise ValueError(
+            Message(
+                "torch_format",
+                "it is not in the format torch has used since 1.6; load it there and save it again",
+            )
+        )
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if name.count("/") == 1]
         described = next((name for name in names if name.endswith("/data.pkl")), None)
         if described is None:
-            raise ValueError("it holds no data.pkl")
+            raise ValueError(_lacks("data.pkl"))
         root = described.removesuffix("data.pkl")
         if f"{root}byteorder" in names and _member(archive, f"{root}byteorder", _MAX_PICKLE) != b"little":
-            raise ValueError("its values are big-endian")
+            raise ValueError(Message("torch_big_endian", "its values are big-endian"))
         description = _member(archive, described, _MAX_PICKLE)
         _check_opcodes(description)
         tensor = _TensorUnpickler(io.BytesIO(description)).load()
         if not isinstance(tensor, _Tensor):
-            raise TypeError(f"it holds a {type(tensor).__name__}, expected one tensor")
+            raise TypeError(
+                Message("torch_kind", "it holds a {kind}, expected one tensor", kind=type(tensor).__name__)
+            )
         return tensor.values(_member(archive, f"{root}data/{tensor.storage.key}", MAX_BYTES))
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-    info = archive.getinfo(name)
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise ValueError(_lacks(name.rpartition("/")[2])) from None
     with archive.open(info) as file:
         # The stated size may be wrong, and the compression ratio may be extreme.
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"{name} in it has more than {limit} bytes")
+        raise ValueError(
+            Message("torch_member", "{name} in it has more than {most} bytes", name=name, most=limit)
+        )
     return content
+
+
+def _lacks(name: str) -> Message:
+    return Message("torch_lacks", "it holds no {name}", name=name)
+
+
+def _malformed() -> Message:
+    return Message("torch_malformed", "its tensor is malformed")
 
 
 def _check_opcodes(description: bytes) -> None:
     """Refuse opcodes that no tensor needs: they could allocate any amount of memory while loading."""
     for opcode, _, at in pickletools.genops(description):
         if opcode.name not in _OPCODES:
-            raise ValueError(f"its description has {opcode.name} at {at}, which no tensor needs")
+            raise ValueError(
+                Message(
+                    "torch_needless",
+                    "its description has {what} at {offset}, which no tensor needs",
+                    what=opcode.name,
+                    offset=at,
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +239,15 @@ class _Tensor:
         values = np.frombuffer(content, self.storage.dtype)
         count = math.prod(self.shape)
         if self.offset < 0 or self.offset + count > len(values):
-            raise ValueError(f"its {len(values)} values do not hold {self.shape} from {self.offset} on")
+            raise ValueError(
+                Message(
+                    "torch_values",
+                    "its {count} values do not hold {shape} from {offset} on",
+                    count=len(values),
+                    shape=str(self.shape),
+                    offset=self.offset,
+                )
+            )
         return values[self.offset : self.offset + count].reshape(self.shape).astype(np.float32)
 
 
@@ -187,16 +259,23 @@ class _StorageType:
 def _rebuilt(storage: object, offset: object, shape: object, stride: object, *_: object) -> _Tensor:
     """Replacement for torch's function of that name; only contiguous tensors are supported."""
     if not isinstance(storage, _Storage) or type(offset) is not int:
-        raise TypeError("its tensor is malformed")
+        raise TypeError(_malformed())
     if not isinstance(shape, tuple) or not all(type(size) is int and size > 0 for size in shape):
-        raise TypeError(f"its tensor has the shape {shape!r}")
+        raise TypeError(Message("torch_shape", "its tensor has the shape {shape}", shape=repr(shape)))
     expected = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     strides = stride if isinstance(stride, tuple) and len(stride) == len(shape) else ()
     # The stride of an axis of length one is meaningless.
     if [s for s, n in zip(strides, shape, strict=False) if n > 1] != [
         s for s, n in zip(expected, shape, strict=True) if n > 1
     ]:
-        raise ValueError(f"its values are not in order (strides {stride!r} of shape {shape})")
+        raise ValueError(
+            Message(
+                "torch_order",
+                "its values are not in order (strides {strides} of shape {shape})",
+                strides=repr(stride),
+                shape=str(shape),
+            )
+        )
     return _Tensor(storage, offset, shape)
 
 
@@ -214,10 +293,12 @@ class _TensorUnpickler(pickle.Unpickler):
         try:
             return self._NAMES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no tensor needs") from None
+            raise pickle.UnpicklingError(
+                Message("torch_refers", "it refers to {name}, which no tensor needs", name=f"{module}.{name}")
+            ) from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         match pid:
             case ("storage", _StorageType(dtype=dtype), str(key), str(), int()) if key.isalnum():
                 return _Storage(dtype, key)
-        raise pickle.UnpicklingError("its storage is malformed")
+        raise pickle.UnpicklingError(_malformed())

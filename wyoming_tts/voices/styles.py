@@ -11,6 +11,7 @@ from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles, is_absent
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import StyleTable, pack_names, read_packed_table
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.mixing import BlendSet
 from wyoming_tts.voices.blends.recipes import check_name
 from wyoming_tts.voices.blends.voices import BlendResolver
@@ -63,7 +64,10 @@ class ImportedStyles:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise VoiceUnavailable(f"{path} cannot be deleted: {error.strerror or error}.") from error
+            reason = system_reason(error)
+            raise VoiceUnavailable(
+                Message("not_deleted", "{path} cannot be deleted: {reason}.", path=path, reason=reason)
+            ) from error
 
     def read(self, name: str) -> StyleTable:
         """Read the style table of the voice, shape (n, 1, 256), float32.
@@ -94,7 +98,10 @@ class ImportedStyles:
         try:
             return not is_absent(path)
         except OSError as error:
-            raise VoiceUnavailable(f"{path} cannot be reached: {error.strerror or error}.") from error
+            reason = system_reason(error)
+            raise VoiceUnavailable(
+                Message("not_reached", "{path} cannot be reached now: {reason}.", path=path, reason=reason)
+            ) from error
 
 
 def load_style_table(
@@ -124,8 +131,9 @@ def load_style_table(
         return style(voice)
     found = BlendResolver(lambda: book, lambda: voices).find(name)
     if found is None:
-        hint = did_you_mean(name, [*book.blends, *voices]) or "See `wyoming-tts blend list` for all."
-        raise UnknownVoice(f"There is no blend {name!r}.", hint=hint)
+        known = [*book.blends, *voices]
+        hint = did_you_mean(name, known) or Message("list_blends", "See `wyoming-tts blend list` for all.")
+        raise UnknownVoice(Message("no_blend", "There is no blend {name}.", name=name), hint=hint)
     return found.mix(style)
 
 
@@ -135,11 +143,18 @@ def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path
     path = pack()
     try:
         if name not in pack_names(path):
-            raise UnknownVoice(f"The voice pack {path} has no voice {name!r}.")
+            raise UnknownVoice(
+                Message("pack_lacks", "The voice pack {path} has no voice {name}.", path=path, name=name)
+            )
         with zipfile.ZipFile(path) as archive:
             return read_packed_table(archive, name)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise VoiceUnavailable(f"The voice pack {path} cannot be read: {error}.") from error
+        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        raise VoiceUnavailable(
+            Message(
+                "pack_not_read", "The voice pack {path} cannot be read: {reason}.", path=path, reason=reason
+            )
+        ) from error
 
 
 def _is_name(name: str) -> bool:

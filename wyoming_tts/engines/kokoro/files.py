@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from wyoming_tts.engines.base import EngineOptions
-from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete, not_searched
+from wyoming_tts.engines.model_files import (
+    BrokenVoice,
+    FileComplaints,
+    check_complete,
+    not_read,
+    not_searched,
+)
 from wyoming_tts.errors import SpeechError, VoiceUnavailable
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import pack_names
@@ -81,8 +87,7 @@ class KokoroFiles:
             except FileNotFoundError:
                 self._report(path, Message("no_such_file", "there is no such file"))
             except OSError as error:
-                reason = error.strerror or error
-                self._report(path, Message("cannot_be_read", "it cannot be read: {reason}", reason=reason))
+                self._report(path, not_read(error))
             except ValueError as error:
                 self._report(path, str(error))
         return None
@@ -127,7 +132,7 @@ class KokoroFiles:
         try:
             self._options.files.read(path, self._check_table)
         except (OSError, SpeechError) as error:
-            self._report(path, str(error))
+            self._report(path, not_read(error) if isinstance(error, OSError) else str(error))
             return False
         return True
 

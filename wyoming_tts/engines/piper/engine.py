@@ -21,7 +21,13 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, FirstCut, Rendered
-from wyoming_tts.engines.model_files import BrokenVoice, FileComplaints, check_complete, not_searched
+from wyoming_tts.engines.model_files import (
+    BrokenVoice,
+    FileComplaints,
+    check_complete,
+    not_read,
+    not_searched,
+)
 from wyoming_tts.engines.onnx import NO_SAMPLES
 from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.espeak_names import has_espeak_voice
@@ -161,7 +167,9 @@ class PiperEngine:
         try:
             files.read(path, check_complete)
             return files.read(voice_json_path(path), _read_voice)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            return self._complaints.report(path, not_read(error))
+        except ValueError as error:
             return self._complaints.report(path, str(error))
 
     def _is_kokoro(self, path: Path) -> bool:

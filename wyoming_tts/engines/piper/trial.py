@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from wyoming_tts.engines.child.process import child_command
 from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 
 MEMORY_BESIDES: Final = 400_000_000
 """Bytes that a voice of any size may use; Python and the libraries need 120 MB of them."""
@@ -83,7 +84,11 @@ async def _start(command: Sequence[str]) -> Process:
         )
     except OSError as error:
         raise TrialFailed(
-            Message("trial_not_started", "the process of its trial cannot be started: {reason}", reason=error)
+            Message(
+                "trial_not_started",
+                "the process of its trial cannot be started: {reason}",
+                reason=system_reason(error),
+            )
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +26,7 @@ from wyoming_tts.engines.remote.pool import (
     quote,
 )
 from wyoming_tts.engines.remote.told_words import ToldWords
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.wyoming_framing import (
     REPLY_LIMITS,
     EventLimits,
@@ -110,7 +110,7 @@ class WyomingUpstream:
         try:
             yield reader, writer
         except (OSError, EOFError) as error:
-            what = _os_reason(error) if isinstance(error, OSError) else "it was closed too early"
+            what = system_reason(error) if isinstance(error, OSError) else "it was closed too early"
             raise UpstreamFault(
                 UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=RETRY_SOON
             ) from None
@@ -130,7 +130,7 @@ class WyomingUpstream:
             raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {timeout:g} s") from None
         except OSError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"no connection ({_os_reason(error)})", retry_after=RETRY_SOON
+                UpstreamFaultKind.DOWN, f"no connection ({system_reason(error)})", retry_after=RETRY_SOON
             ) from None
 
 
@@ -165,9 +165,3 @@ def _fault(event: Event) -> UpstreamFault:
 def _event_json(raw: RawEvent) -> bytes:
     """The event's data: in a block of its own or, from servers not written in Python, in the header line."""
     return raw.block or json.dumps(raw.header.inline).encode()
-
-
-def _os_reason(error: OSError) -> str:
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

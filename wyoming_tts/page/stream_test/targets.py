@@ -21,6 +21,7 @@ from wyoming_tts.client import DiscoveredServer
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.messages import Message
 from wyoming_tts.page.stream_test.request import ClientKind, parse_address
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.transports.listening import host_in_uri
 
 _MAX_FOUND = 64
@@ -127,9 +128,7 @@ def _resolve_host(uri: str) -> str:
         found = socket.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise BadRequest(
-            Message(
-                "no_address", "{host} has no address: {reason}.", host=host, reason=error.strerror or error
-            )
+            Message("no_address", "{host} has no address: {reason}.", host=host, reason=system_reason(error))
         ) from error
     return f"tcp://{host_in_uri(str(found[0][4][0]))}:{parts.port}"
 

@@ -20,12 +20,13 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from wyoming_tts.bench.targets.http_connection import DEFAULT_SAMPLE_RATE, HttpReplyParser, WebAddress
 from wyoming_tts.client import ClientError, ClientTimeouts, ConnectionLost, OnAudio, OnWords, ServerError
-from wyoming_tts.client.errors import connection_lost, no_answer_within, no_connection, reason_of
+from wyoming_tts.client.errors import connection_lost, no_answer_within, no_connection
 from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
 from wyoming_tts.messages import Message
 from wyoming_tts.page.direct_websocket import DirectWebSocket
 from wyoming_tts.page.stream_test.targets import StreamTestTarget
 from wyoming_tts.speech import AudioFormat, SpokenWord
+from wyoming_tts.system_reasons import system_reason
 
 _OK = 200
 _READ_BYTES = 65_536
@@ -79,7 +80,7 @@ async def speak_over_http(
             except TimeoutError:
                 raise _silence(server, timeouts.answer) from None
             except OSError as error:
-                raise _lost(server, str(error)) from error
+                raise _lost(server, system_reason(error)) from error
             await reply.receive(data)
 
 
@@ -94,7 +95,7 @@ async def _opened(
     except TimeoutError:
         raise _unreachable(server, no_answer_within(seconds)) from None
     except OSError as error:
-        raise _unreachable(server, reason_of(error)) from error
+        raise _unreachable(server, system_reason(error)) from error
     try:
         yield reader, writer
     finally:
@@ -207,7 +208,7 @@ async def speak_over_realtime(
     except TimeoutError:
         raise _unreachable(server, no_answer_within(timeouts.connect)) from None
     except OSError as error:
-        raise _unreachable(server, reason_of(error)) from error
+        raise _unreachable(server, system_reason(error)) from error
     except WebSocketException as error:
         raise _lost(server, str(error)) from error
 

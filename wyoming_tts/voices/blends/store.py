@@ -23,6 +23,7 @@ from pathlib import Path
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
 from wyoming_tts.voices.names import check_name_is_free, find_name
@@ -244,8 +245,16 @@ class BlendStore:
                 self._write(format_blends(own) if is_broken else update_blends(content, own), content)
         except OSError as error:
             raise VoiceUnavailable(
-                f"The blends cannot be stored in {self._path.parent}: {error.strerror or error}.",
-                hint="Nothing was changed. Check that the directory is writable and the disk has space.",
+                Message(
+                    "blends_not_stored",
+                    "The blends cannot be stored in {directory}: {reason}.",
+                    directory=self._path.parent,
+                    reason=system_reason(error),
+                ),
+                hint=Message(
+                    "blends_unchanged",
+                    "Nothing was changed. Check that the directory is writable and the disk has space.",
+                ),
             ) from error
         return changed
 
@@ -284,7 +293,10 @@ class BlendStore:
         try:
             content = _content(self._path)
         except OSError as error:
-            raise VoiceUnavailable(f"{self._path} cannot be read: {error.strerror or error}.") from error
+            reason = system_reason(error)
+            raise VoiceUnavailable(
+                Message("not_read", "{path} cannot be read: {reason}.", path=self._path, reason=reason)
+            ) from error
         if not content:
             self._require_directory()
         try:
@@ -298,8 +310,15 @@ class BlendStore:
         """Refuse to read or write an empty set of blends where a share with others is about to come back."""
         if self._known.is_away(self._path.parent):
             raise VoiceUnavailable(
-                f"{self._path.parent} is gone or empty, as when a network share is unmounted.",
-                hint="Nothing was changed. Mount it again; if that is not meant, wait five minutes.",
+                Message(
+                    "directory_away",
+                    "{directory} is gone or empty, as when a network share is unmounted.",
+                    directory=self._path.parent,
+                ),
+                hint=Message(
+                    "mount_again",
+                    "Nothing was changed. Mount it again; if that is not meant, wait five minutes.",
+                ),
             )
 
     def _parsed(self, content: bytes, path: Path) -> dict[str, Blend]:
@@ -345,7 +364,14 @@ class BlendStore:
                 with part.open("wb") as file:
                     _write_synced(file.fileno(), content)
             if _content(self._path) != replaced:
-                raise BadRequest(f"{self._path} was changed by another program just now.", hint="Try again.")
+                raise BadRequest(
+                    Message(
+                        "changed_by_another",
+                        "{path} was changed by another program just now.",
+                        path=self._path,
+                    ),
+                    hint=Message("try_again", "Try again."),
+                )
             for part, target in zip(parts, targets, strict=True):
                 part.replace(target)
         finally:
