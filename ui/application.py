@@ -55,6 +55,10 @@ def head() -> str:
 
 
 def _shared_texts() -> str:
-    """Return the texts that the scripts of all tabs use, for `ui/js/problems.js`."""
-    texts = json.dumps(Words().section("problem"), ensure_ascii=False).replace("<", "\\u003c")
-    return f'<script type="application/json" id="problem-texts">{texts}</script>'
+    """Return the texts that the scripts of all tabs use, for `ui/js/problems.js` and `ui/js/voice_names.js`."""
+    return "".join(_texts_element(section) for section in ("problem", "names"))
+
+
+def _texts_element(section: str) -> str:
+    texts = json.dumps(Words().section(section), ensure_ascii=False).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{section}-texts">{texts}</script>'

@@ -53,7 +53,7 @@ def test_f2_switches_between_the_two_voices_heard_last_and_replays_from_there(ta
     tab.wait_for("ttsPlayer.fraction > 0.01")
     page.keyboard.press("F2")
     title = page.locator("#player-bar [data-part=title]")
-    expect(title).to_have_text("British English")
+    expect(title).to_have_text("British English (Scotland)")
     tab.wait_for("ttsPlayer.rms > 0.02 && ttsPlayer.fraction > 0.005")
     page.keyboard.press("F2")
     expect(title).to_have_text("American English")
@@ -288,7 +288,10 @@ def test_what_was_typed_and_chosen_survives_a_reload(page: Page, site: Site) -> 
     ("voice", "told"),
     [
         ("nobody", "There is no voice “nobody” here: American English speaks instead."),
-        ("de_DE-thorsten-medium", "The voice Thorsten is not installed: American English is chosen instead."),
+        (
+            "de_DE-thorsten-medium",
+            "The voice Thorsten (medium) is not installed: American English is chosen instead.",
+        ),
     ],
 )
 def test_a_link_whose_voice_is_not_here_says_so_above_the_cards(

@@ -85,7 +85,8 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
     advance_to_next_poll(status)
     row = status.locator(".status-recent-card tbody tr")
     expect(row).to_have_count(1)
-    expect(row).to_contain_text(LETTERS.name)
+    expect(row.locator("td.status-voice")).to_have_text("Letters")
+    expect(row.get_by_title(LETTERS.name)).to_be_visible()
     expect(row.locator("td.status-outcome")).to_have_text("done")
     expect(latency.locator("tbody")).to_have_text(re.compile(r"^Piper1[\d.]+ m?s[\d.]+ m?s$"))
     expect(latency.locator(".status-points path")).to_have_count(1)
@@ -114,7 +115,7 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
     advance_to_next_poll(status)
     expect(status.locator("#status h2").first).to_have_text("Listening now")
     rows = status.locator(".status-listeners-card tbody tr")
-    first = ["<b>kitchen</b> (192.0.2.7)", "speaking", "2.5 s", LETTERS.name, "wyoming", "4.0 s"]
+    first = ["<b>kitchen</b> (192.0.2.7)", "speaking", "2.5 s", "Letters", "wyoming", "4.0 s"]
     expect(rows.nth(0).locator("td")).to_have_text(first)
     second = ["this machine (127.0.0.1)", "waiting for its turn", "0.0 s", "–", "wyoming", "4.0 s"]
     expect(rows.nth(1).locator("td")).to_have_text(second)

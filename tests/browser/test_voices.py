@@ -16,6 +16,8 @@ from tests.support.page_site import Site
 from tests.support.tones import LETTERS, VOICES
 
 NAME = "de_DE-brought-low"
+SAID = "Brought, German (Germany)"
+"""As people call it."""
 AUDIBLE = 0.05
 
 COUNT_CHANGES = """() => {
@@ -95,6 +97,13 @@ def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
     voices.wait_for_function(FITS_THE_SCREEN)
 
 
+def test_a_voice_has_its_name_of_people_and_the_one_for_configurations(voices: Page) -> None:
+    voices.locator("#voices-search").fill("bella")
+    expect(row(voices, "af_bella").locator("strong")).to_have_text("Bella")
+    expect(row(voices, "af_bella").locator("code")).to_have_text("af_bella")
+    expect(button(voices, "Listen to Bella, American English, female", "af_bella")).to_be_visible()
+
+
 def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) -> None:
     source = VOICES / "de_DE-tones-low.onnx"
     model, config = tmp_path / f"{NAME}.onnx", tmp_path / f"{NAME}.json"
@@ -103,13 +112,13 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     voices.get_by_label("Voice files").set_input_files([model, config])
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(row(voices, NAME)).to_be_visible()
-    expect(voices.locator(".voices-add .voices-message")).to_have_text(f"{NAME} is installed.")
+    expect(voices.locator(".voices-add .voices-message")).to_have_text(f"{SAID} is installed.")
 
-    button(voices, f"Listen to {NAME}", NAME).click()
+    button(voices, f"Listen to {SAID}", NAME).click()
     voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
 
-    button(voices, f"Delete {NAME}", NAME).click()
-    dialog = voices.get_by_role("dialog", name=f"Delete {NAME}?")
+    button(voices, f"Delete {SAID}", NAME).click()
+    dialog = voices.get_by_role("dialog", name=f"Delete {SAID}?")
     expect(dialog).to_contain_text(f"{NAME}.onnx.json")
     dialog.get_by_role("button", name="Delete").click()
     expect(row(voices, NAME)).to_have_count(0)
@@ -129,12 +138,12 @@ def test_an_invalid_voice_file_is_refused_with_its_reason(
 
 
 def test_a_new_default_voice_is_marked_with_the_setting_to_make_it_permanent(voices: Page) -> None:
-    button(voices, "Make en_US-tone-low the default voice", "en_US-tone-low").click()
+    button(voices, "Make Tone, American English the default voice", "en_US-tone-low").click()
     expect(voices.locator("#voices .voices-shelf > .voices-message code")).to_have_text(
         "voice: en_US-tone-low"
     )
     expect(row(voices, "en_US-tone-low").locator(".voices-mark")).to_be_visible()
-    button(voices, f"Make {EMBEDDED} the default voice", EMBEDDED).click()
+    button(voices, "Make American English, eSpeak NG the default voice", EMBEDDED).click()
     expect(row(voices, EMBEDDED).locator(".voices-mark")).to_be_visible()
 
 

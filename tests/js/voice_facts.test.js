@@ -6,7 +6,6 @@ import {
   genderOf,
   readersOrder,
   recommendedVoice,
-  shownName,
   sizeText,
   VoiceSearch,
 } from "../../ui/js/voice_facts.js";
@@ -51,15 +50,6 @@ const GERMAN = { female: "weiblich", male: "männlich" };
 const english = new VoiceSearch("en", (name) => name);
 const german = new VoiceSearch("de", (name) => GERMAN[/** @type {"female" | "male"} */ (name)]);
 
-test("names are those of people, without language, engine and quality", () => {
-  const names = languageNames("en");
-  assert.equal(shownName(VOICE, names), "Thorsten emotional");
-  assert.equal(shownName(HEART, names), "Heart");
-  assert.equal(shownName({ ...HEART, name: "my_blend" }, names), "my_blend");
-  assert.equal(shownName({ ...VOICE, name: "anna" }, names), "anna");
-  assert.equal(shownName(ROBOT, languageNames("de")), "Englisch (Vereinigtes Königreich)");
-});
-
 test("the voice to begin with is of the reader's country, else of the most likely one, else of the language", () => {
   const away = { ...VOICE, is_installed: false, is_recommended: true };
   const named = (/** @type {string} */ name) => ({ ...away, name, language: name });
@@ -82,12 +72,6 @@ test("the voice to begin with is of the reader's country, else of the most likel
     "zz_ZZ",
     undefined,
   ]);
-});
-
-test("a language without a name in the browser is called as the voice's author does", () => {
-  const names = languageNames("en");
-  assert.equal(shownName({ ...ROBOT, language: "x", description: "espeak-ng Klingon" }, names), "Klingon");
-  assert.equal(shownName({ ...ROBOT, language: "x", description: "" }, names), ROBOT.name);
 });
 
 test("the gender of a Kokoro voice is in its name, unless the catalogue tells it", () => {
@@ -165,19 +149,6 @@ test("a reader who has chosen nothing hears their language, or a neural default 
     "piper-en_US",
   ]);
   assert.equal(firstVoice([], undefined, "de"), undefined);
-});
-
-test("letters that are no word are initials", () => {
-  const names = languageNames("de");
-  /** @param {string} name */
-  const shown = (name) => shownName({ ...VOICE, name: `de_DE-${name}-low` }, names);
-  assert.deepEqual(["eva_k", "mls", "hfc_female", "bjørn", "rhys"].map(shown), [
-    "Eva K",
-    "MLS",
-    "HFC female",
-    "Bjørn",
-    "Rhys",
-  ]);
 });
 
 test("languages that browsers do not know have names in the page's language", () => {

@@ -28,20 +28,22 @@ ROOTS = {
     "voices": ("voices", "lexicon"),
     "status": ("status",),
     "problem": ("problems",),
+    "names": ("voice_names",),
     "downloads": ("download_list",),
 }
 """The scripts that get the texts of a section; what they import uses them too."""
 MODULES = {"player": "player_bar", "blend": "blending"}
 """The module of a section's markup, where it has another name."""
 COMPUTED = {
-    "audition": r"shelf_\w+|quality_\w+|female|male|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
+    "audition": r"shelf_\w+|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
     "player": r"is_\w+",
     "blend": r"kokoro_\w+|kind_\w+|preset\.\w+|preset_name\.\w+",
     "stream_live": r"(was|first_after)_\w+",
     "stream_test": r"(state|what|row|example|lane|kind)\.\w+|side(_b)?|told_\w+",
-    "voices": r"\w+_what|quality(_\w+)?|state|female|male",
+    "voices": r"\w+_what|quality|state",
     "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
     "problem": r"(code|download)_\w+",
+    "names": r"quality_\w+|female|male",
     "downloads": r"\w+_what",
 }
 """Names that scripts put together, or take from values of the server."""
@@ -50,7 +52,7 @@ _USED = re.compile(r"""\btranslate\(\s*"([\w.]+)"|\bdata-(?:text|label|placehold
 
 def sources_of(section: str) -> dict[str, str]:
     """Everything that may use the texts of a section, by name."""
-    of_others = {"problems", "download_list", "stream_lanes"} - set(ROOTS[section])
+    of_others = {"problems", "voice_names", "download_list", "stream_lanes"} - set(ROOTS[section])
     modules = scripts.with_imports(ROOTS[section]) - of_others
     found = {name: scripts.sources()[f"{name}.js"] for name in modules}
     markup = files("ui").joinpath(f"{MODULES.get(section, section)}.py")

@@ -26,7 +26,8 @@ import { TextStages } from "./text_stages.js";
 import { UseVoice } from "./use_voice.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { isRobot, shownName, VoiceSearch } from "./voice_facts.js";
+import { isRobot, VoiceSearch } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -43,8 +44,8 @@ class AuditionTab {
     this.number = number;
     this.parts = partsOf(element);
     localizeElements(element, translate);
-    this.search = new VoiceSearch(locale, translate);
-    const nameOf = (/** @type {string} */ name) => this.#nameOf(name);
+    this.search = new VoiceSearch(locale, voiceNames.translate);
+    const nameOf = (/** @type {string} */ name) => voiceNames.of(name);
     const attempt = (/** @type {() => Promise<unknown>} */ work) => this.#attempt(work);
     this.absent = new AbsentVoices(this.parts, { translate, number, nameOf, attempt });
     const { languageName } = this.search;
@@ -163,12 +164,6 @@ class AuditionTab {
     this.absent.showDownloads();
   }
 
-  /** The name of a voice for people. @param {string} name */
-  #nameOf(name) {
-    const voice = voiceDirectory.find(name);
-    return voice ? shownName(voice, this.search.languageName) : name;
-  }
-
   /** @param {string} name */
   async #showVoice(name) {
     const facts = await this.#factsOf(name).catch(() => null);
@@ -252,7 +247,7 @@ class AuditionTab {
   #compareBlind() {
     const dialog = new BlindDialog(this.#comparable(), {
       translate: this.translate,
-      nameOf: (name) => this.#nameOf(name),
+      nameOf: (name) => voiceNames.of(name),
       hear: (name, label) => this.#attempt(() => this.#hearBlind(name, label)),
       choose: (name) => this.#choose(voiceDirectory.find(name)),
     });

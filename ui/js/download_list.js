@@ -4,6 +4,7 @@ import { button, createElement, localize, setText } from "./common.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { sizeText } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./voice_directory.js").Download} Download */
 
@@ -51,11 +52,13 @@ export class DownloadList {
     const isFailed = state === "failed";
     const bar = isFailed
       ? null
-      : createElement("progress", { "aria-label": this.translate("progress", { name: voice }) });
+      : createElement("progress", {
+          "aria-label": this.translate("progress", { name: voiceNames.full(voice) }),
+        });
     const again = isFailed ? this.#button("fetch", voice, "download") : null;
     const stop = this.#button(isFailed ? "dismiss" : "cancel", voice, "cancel");
     const facts = [
-      createElement("strong", {}, voice),
+      createElement("strong", { title: voice }, voiceNames.full(voice)),
       bar,
       createElement("span", { class: "quiet" }),
       createElement("div", { class: "problem" }),
@@ -74,7 +77,7 @@ export class DownloadList {
    * @param {"download" | "cancel"} what
    */
   #button(name, voice, what) {
-    const label = this.translate(`${name}_what`, { name: voice });
+    const label = this.translate(`${name}_what`, { name: voiceNames.full(voice) });
     return button(this.translate(name), () => this.act(what, voice), { "aria-label": label });
   }
 

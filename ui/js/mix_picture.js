@@ -2,7 +2,7 @@
 
 import { createElement, partFinder } from "./common.js";
 import { percentages } from "./mix.js";
-import { kokoroName } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./mix.js").Row} Row */
 
@@ -23,7 +23,7 @@ export class MixPicture {
     this.bar.replaceChildren(...rows.map((row, index) => piece(row, wide[index])));
     this.bar.setAttribute(
       "aria-label",
-      rows.map(({ voice }, index) => `${voice} ${percent[index]}`).join(", "),
+      rows.map(({ voice }, index) => `${voiceNames.of(voice)} ${percent[index]}`).join(", "),
     );
     this.legend.replaceChildren(...rows.map((row, index) => label(row, percent[index])));
   }
@@ -47,6 +47,6 @@ const label = ({ voice, colour }, percent) =>
     "li",
     {},
     createElement("span", { class: `blend-swatch blend-colour-${colour}` }),
-    createElement("span", { class: "blend-name", title: voice }, kokoroName(voice)),
+    createElement("span", { class: "blend-name", title: voice }, voiceNames.of(voice)),
     createElement("b", {}, percent),
   );

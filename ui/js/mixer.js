@@ -30,7 +30,7 @@ import {
 } from "./mix.js";
 import { MixPicture } from "./mix_picture.js";
 import { problems } from "./problems.js";
-import { kokoroName } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./mix.js").Row} Row */
 /** @typedef {import("./blend_api.js").ParsedRecipe} ParsedRecipe */
@@ -310,7 +310,7 @@ export class Mixer {
       createElement(
         "option",
         { value: name, title: `${name} ${description}`, selected: name === chosen },
-        kokoroName(name),
+        voiceNames.of(name),
       );
     return [...groups].map(([label, voices]) => createElement("optgroup", { label }, ...voices.map(option)));
   }
@@ -351,13 +351,13 @@ export class Mixer {
     find(node, "select", HTMLSelectElement).value = row.voice;
     const slider = find(node, "input", HTMLInputElement);
     if (Number(slider.value) !== Math.round(row.weight)) slider.value = String(row.weight);
-    slider.setAttribute("aria-label", translate("weight_of", { voice: row.voice }));
+    slider.setAttribute("aria-label", translate("weight_of", { voice: voiceNames.of(row.voice) }));
     slider.setAttribute("aria-valuetext", percent);
     slider.disabled = row.locked;
     find(node, "output", HTMLElement).textContent = percent;
     const lock = find(node, ".blend-lock", HTMLElement);
     lock.setAttribute("aria-pressed", String(row.locked));
-    lock.setAttribute("aria-label", translate("lock_of", { voice: row.voice }));
+    lock.setAttribute("aria-label", translate("lock_of", { voice: voiceNames.of(row.voice) }));
   }
 
   #drawFader() {
@@ -372,10 +372,8 @@ export class Mixer {
     const at = Math.round((second.weight / (sum([first.weight, second.weight]) || 1)) * FULL_WEIGHT);
     if (Number(fade.value) !== at) fade.value = String(at);
     fade.disabled = first.locked || second.locked;
-    fade.setAttribute(
-      "aria-valuetext",
-      this.context.translate("fader_at", { share: at, voice: second.voice }),
-    );
+    const said = { share: at, voice: voiceNames.of(second.voice) };
+    fade.setAttribute("aria-valuetext", this.context.translate("fader_at", said));
     for (const [index, share] of [FULL_WEIGHT - at, at].entries()) {
       fadeVoices[index].value = this.rows[index].voice;
       setText(fadeShares[index], `${share} %`);
@@ -384,11 +382,11 @@ export class Mixer {
 
   #drawParents() {
     const names = [...new Set(this.rows.map(({ voice }) => voice))];
-    const shown = [...this.parts.parents.children].map((node) => node.textContent);
+    const shown = [...this.parts.parents.children].map((node) => node.getAttribute("data-voice"));
     if (names.join() === shown.join()) return;
     const parents = names.map((voice) => {
-      const label = this.context.translate("hear_parent", { voice: kokoroName(voice) });
-      return button(kokoroName(voice), () => this.context.onHearParent(voice), {
+      const label = this.context.translate("hear_parent", { voice: voiceNames.of(voice) });
+      return button(voiceNames.of(voice), () => this.context.onHearParent(voice), {
         title: voice,
         "data-voice": voice,
         "aria-label": label,

@@ -7,7 +7,7 @@
 import { BlendApi } from "./blend_api.js";
 import { partFinder, setText } from "./common.js";
 import { recipeName, unusedName } from "./mix.js";
-import { kokoroName } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 
@@ -88,7 +88,7 @@ export class PairBlend {
     const { share, name, kept } = this.parts;
     share.value = String(WHOLE / 2);
     const proposed = [one, other]
-      .map((voice) => kokoroName(voice.name).toLowerCase().replace(/\W+/g, "_"))
+      .map((voice) => voiceNames.of(voice.name).toLowerCase().replace(/\W+/g, "_"))
       .join("_");
     const taken = this.options.takenNames();
     name.value = taken.has(proposed) ? unusedName(proposed, taken) : proposed;
@@ -98,7 +98,7 @@ export class PairBlend {
 
   #showShares() {
     const share = Number(this.parts.share.value);
-    const [one, other] = this.#pair.map(kokoroName);
+    const [one, other] = this.#pair.map((voice) => voiceNames.of(voice));
     setText(this.parts.a, `${one} ${WHOLE - share} %`);
     setText(this.parts.b, `${other} ${share} %`);
     this.parts.share.setAttribute("aria-valuetext", `${one} ${WHOLE - share} %, ${other} ${share} %`);

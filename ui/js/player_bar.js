@@ -7,7 +7,6 @@
 
 import { find, isAbort, localize, localizeElements, setText } from "./common.js";
 import { HeardList } from "./heard_list.js";
-import { languageNames } from "./language_names.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
@@ -17,7 +16,7 @@ import { serverConnection } from "./server_connection.js";
 import { shortTime } from "./short_time.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { kokoroName, shownName } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 import { WaitingClock } from "./waiting_clock.js";
 import { onPointOfTime, Waveform } from "./waveform.js";
 
@@ -39,10 +38,9 @@ class PlayerBar {
   /** @param {import("./common.js").MountContext<{ texts: Texts }>} context */
   constructor({ element, props }) {
     this.element = element;
-    const { translate, locale, number } = localize(props.texts);
+    const { translate, number } = localize(props.texts);
     this.translate = translate;
     this.number = number;
-    this.languageName = languageNames(locale);
     this.parts = partsOf(element);
     this.waiting = new WaitingClock();
     localizeElements(element, translate);
@@ -166,8 +164,7 @@ class PlayerBar {
 
   /** @param {SpeechRequest} body */
   #titleOf({ voice }) {
-    const known = voice ? voiceDirectory.find(voice) : voiceDirectory.default;
-    return known ? shownName(known, this.languageName) : recipeTitle(voice ?? "");
+    return voiceNames.of(voice || (voiceDirectory.default?.name ?? ""));
   }
 
   #showMeasured() {
@@ -232,15 +229,6 @@ class PlayerBar {
     else this.#update();
   }
 }
-
-/**
- * A recipe for people, as `Heart 40 % + Emma 60 %`; any other name stays as it is.
- * @param {string} voice
- */
-const recipeTitle = (voice) =>
-  voice
-    .replaceAll(/(\w+)\(([\d.]+)\)/g, (_, name, share) => `${kokoroName(name)} ${share} %`)
-    .replaceAll("+", " + ");
 
 /**
  * @param {import("./playback.js").Stats} stats

@@ -2,6 +2,7 @@
 
 import { button, createElement } from "./common.js";
 import { problems } from "./problems.js";
+import { voiceNames } from "./voice_names.js";
 
 /**
  * @typedef {object} Removal
@@ -51,6 +52,9 @@ function consequencesOf({ problems: reasons, kept, files, size, is_default, sile
   const lines = [...reasons, ...kept].map((each) => problems.say(each));
   if (files.length) lines.push(translate("removal_frees", { size: words.size(size) }));
   if (is_default) lines.push(translate("removal_default"));
-  if (silenced.length) lines.push(translate("removal_silences", { names: silenced.join(", ") }));
+  if (silenced.length)
+    lines.push(
+      translate("removal_silences", { names: silenced.map((each) => voiceNames.of(each)).join(", ") }),
+    );
   return lines;
 }

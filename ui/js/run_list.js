@@ -3,6 +3,7 @@
 import { button, createElement } from "./common.js";
 import { csvOf, KEY, KeptRuns, roundsOf } from "./kept_runs.js";
 import { Figures, mediansOf } from "./stream_results.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./kept_runs.js").KeptRun} KeptRun */
 /** @typedef {ReturnType<typeof import("./common.js").localize>} Words */
@@ -143,7 +144,7 @@ export function describeRun({ kind, target, voice, words_per_second, clients }, 
   return [
     translate(`kind.${kind}`),
     target,
-    voice,
+    voice && voiceNames.of(voice),
     streams ? translate("words_a_second", { count: number(words_per_second) }) : "",
     clients > 1 ? translate("many_clients", { count: clients }) : "",
   ]

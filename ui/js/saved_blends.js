@@ -5,7 +5,8 @@ import { button, createElement, partFinder, urlOf } from "./common.js";
 import { recipeName, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { kokoroName, sizeText } from "./voice_facts.js";
+import { sizeText } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
@@ -96,7 +97,7 @@ export class SavedBlends {
 
   /** @param {SavedVoice} kept */
   #whyMute({ missing }) {
-    const names = missing.map(kokoroName).join(", ");
+    const names = missing.map((each) => voiceNames.of(each)).join(", ");
     return names ? this.context.translate("lacks_voices", { names }) : this.context.translate("cannot_speak");
   }
 
@@ -144,7 +145,7 @@ export class SavedBlends {
    */
   #fetchButton({ draft, fetch, missing }, problem) {
     const start = this.context.api.trying(problem, () => voiceDirectory.change("download", fetch));
-    const names = missing.map(kokoroName).join(", ");
+    const names = missing.map((each) => voiceNames.of(each)).join(", ");
     const size = voiceDirectory.find(fetch)?.size;
     const { number } = this.context;
     const what =

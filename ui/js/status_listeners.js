@@ -1,7 +1,7 @@
 /** A card of the Status tab: who is being spoken to now. */
 
 import { createElement, setText } from "./common.js";
-import { Figures, section, table, voiceText } from "./status_parts.js";
+import { Figures, section, table, voiceCell } from "./status_parts.js";
 
 /** @typedef {import("./status_parts.js").Listener} Listener */
 /** @typedef {import("./status_parts.js").Status} Status */
@@ -49,7 +49,7 @@ export class Listeners {
       whoListens(one, translate),
       createElement("span", { class: `status-is-${one.state.replaceAll("_", "-")}` }, state),
       `${number(one.ahead, 1)} s`,
-      voiceText(one, this.words),
+      voiceCell(one, this.words),
       one.transport,
       `${number(one.seconds, 1)} s`,
     ];

@@ -1,10 +1,9 @@
 /** Cards of the Status tab: the headline, the load, links for other programs. */
 
 import { createElement, setText, urlOf } from "./common.js";
-import { languageNames } from "./language_names.js";
 import { Figures, section } from "./status_parts.js";
-import { voiceDirectory } from "./voice_directory.js";
 import { engineLabel } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./status_parts.js").Status} Status */
 /** @typedef {import("./status_parts.js").Summary} Summary */
@@ -61,12 +60,10 @@ const FACTS = {
   },
   voices: ({ server: { voices } }, { translate }) =>
     translate("voices_detail", { installed: voices.installed, more: voices.downloadable }),
-  default_voice: ({ server }, { locale, translate }) => {
-    const voice = voiceWithLanguage(server.default_voice, locale);
+  default_voice: ({ server }, { translate }) => {
+    const voice = withId(server.default_voice);
     const instead = server.default_voice_fallback;
-    return instead
-      ? translate("default_absent", { voice, instead: voiceWithLanguage(instead, locale) })
-      : voice;
+    return instead ? translate("default_absent", { voice, instead: withId(instead) }) : voice;
   },
   models: ({ server, model_bytes: bytes }, { translate }, figures) => {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
@@ -79,14 +76,10 @@ const FACTS = {
   },
 };
 
-/**
- * A voice's name with its language, where that is known.
- * @param {string} name
- * @param {string} locale
- */
-function voiceWithLanguage(name, locale) {
-  const voice = voiceDirectory.find(name);
-  return voice ? `${name} (${languageNames(locale)(voice.language)})` : name;
+/** A voice's name, with the one that the settings take. @param {string} id */
+function withId(id) {
+  const name = voiceNames.full(id);
+  return name === id ? id : `${name} (${id})`;
 }
 
 export class Facts {

@@ -2,6 +2,7 @@
 
 import { createElement, localize } from "./common.js";
 import { shortTime } from "./short_time.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {{ host: string, port: number, url: string }} Endpoint */
 /** @typedef {{ wyoming: Endpoint[], http: Endpoint[], uri: string, announced_as: string | null }} Addresses */
@@ -198,6 +199,12 @@ export function fact(name, ...values) {
  * @param {{ voice: string, requested_voice: string }} one
  * @param {Words} words
  */
-export function voiceText({ voice, requested_voice: requested }, { translate }) {
-  return requested ? translate("voice_instead", { voice: voice || "–", requested }) : voice || "–";
+export function voiceCell({ voice, requested_voice: requested }, { translate }) {
+  if (!voice && !requested) return "–";
+  const said = voice ? voiceNames.of(voice) : "–";
+  const shown = requested
+    ? translate("voice_instead", { voice: said, requested: voiceNames.of(requested) })
+    : said;
+  const ids = [voice, requested].filter(Boolean).map((id) => `${voiceNames.full(id)} (${id})`);
+  return createElement("span", { title: ids.join("; ") }, shown);
 }

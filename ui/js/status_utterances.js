@@ -1,7 +1,8 @@
 /** A card of the Status tab: recent utterances. */
 
 import { createElement, setText } from "./common.js";
-import { Figures, section, table, voiceText } from "./status_parts.js";
+import { Figures, section, table, voiceCell } from "./status_parts.js";
+import { voiceDirectory } from "./voice_directory.js";
 
 /** @typedef {import("./status_parts.js").Spoken} Spoken */
 /** @typedef {import("./status_parts.js").Status} Status */
@@ -23,7 +24,7 @@ const UTTERANCE = [
 ];
 
 export class Utterances {
-  #shown = 0;
+  #shown = "";
 
   /** @param {Words} words */
   constructor(words) {
@@ -39,8 +40,9 @@ export class Utterances {
   show({ spoken, spoken_count: now }) {
     this.none.hidden = spoken.length > 0;
     setText(this.count, this.words.translate("recent_count", { count: this.words.number(now) }));
-    if (now === this.#shown) return;
-    this.#shown = now;
+    const state = `${now} ${voiceDirectory.view.revision}`; // names of voices may become known
+    if (state === this.#shown) return;
+    this.#shown = state;
     this.table.show(spoken.map((one) => this.#cells(one)));
   }
 
@@ -53,7 +55,7 @@ export class Utterances {
     return [
       this.figures.clock(one.time),
       one.transport,
-      voiceText(one, this.words),
+      voiceCell(one, this.words),
       this.figures.time(one.ttfa),
       one.held ? this.figures.time(one.held) : "–",
       `${number(one.audio_seconds, 1)} s`,

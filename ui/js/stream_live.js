@@ -28,7 +28,8 @@ import { LiveSpeech } from "./stream_live_speech.js";
 import { changeOf, Typist } from "./stream_live_text.js";
 import { FLUSH_IDLE } from "./stream_timeline.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf, isRobot, shownName } from "./voice_facts.js";
+import { familyOf, isRobot } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./common.js").Texts} Texts */
 /** @typedef {import("./stream_timeline.js").StreamTimeline} StreamTimeline */
@@ -119,7 +120,7 @@ class StreamLive {
       if (!speech.isActive && this.#restartAt === null) this.#tell("heard", { text });
     });
     speech.addEventListener("voice", (event) =>
-      this.#tell("instead", { name: /** @type {CustomEvent<string>} */ (event).detail }),
+      this.#tell("instead", { name: voiceNames.full(/** @type {CustomEvent<string>} */ (event).detail) }),
     );
   }
 
@@ -248,7 +249,7 @@ class StreamLive {
 
   /** @param {{ label: string, voices: Voice[] }} group */
   #group({ label, voices }) {
-    const options = voices.map((each) => new Option(shownName(each, this.languageName), each.name));
+    const options = voices.map((each) => new Option(voiceNames.of(each.name), each.name));
     return createElement("optgroup", { label: label || this.translate("robots") }, ...options);
   }
 

@@ -17,6 +17,7 @@ import { describeRun, RunList } from "./run_list.js";
 import { StreamBoard } from "./stream_board.js";
 import { StreamRounds } from "./stream_rounds.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./stream_run.js").RunSettings} RunSettings */
 /** @typedef {import("./stream_rounds.js").RunningSide} RunningSide */
@@ -67,7 +68,16 @@ class StreamTestTab {
   }
 
   #offerVoices() {
-    this.parts.voices.replaceChildren(...voiceDirectory.installed.map(({ name }) => new Option(name, name)));
+    const { form, voices } = this.parts;
+    voices.replaceChildren(
+      ...voiceDirectory.installed.map(({ name }) =>
+        createElement("option", { value: voiceNames.full(name) }),
+      ),
+    );
+    for (const end of SIDES) {
+      const field = find(form, `[name=voice${end}]`, HTMLInputElement);
+      field.value = voiceNames.full(voiceNames.find(field.value)); // kept before, or from a kept run
+    }
   }
 
   #listen() {
@@ -185,7 +195,7 @@ class StreamTestTab {
       text: String(values.text),
       kind: String(values[`kind${end}`]),
       target: String(values[`target${end}`]),
-      voice: String(values[`voice${end}`]),
+      voice: voiceNames.find(String(values[`voice${end}`])),
       words_per_second: Number(values[`words_per_second${end}`]),
       clients: Number(values.clients),
       recorded: Number(values.recorded),

@@ -8,15 +8,8 @@
 import { button, createElement, setText } from "./common.js";
 import { isBlendable } from "./pair_blend.js";
 import { NO_PROBLEM, problems } from "./problems.js";
-import {
-  engineLabel,
-  factLine,
-  genderOf,
-  isRobot,
-  qualityLabel,
-  shownName,
-  sizeText,
-} from "./voice_facts.js";
+import { engineLabel, factLine, isRobot, sizeText } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").Download} Download */
@@ -137,8 +130,8 @@ export class VoiceCards {
 
   /** @param {Voice} voice */
   #card(voice) {
-    const { translate, search } = this.options;
-    const name = shownName(voice, search.languageName);
+    const { translate } = this.options;
+    const name = voiceNames.of(voice.name);
     const isMarked = this.#shortlist.includes(voice.name);
     const star = button(isMarked ? "★" : "☆", () => this.options.mark(voice), {
       class: "card-star",
@@ -150,31 +143,13 @@ export class VoiceCards {
     const facts = createElement(
       "div",
       { class: "card-facts" },
-      this.#title(voice, name),
+      createElement("strong", {}, name),
       createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
     const draggable = String(isBlendable(voice));
     return createElement("li", { class: "card", "data-voice": voice.name, draggable }, main, facts, tools);
-  }
-
-  /**
-   * The name; where several voices of a language have it, with the quality that tells them apart.
-   * @param {Voice} voice
-   * @param {string} name
-   */
-  #title(voice, name) {
-    const { search, translate } = this.options;
-    const isShared = this.#voices.some(
-      (other) =>
-        other !== voice &&
-        other.language === voice.language &&
-        other.quality !== voice.quality &&
-        shownName(other, search.languageName) === name,
-    );
-    const quality = isShared ? ` · ${qualityLabel(voice.quality, translate)}` : "";
-    return createElement("strong", {}, `${name}${quality}`);
   }
 
   /**
@@ -229,12 +204,11 @@ export class VoiceCards {
   /** @param {Voice} voice */
   #factsOf(voice) {
     const { translate, number, search } = this.options;
-    const gender = genderOf(voice);
     const facts = [
       isRobot(voice) ? voice.name : search.languageName(voice.language),
-      gender && translate(gender),
+      voiceNames.genderOf(voice),
       engineLabel(voice.engine),
-      qualityLabel(voice.quality, translate),
+      voiceNames.quality(voice.quality),
       voice.speakers > 1 ? translate("speakers", { count: voice.speakers }) : "",
       voice.size ? sizeText(voice.size, number) : "",
       voice.licence,

@@ -1,4 +1,4 @@
-/** Voice facts for people: a voice's name, language and quality as they are shown, and what a search finds it by. */
+/** Voice facts for people: a voice's language, quality and size as they are shown, and what a search finds it by. */
 
 import { createElement } from "./common.js";
 import { languageNames } from "./language_names.js";
@@ -35,9 +35,7 @@ import { languageNames } from "./language_names.js";
  */
 
 const EMBEDDED_ENGINE = "espeak";
-const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
-const VOWEL = /[aeiouyøæœ]/i;
-const KOKORO_NAME = /^[a-z]([fm])_(.+)$/;
+const KOKORO_GENDER = /^[a-z]([fm])_/;
 /** @type {Record<string, string>} */
 const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
 /** @type {Record<string, string>} */
@@ -45,62 +43,15 @@ const GENDERS = { f: "female", m: "male" };
 
 /**
  * Whether a voice is one of the synthetic ones that come with the server.
- * @param {Voice} voice
+ * @param {Pick<Voice, "engine">} voice
  */
 export const isRobot = ({ engine }) => engine === EMBEDDED_ENGINE;
 
 /** @param {Pick<Voice, "engine" | "gender" | "name">} voice */
 export function genderOf({ engine, gender, name }) {
   if (gender || engine !== "kokoro") return gender;
-  return GENDERS[KOKORO_NAME.exec(name)?.[1] ?? ""] ?? "";
+  return GENDERS[KOKORO_GENDER.exec(name)?.[1] ?? ""] ?? "";
 }
-
-/**
- * The name of a voice without what its language, engine and quality say, as `Thorsten emotional`.
- * @param {Voice} voice
- * @param {LanguageName} languageName
- */
-export function shownName(voice, languageName) {
-  const { name, engine } = voice;
-  if (isRobot(voice)) return robotName(voice, languageName);
-  if (engine === "kokoro") return kokoroName(name);
-  return readable(PIPER_NAME.exec(name)?.[1], name);
-}
-
-/**
- * The name of a Kokoro voice without what says its language and gender, as `Heart`.
- * @param {string} name
- */
-export const kokoroName = (name) => readable(KOKORO_NAME.exec(name)?.[2], name);
-
-/**
- * @param {string | undefined} part of a name
- * @param {string} name
- */
-const readable = (part, name) =>
-  part === undefined ? name : capitalized(initials(part.replaceAll("_", " ")));
-
-/**
- * Letters that cannot be a word stand for words or names, as in `Eva K` and `MLS`.
- * @param {string} text
- */
-const initials = (text) =>
-  text.replaceAll(/\p{Script=Latin}+/gu, (word) =>
-    VOWEL.test(word.normalize("NFD")) ? word : word.toUpperCase(),
-  );
-
-/**
- * The name of a synthetic voice: its language, or the one that its author gave it.
- * @param {Voice} voice
- * @param {LanguageName} languageName
- */
-function robotName({ name, language, description }, languageName) {
-  const named = languageName(language);
-  return named === language ? description.replace(/^espeak-ng /, "") || name : named;
-}
-
-/** @param {string} text */
-const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The name of an engine as its makers write it. @param {string} engine */
 export const engineLabel = (engine) => ENGINE_LABELS[engine] ?? engine;

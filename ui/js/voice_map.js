@@ -8,7 +8,8 @@
 import { find, setText } from "./common.js";
 import { placeLabels } from "./label_layout.js";
 import { mixAt, pointOf } from "./map_mix.js";
-import { genderOf, kokoroName } from "./voice_facts.js";
+import { genderOf } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./label_layout.js").Box} Box */
 /** @typedef {import("./label_layout.js").Size} Size */
@@ -110,9 +111,7 @@ export class VoiceMap {
     this.shares.replaceChildren(
       ...mixed.map(({ voice }) => this.#shareLine(voice, shareOf.get(voice.name) ?? 0)),
     );
-    const byShare = [...shareOf].sort(([, one], [, other]) => other - one);
-    const told = byShare.map(([voice, share]) => `${kokoroName(voice)} ${Math.round(100 * share)} %`);
-    setText(this.told, told.join(" · "));
+    setText(this.told, this.#parts.length ? voiceNames.mix(this.#parts) : "");
   }
 
   /**
@@ -231,8 +230,8 @@ const clamped = (value, least, most) => Math.min(most, Math.max(least, value));
  * @param {readonly MappedVoice[]} voices
  */
 function labelOf(voice, voices) {
-  const name = kokoroName(voice.name);
-  const isShared = voices.some((other) => other !== voice && kokoroName(other.name) === name);
+  const name = voiceNames.of(voice.name);
+  const isShared = voices.some((other) => other !== voice && voiceNames.of(other.name) === name);
   return isShared ? `${name} (${voice.language.split("_")[0]})` : name;
 }
 
@@ -245,7 +244,7 @@ function voiceMark(voice, label) {
   const gender = genderOf({ ...voice, engine: "kokoro", gender: "" });
   const group = shape("g", { class: `voice-map-voice voice-map-${gender}` });
   const title = shape("title", {});
-  title.textContent = `${kokoroName(voice.name)}, ${voice.language.replace("_", "-")}`;
+  title.textContent = voiceNames.full(voice.name);
   const circle = shape("circle", { r: VOICE_RADIUS });
   const leader = shape("line", { class: "voice-map-leader" });
   const text = shape("text", {});

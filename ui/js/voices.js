@@ -12,16 +12,8 @@ import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { confirmRemoval } from "./removal_dialog.js";
 import { voiceDirectory } from "./voice_directory.js";
-import {
-  engineLabel,
-  factLine,
-  familyOf,
-  genderOf,
-  qualityLabel,
-  readersOrder,
-  sizeText,
-  VoiceSearch,
-} from "./voice_facts.js";
+import { engineLabel, factLine, familyOf, readersOrder, sizeText, VoiceSearch } from "./voice_facts.js";
+import { voiceNames } from "./voice_names.js";
 import { modelAndConfig, uploadVoice } from "./voice_upload.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -47,7 +39,7 @@ class VoiceList {
     this.locale = locale;
     this.number = number;
     this.languageName = languageNames(locale);
-    this.search = new VoiceSearch(locale, translate);
+    this.search = new VoiceSearch(locale, voiceNames.translate);
     this.filters = this.#makeFilters();
     this.message = createElement("div", { class: "voices-message", role: "status", "aria-live": "polite" });
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
@@ -153,12 +145,12 @@ class VoiceList {
   /**
    * A button with its action as text, and for screen readers also its object.
    * @param {string} name
-   * @param {string} what
+   * @param {string} what a voice, or a file
    * @param {() => unknown} onclick
    * @param {Record<string, string | boolean>} [attributes]
    */
   #button(name, what, onclick, attributes = {}) {
-    const label = this.translate(`${name}_what`, { name: what });
+    const label = this.translate(`${name}_what`, { name: voiceNames.full(what) });
     return button(this.translate(name), onclick, { "aria-label": label, ...attributes });
   }
 
@@ -242,7 +234,7 @@ class VoiceList {
       createElement(
         "div",
         { class: "voices-facts" },
-        createElement("div", { class: "voices-name" }, createElement("strong", {}, voice.name), mark),
+        nameLine(voice.name, mark),
         createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
       ),
       createElement("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
@@ -252,19 +244,18 @@ class VoiceList {
   /** @param {Voice} voice */
   #factsOf(voice) {
     const size = voice.size ? this.#size(voice.size) : "";
-    const gender = genderOf(voice);
     const facts = [
       this.languageName(voice.language),
-      gender && this.translate(gender),
+      voiceNames.genderOf(voice),
       engineLabel(voice.engine),
-      qualityLabel(voice.quality, this.translate),
+      voiceNames.quality(voice.quality),
       size,
     ];
     if (voice.problem) facts.push(problems.say(voice.problem));
     if (voice.speakers > 1) facts.push(this.translate("speakers", { count: voice.speakers }));
     if (voice.shared_with) facts.push(this.translate("shared", { count: voice.shared_with }));
     if (voice.licence) facts.push(voice.licence);
-    return facts;
+    return facts.filter((fact) => fact !== voiceNames.of(voice.name)); // a robot's name is its language
   }
 
   /** @param {Voice} voice */
@@ -277,7 +268,10 @@ class VoiceList {
         this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
       ];
     }
-    const label = { class: "voices-listen", "aria-label": this.translate("listen_to", { name }) };
+    const label = {
+      class: "voices-listen",
+      "aria-label": this.translate("listen_to", { name: voiceNames.full(name) }),
+    };
     return [
       button(this.translate("listen"), () => this.#sample(voice), label),
       voice.is_default ? null : this.#button("make_default", name, () => this.#makeDefault(name)),
@@ -298,7 +292,7 @@ class VoiceList {
     const known = QUALITIES.filter((each) => qualities.has(each));
     this.#setOptions(
       quality,
-      known.map((each) => [each, qualityLabel(each, this.translate)]),
+      known.map((each) => [each, voiceNames.quality(each)]),
     );
     this.#setOptions(
       engine,
@@ -392,8 +386,9 @@ class VoiceList {
   async #makeDefault(name) {
     const changed = await this.#attempt(() => voiceDirectory.makeDefault(name));
     if (!changed) return;
-    if (changed.lasts) this.#showMessage(this.translate("defaulted", { name: changed.name }));
-    else this.#showMessage(`${this.translate("defaulted_for_now", { name: changed.name })} `);
+    const told = { name: voiceNames.of(changed.name) };
+    if (changed.lasts) this.#showMessage(this.translate("defaulted", told));
+    else this.#showMessage(`${this.translate("defaulted_for_now", told)} `);
     if (!changed.lasts) this.message.append(createElement("code", {}, changed.line));
   }
 
@@ -403,10 +398,11 @@ class VoiceList {
     const planned = await this.#attempt(() => this.#request("plan-removal", { name }));
     if (!planned) return;
     const words = { translate: this.translate, size: (/** @type {number} */ count) => this.#size(count) };
-    if (!(await confirmRemoval(this.dialog, name, planned, words))) return;
+    const said = voiceNames.full(name); // once it is gone, nobody knows more than its id
+    if (!(await confirmRemoval(this.dialog, said, planned, words))) return;
     const gone = await this.#attempt(() => this.#request("remove", { name, files: planned.files }));
     await voiceDirectory.reload();
-    if (gone) this.#showMessage(this.translate("deleted", { name }));
+    if (gone) this.#showMessage(this.translate("deleted", { name: said }));
   }
 
   // ---- Uploads
@@ -423,7 +419,7 @@ class VoiceList {
     if (name === null) return;
     this.files.value = "";
     await voiceDirectory.reload();
-    this.#showMessage(this.translate("uploaded", { name }), false, this.sent);
+    this.#showMessage(this.translate("uploaded", { name: voiceNames.full(name) }), false, this.sent);
   }
 
   /**
@@ -444,6 +440,20 @@ class VoiceList {
     }
   }
 }
+
+/**
+ * A voice's name, and below it small the one that configurations need.
+ * @param {string} id
+ * @param {Element | null} mark
+ */
+const nameLine = (id, mark) =>
+  createElement(
+    "div",
+    { class: "voices-name" },
+    createElement("strong", {}, voiceNames.of(id)),
+    createElement("code", { class: "voice-id" }, id),
+    mark,
+  );
 
 /** @param {Element | null} element */
 const labelOf = (element) => element?.getAttribute("aria-label") ?? null;
