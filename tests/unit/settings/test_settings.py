@@ -19,6 +19,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.support.hypothesis_examples import scaled_examples
 from wyoming_tts.assembly.options import http_host
 from wyoming_tts.settings import (
     SETTINGS,
@@ -416,9 +417,34 @@ class TestInvalidValues:
         assert refusal(environ={"WYOMING_TTS_DEBUG": "maybe"}) == expected
 
 
+def with_number(name: str, value: float) -> float:
+    """The setting as it is loaded from a flag with this number."""
+    return getattr(load_settings({name: str(value)}, environ={}).settings, name)  # type: ignore[no-any-return]
+
+
+def refuses(name: str, value: float) -> bool:
+    with pytest.raises(SettingsError) as error:
+        with_number(name, value)
+    return str(error.value).endswith(f"from flag {INFO[name].flags[0]}, expected {INFO[name].expects}")
+
+
+# Each name loads the same code, so that few numbers of each are enough beside the ends of its range.
+FEW = examples(max_examples=scaled_examples(10))
+
+
 @pytest.mark.parametrize("name", [info.name for info in NUMBERS])
 class TestRanges:
-    @examples(deadline=None)
+    def test_the_ends_of_the_range_are_accepted_and_what_is_next_to_them_is_refused(self, name: str) -> None:
+        lowest, highest = bounds(INFO[name])
+        whole = isinstance(highest, int)
+        below = int(lowest) - 1 if whole else math.nextafter(lowest, -math.inf)
+        above = highest + 1 if whole else math.nextafter(highest, math.inf)
+        lowest = int(lowest) if whole else lowest
+        assert (with_number(name, lowest), with_number(name, highest)) == (lowest, highest)
+        assert refuses(name, below)
+        assert refuses(name, above)
+
+    @FEW
     @given(data=st.data())
     def test_a_number_within_the_range_is_accepted(self, name: str, data: st.DataObject) -> None:
         lowest, highest = bounds(INFO[name])
@@ -426,10 +452,9 @@ class TestRanges:
             st.integers(int(lowest), highest) if isinstance(highest, int) else st.floats(lowest, highest)
         )
         value = data.draw(numbers)
-        loaded = load_settings({name: str(value)}, environ={})
-        assert getattr(loaded.settings, name) == value
+        assert with_number(name, value) == value
 
-    @examples(deadline=None)
+    @FEW
     @given(data=st.data())
     def test_a_number_outside_the_range_is_refused_with_the_range(
         self, name: str, data: st.DataObject
@@ -437,10 +462,7 @@ class TestRanges:
         lowest, highest = bounds(INFO[name])
         finite = st.floats(allow_nan=False, allow_infinity=False)
         numbers = st.integers() if isinstance(highest, int) else finite
-        value = data.draw(numbers.filter(lambda number: not lowest <= number <= highest))
-        with pytest.raises(SettingsError) as error:
-            load_settings({name: str(value)}, environ={})
-        assert str(error.value).endswith(f"from flag {INFO[name].flags[0]}, expected {INFO[name].expects}")
+        assert refuses(name, data.draw(numbers.filter(lambda number: not lowest <= number <= highest)))
 
     def test_the_documented_range_is_the_enforced_range(self, name: str) -> None:
         lowest, highest = bounds(INFO[name])
