@@ -35,7 +35,7 @@ from wyoming_tts.speech import AudioFormat, SpokenWord
 
 TEXT = "One two three. Four five six."
 TIMEOUTS = ClientTimeouts(connect=5.0, answer=5.0)
-IMPATIENT = ClientTimeouts(connect=0.05, answer=0.05)
+IMPATIENT = ClientTimeouts(connect=10.0, answer=0.05)
 
 
 async def run_on(site: Site, kind: ClientKind, **changes: Any) -> StreamTestFrame:
