@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.realtime_server import (
     realtime_server,
 )
 from wyoming_tts.speech import Utterance
+from wyoming_tts.transports.interfaces import SpeechSynthesis
 
 NATIVE = {"sample_rate": RATE}
 """No resampling, so that audio can be compared."""
@@ -30,6 +32,18 @@ def synthesizer() -> FakeSynthesizer:
 async def server(synthesizer: FakeSynthesizer) -> AsyncIterator[RunningRealtimeServer]:
     async with realtime_server(synthesizer) as running:
         yield running
+
+
+@asynccontextmanager
+async def conversation(
+    synthesizer: SpeechSynthesis, *, audio: Mapping[str, Any] = NATIVE, **options: Any
+) -> AsyncIterator[RealtimeClient]:
+    """A client of a server with these options of `realtime_server`."""
+    async with (
+        realtime_server(synthesizer, **options) as server,
+        realtime_client(server.url, audio=audio) as connected,
+    ):
+        yield connected
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.http.realtime.conftest import NATIVE, Gate, after
+from tests.http.realtime.conftest import Gate, after, conversation
 from tests.support.fake_synthesizer import FakeSynthesizer, speech_pcm
 from tests.support.parts import running_parts
 from tests.support.realtime_server import (
@@ -192,10 +192,7 @@ def test_every_response_ends_exactly_once_for_any_sequence_of_messages(
                 await asyncio.sleep(0)
 
         synthesizer.on_chunk = pause
-        async with (
-            realtime_server(synthesizer) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer) as client:
             await _perform(steps, client)
             await client.send("session.end")
             assert (await client.closed())[0] == 1000

@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.http.realtime.conftest import NATIVE, Gate
+from tests.http.realtime.conftest import NATIVE, Gate, conversation
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer, speech_pcm
 from tests.support.realtime_server import (
     RealtimeClient,
@@ -32,10 +32,7 @@ class TestLimits:
         self, synthesizer: FakeSynthesizer
     ) -> None:
         gate = Gate(synthesizer)
-        async with (
-            realtime_server(synthesizer, queued=2) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, queued=2) as client:
             await client.send("response.create", response_id="r0", input="a")
             await gate.reached.wait()
             for number in (1, 2, 3):
@@ -47,10 +44,7 @@ class TestLimits:
 
     async def test_queued_text_over_the_limit_is_refused_as_busy(self, synthesizer: FakeSynthesizer) -> None:
         gate = Gate(synthesizer)
-        async with (
-            realtime_server(synthesizer, queued_chars=100) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, queued_chars=100) as client:
             await client.send("response.create", input="a")
             await gate.reached.wait()
             await client.send("response.create", response_id="b", input="a" * 60)
@@ -59,10 +53,7 @@ class TestLimits:
 
     async def test_texts_and_messages_over_the_limit_are_errors(self, synthesizer: FakeSynthesizer) -> None:
         limits = RealtimeLimits(message_bytes=50_000, text_chars=100)
-        async with (
-            realtime_server(synthesizer, limits=limits) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, limits=limits) as client:
             await client.send("response.create", response_id="a", input="a" * 101)
             assert (await client.until("response.error", response="a"))["code"] == "too_long"
             await client.send("response.create", input="a" * 60_000)
@@ -78,10 +69,7 @@ class TestLimits:
     async def test_words_over_the_limit_are_errors_and_those_before_it_are_spoken(
         self, synthesizer: FakeSynthesizer
     ) -> None:
-        async with (
-            realtime_server(synthesizer, limits=RealtimeLimits(text_words=2)) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, limits=RealtimeLimits(text_words=2)) as client:
             await client.send("response.create", response_id="a", input="one two three")
             assert (await client.until("response.error", response="a"))["code"] == "too_long"
             await client.send("input.append", text="one tw", response_id="b")
@@ -101,10 +89,7 @@ class TestLimits:
     async def test_another_voice_than_the_one_asked_for_is_told_before_it_speaks(
         self, synthesizer: FakeSynthesizer
     ) -> None:
-        async with (
-            realtime_server(synthesizer) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer) as client:
             await client.send("response.create", response_id="a", input="one")
             assert (await client.until("response.completed", response="a"))["voice"] == "tone"
             assert "response.voice" not in client.kinds()
@@ -119,10 +104,7 @@ class TestLimits:
         self, synthesizer: FakeSynthesizer
     ) -> None:
         synthesizer.tells_words = True
-        async with (
-            realtime_server(synthesizer, prime_bytes=2 * RATE) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, prime_bytes=2 * RATE) as client:
             for name in ("a", "b"):
                 await client.send("response.create", response_id=name, input="hello there")
                 await client.until("response.completed", response=name)
@@ -133,10 +115,7 @@ class TestLimits:
             assert (await client.until("response.truncated"))["heard"]["text"] == ""
 
     async def test_an_idle_connection_is_closed_with_a_reason(self, synthesizer: FakeSynthesizer) -> None:
-        async with (
-            realtime_server(synthesizer, idle_timeout=0.05) as server,
-            realtime_client(server.url) as client,
-        ):
+        async with conversation(synthesizer, idle_timeout=0.05) as client:
             code, reason = await client.closed()
         assert code == 1000
         assert "No message" in str(reason)
@@ -189,10 +168,7 @@ class TestRateLimit:
     async def test_responses_over_the_limit_are_refused_and_the_connection_goes_on(
         self, synthesizer: FakeSynthesizer
     ) -> None:
-        async with (
-            realtime_server(synthesizer, guard=guarded(per_minute=2)) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, guard=guarded(per_minute=2)) as client:
             for number in range(12):
                 await client.send("response.create", response_id=f"r{number}", input="a")
             await client.send("session.end")
@@ -205,10 +181,7 @@ class TestRateLimit:
         assert refused[0]["message"] == "Over the limit of 2 speech requests a minute. Try again in 30 s."
 
     async def test_the_short_dialect_is_told_too(self, synthesizer: FakeSynthesizer) -> None:
-        async with (
-            realtime_server(synthesizer, guard=guarded(per_minute=1)) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, guard=guarded(per_minute=1)) as client:
             await client.say(segment_id="s0", input="a")
             await client.say(segment_id="s1", input="a")
             assert (await client.until("error", segment_id="s1"))["code"] == "rate_limit_exceeded"
@@ -217,11 +190,7 @@ class TestRateLimit:
     async def test_text_appended_to_a_refused_response_is_dropped_and_answered_once(
         self, synthesizer: FakeSynthesizer
     ) -> None:
-        guard = guarded(per_minute=1)
-        async with (
-            realtime_server(synthesizer, guard=guard) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, guard=guarded(per_minute=1)) as client:
             for text in ("a", "b"):
                 for letter in text * 3:
                     await client.send("input.append", text=letter)
@@ -252,10 +221,7 @@ class TestRateLimit:
         self, synthesizer: FakeSynthesizer
     ) -> None:
         guard = guarded(per_minute=1)
-        async with (
-            realtime_server(synthesizer, guard=guard) as server,
-            realtime_client(server.url, audio=NATIVE) as client,
-        ):
+        async with conversation(synthesizer, guard=guard) as client:
             await client.send("response.create", input="a")
             await client.send("response.create", input="a")
             await client.until("response.error")

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.http.realtime.conftest import conversation
 from tests.support.fake_synthesizer import RATE, SAMPLES_PER_CHARACTER, FakeSynthesizer, speech_pcm
-from tests.support.realtime_server import RealtimeClient, realtime_client, realtime_server
+from tests.support.realtime_server import RealtimeClient
 from wyoming_tts.encoders import EncoderOptions, libopus
 from wyoming_tts.encoders.packet_encoder import opus_pre_skip
 from wyoming_tts.speech import Utterance
@@ -35,10 +36,7 @@ def synthesizer() -> FakeSynthesizer:
 @pytest.fixture
 async def client(synthesizer: FakeSynthesizer) -> AsyncIterator[RealtimeClient]:
     opus = OpusFormat(opus_pre_skip(EncoderOptions()) or 0)
-    async with (
-        realtime_server(synthesizer, opus=opus) as server,
-        realtime_client(server.url, audio=AUDIO) as connected,
-    ):
+    async with conversation(synthesizer, opus=opus, audio=AUDIO) as connected:
         yield connected
 
 

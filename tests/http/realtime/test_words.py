@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.http.realtime.conftest import Gate
+from tests.http.realtime.conftest import Gate, conversation
 from tests.support.fake_synthesizer import RATE, SAMPLES_PER_CHARACTER, FakeSynthesizer
 from tests.support.parts import running_parts
-from tests.support.realtime_server import (
-    RealtimeClient,
-    realtime_client,
-    realtime_server,
-)
+from tests.support.realtime_server import RealtimeClient
 from tests.support.tones import LETTERS
 
 
@@ -207,14 +206,22 @@ def letters(audio: npt.NDArray[np.int16]) -> str:
     return "".join(names[tone.id] for tone in tones if names[tone.id] not in "_^$ ")
 
 
+@asynccontextmanager
+async def conversation_with(
+    voice: str = LETTERS.name, *, sample_rate: int | None = None, **options: Any
+) -> AsyncIterator[RealtimeClient]:
+    """A client of a server that speaks with a real voice."""
+    async with (
+        running_parts(voice=voice) as parts,
+        conversation(parts.synthesizer, audio={"sample_rate": sample_rate}, **options) as client,
+    ):
+        yield client
+
+
 class TestRealVoice:
     @pytest.mark.parametrize("voice", ["espeak-en-us", LETTERS.name, "af_test"])
     async def test_what_was_heard_is_the_words_that_ended_before_the_position(self, voice: str) -> None:
-        async with (
-            running_parts(voice=voice) as parts,
-            realtime_server(parts.synthesizer) as server,
-            realtime_client(server.url) as client,
-        ):
+        async with conversation_with(voice) as client:
             for piece in ("It is **25", " °C**. 😀 Good", " morning", " to you."):
                 await client.send("input.append", text=piece, response_id="r")
             await client.send("input.commit")
@@ -232,11 +239,7 @@ class TestRealVoice:
 
     async def test_the_audio_up_to_a_position_says_the_text_that_was_heard(self) -> None:
         """The tones of what was played are decoded."""
-        async with (
-            running_parts() as parts,
-            realtime_server(parts.synthesizer) as server,
-            realtime_client(server.url, audio={"sample_rate": LETTERS.rate}) as client,
-        ):
+        async with conversation_with(sample_rate=LETTERS.rate) as client:
             await client.send("input.append", text="The door is", response_id="r")
             await client.send("input.append", text=" open. Come in, do!")
             await client.send("input.commit")
@@ -251,11 +254,7 @@ class TestRealVoice:
 
     async def test_a_barge_in_tells_what_was_heard_of_what_was_sent(self) -> None:
         text = "Good morning to you. " * 500
-        async with (
-            running_parts(voice="espeak-en-us") as parts,
-            realtime_server(parts.synthesizer) as server,
-            realtime_client(server.url) as client,
-        ):
+        async with conversation_with("espeak-en-us") as client:
             await client.send("response.create", response_id="long", input=text)
             good, morning = (await client.until("response.output_audio.words"))["words"][:2]
             await client.until("response.output_audio.delta")
@@ -274,11 +273,7 @@ class TestRealVoice:
             assert (await client.until("response.truncated"))["heard"]["text"] == "Good morning"
 
     async def test_an_incomplete_sentence_is_spoken_after_flush_idle(self) -> None:
-        async with (
-            running_parts() as parts,
-            realtime_server(parts.synthesizer, flush_idle=0.02) as server,
-            realtime_client(server.url) as client,
-        ):
+        async with conversation_with(flush_idle=0.02) as client:
             await client.send("input.append", text="abc ", response_id="r")
             await client.until("response.output_audio.delta", response="r")
             await client.send("input.append", text="def")
@@ -286,11 +281,7 @@ class TestRealVoice:
             await client.until("response.completed", response="r")
 
     async def test_without_flush_idle_an_incomplete_sentence_waits_for_the_commit(self) -> None:
-        async with (
-            running_parts() as parts,
-            realtime_server(parts.synthesizer, flush_idle=0) as server,
-            realtime_client(server.url) as client,
-        ):
+        async with conversation_with(flush_idle=0) as client:
             await client.send("input.append", text="abc ", response_id="r")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
