@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -53,20 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Take all screenshots; 1 if one is too large."""
     arguments = _parser().parse_args(argv)
     logging.getLogger("wyoming_tts").setLevel(logging.INFO)  # or the log on the page would be empty
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    out = arguments.out.resolve()  # before the directory is changed
+    out.mkdir(parents=True, exist_ok=True)
     too_large = False
     with (
         tempfile.TemporaryDirectory() as directory,
-        site_with_kokoro(Path(directory)) as site,
+        chdir(directory),
+        site_with_kokoro(_data_directory()) as site,
         _browser() as browser,
     ):
         for viewport in VIEWPORTS:
             for name, png in _pictures(browser, site, viewport, arguments):
-                path = arguments.out / f"page-{name}-{viewport.name}.png"
+                path = out / f"page-{name}-{viewport.name}.png"
                 path.write_bytes(png)
                 too_large |= len(png) > MAX_BYTES
                 print(f"{path}: {len(png) / 1000:.0f} kB")
     return int(too_large)
+
+
+def _data_directory() -> Path:
+    """Make one that the page names as users know it: relative, and not as what it is, a temporary one."""
+    directory = Path("wyoming-tts/data")
+    directory.mkdir(parents=True)
+    return directory
 
 
 def _parser() -> argparse.ArgumentParser:
