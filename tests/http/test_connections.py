@@ -80,14 +80,7 @@ async def test_a_client_disconnect_before_the_first_audio_closes_the_speech_stre
 async def test_a_failure_after_the_first_byte_truncates_the_chunked_body(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def speak_two_pieces(utterance: Utterance) -> None:
-        object.__setattr__(utterance, "text", _two_pieces())
-
-    async def fail(_: Utterance, number: int) -> None:
-        if number:
-            raise EngineFailed("The voice broke.")
-
-    served.service.on_enter, served.service.on_chunk = speak_two_pieces, fail
+    served.service.on_enter, served.service.on_chunk = _speak_two_pieces, _fail_at_the_second
     async with raw(served) as (reader, writer):
         writer.write(request())
         async with asyncio.timeout(5):
@@ -100,14 +93,7 @@ async def test_a_failure_after_the_first_byte_truncates_the_chunked_body(
 
 
 async def test_an_sse_stream_sends_an_error_event_before_its_body_is_truncated(served: Served) -> None:
-    async def speak_two_pieces(utterance: Utterance) -> None:
-        object.__setattr__(utterance, "text", _two_pieces())
-
-    async def fail(_: Utterance, number: int) -> None:
-        if number:
-            raise EngineFailed("The voice broke.")
-
-    served.service.on_enter, served.service.on_chunk = speak_two_pieces, fail
+    served.service.on_enter, served.service.on_chunk = _speak_two_pieces, _fail_at_the_second
     async with raw(served) as (reader, writer):
         writer.write(request(stream_format="sse"))
         async with asyncio.timeout(5):
@@ -115,6 +101,15 @@ async def test_an_sse_stream_sends_an_error_event_before_its_body_is_truncated(s
     assert b'data: {"type": "error", "error": {"message": "The voice broke.' in received
     assert b"speech.audio.done" not in received
     assert not received.endswith(b"0\r\n\r\n")
+
+
+async def _speak_two_pieces(utterance: Utterance) -> None:
+    object.__setattr__(utterance, "text", _two_pieces())
+
+
+async def _fail_at_the_second(_: Utterance, number: int) -> None:
+    if number:
+        raise EngineFailed("The voice broke.")
 
 
 async def _two_pieces() -> AsyncIterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ import pytest
 from tests.http.conftest import Served, serving
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import RATE, run_in_thread, speech_pcm
+from tests.support.held_worker import HeldWorker
 from wyoming_tts.encoders import Encoding, make_encoder
 from wyoming_tts.speech import AudioChunk, AudioFormat
 from wyoming_tts.transports.http.app import HttpOptions
@@ -254,33 +255,26 @@ async def test_nothing_is_kept_of_a_response_that_was_given_up() -> None:
 
 
 async def test_what_is_recorded_is_written_before_a_cancelled_response_ends() -> None:
-    in_use, go_on, done = asyncio.Event(), asyncio.Event(), list[str]()
-
-    async def run_after_release(work: Callable[[], T], /) -> T:
-        in_use.set()
-        await go_on.wait()
-        done.append("worked")
-        return work()
-
+    worker = HeldWorker()
     kept = keep(10**9)
     file = await kept.begin(Encoding.PCM)
     assert file is not None
-    recorder = AudioRecorder(kept, file, make_encoder(Encoding.PCM, RATE), run_after_release)
+    recorder = AudioRecorder(kept, file, make_encoder(Encoding.PCM, RATE), worker.run)
 
     async def consume() -> None:
         async with aclosing(recorder.record(chunks_of("a", "b"))) as chunks:
             async for _ in chunks:
                 pass
-        done.append("closed")
+        worker.done.append("closed")
 
     consuming = asyncio.create_task(consume())
-    await in_use.wait()
+    await worker.in_use.wait()
     consuming.cancel()
     await asyncio.sleep(0)
-    assert not done
-    go_on.set()
+    assert not worker.done
+    worker.go_on.set()
     await asyncio.wait([consuming])
-    assert (consuming.cancelled(), done, kept.find(file.name)) == (True, ["worked"], None)
+    assert (consuming.cancelled(), worker.done, kept.find(file.name)) == (True, ["worked"], None)
 
 
 async def test_a_full_disk_ends_no_speech(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import run_in_thread
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.transports.access import AllowedHosts, AllowedNetworks, AllowedOrigins, ApiKeys, RateLimit
 from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.app import HttpOptions, create_app
@@ -30,14 +31,6 @@ KEY = "sk-a-key-of-mine"
 OPEN = ["/health", "/healthz", "/livez", "/readyz"]
 SPEECH = "/v1/audio/speech"
 LOGGER = "wyoming_tts.transports.http.guard"
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,8 +52,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": json.dumps(received).encode()})
 
 
-def make_guard(now: FakeClock | None = None, **options: Any) -> Guard:
-    return Guard(app, GuardOptions(**options), clock=now or FakeClock())
+def make_guard(clock: ManualClock | None = None, **options: Any) -> Guard:
+    return Guard(app, GuardOptions(**options), clock=clock or ManualClock())
 
 
 def client(guard: Guard, peer: str = "192.168.1.20", host: str = "nas.local:8880") -> httpx.AsyncClient:
@@ -556,13 +549,13 @@ async def test_the_body_of_a_refused_request_is_not_read() -> None:
 
 
 async def test_a_client_over_the_rate_limit_gets_retry_after() -> None:
-    now = FakeClock()
-    async with client(make_guard(now, requests_per_minute=3)) as http:
+    clock = ManualClock()
+    async with client(make_guard(clock, requests_per_minute=3)) as http:
         statuses = [(await http.post(SPEECH)).status_code for _ in range(3)]
         refused = await http.post(SPEECH)
         lists = await http.get("/v1/models")
         streamed = await http.get("/synthesize-stream?text=a")
-        now.seconds += int(refused.headers["Retry-After"])
+        clock.now += int(refused.headers["Retry-After"])
         again = await http.post(SPEECH)
     assert statuses == [200, 200, 200]
     assert (refused.status_code, code(refused), refused.headers["Retry-After"]) == (

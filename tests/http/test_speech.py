@@ -5,7 +5,7 @@ import base64
 import json
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import pytest
 
 from tests.http.conftest import Served, serving
 from tests.support.fake_synthesizer import RATE, speech_pcm
+from tests.support.held_worker import HeldWorker
 from wyoming_tts.errors import BadRequest, Busy, MalformedMarkup, ShuttingDown, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import (
     Prosody,
@@ -476,25 +477,18 @@ async def test_a_format_without_its_encoder_is_refused_before_synthesis(
 
 
 async def test_a_cancelled_response_closes_its_encoder_only_after_the_worker_is_done() -> None:
-    in_use, go_on, done = asyncio.Event(), asyncio.Event(), list[str]()
-
-    async def run_after_release(work: Callable[[], T], /) -> T:
-        in_use.set()
-        await go_on.wait()
-        done.append("worked")
-        return work()
-
-    encoder = RecordingEncoder(done)
-    stream_encoder = StreamEncoder(encoder, run_after_release)
+    worker = HeldWorker()
+    encoder = RecordingEncoder(worker.done)
+    stream_encoder = StreamEncoder(encoder, worker.run)
     pieces = stream_encoder.encode(speech_pcm("a"), None, aiter(_pieces()))
     consuming = asyncio.create_task(consume(pieces, encoder))
-    await in_use.wait()
+    await worker.in_use.wait()
     consuming.cancel()
     await asyncio.sleep(0)
-    go_on.set()
+    worker.go_on.set()
     await asyncio.wait([consuming])
     assert consuming.cancelled()
-    assert done == ["worked", "encoded", "closed"]
+    assert worker.done == ["worked", "encoded", "closed"]
 
 
 class RecordingEncoder:

@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 from tests.http.conftest import Served, serving
 from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import RATE, FakeSynthesizer
+from tests.support.manual_clock import ManualClock
 from tests.support.realtime_server import RealtimeClient, RunningRealtimeServer, realtime_server
 from tests.support.signed_tokens import KEY_ID, KEYS, ORIGIN, OTHER_SECRET, SECRET, signed
 from wyoming_tts.speech import Utterance
@@ -36,16 +37,12 @@ BROWSER = {
 }
 
 
-class Clock:
-    seconds = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
+NOW = 1_800_000_000.0
 
 
-def guarding(clock: Clock | None = None, **options: Any) -> Guard:
+def guarding(clock: ManualClock | None = None, **options: Any) -> Guard:
     chosen = {"api_keys": (API_KEY,), "token_keys": KEYS, "cors_origins": (ORIGIN,), **options}
-    return Guard(None, GuardOptions(**chosen), wall_clock=clock or Clock())
+    return Guard(None, GuardOptions(**chosen), wall_clock=clock or ManualClock(NOW))
 
 
 @asynccontextmanager
@@ -56,7 +53,7 @@ async def serving_tokens(guard: Guard | None = None, **http: Any) -> AsyncIterat
 
 
 def token(secret: str = SECRET, **claims: Any) -> str:
-    return signed(secret, **{"now": Clock.seconds, **claims})
+    return signed(secret, **{"now": NOW, **claims})
 
 
 def bearer(sent: str) -> dict[str, str]:
@@ -109,7 +106,7 @@ async def test_a_token_opens_speech_and_the_list_of_voices_and_nothing_else() ->
 
 
 async def test_why_a_token_is_refused_is_told_in_openais_form_and_to_listed_pages() -> None:
-    now = Clock.seconds
+    now = NOW
     async with serving_tokens() as served:
         for sent, expected in {
             token(exp=now - 60): (401, "token_expired"),
@@ -242,14 +239,14 @@ async def test_a_websocket_takes_the_token_as_a_subprotocol() -> None:
 
 
 async def test_a_token_that_expires_during_a_websocket_ends_what_is_spoken_and_refuses_the_next() -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with (
         realtime_server(FakeSynthesizer(), guard=guarding(clock), flush_idle=0.0) as server,
         realtime(server, token()) as client,
     ):
         await client.send("input.append", text="One. ")
         await client.until("response.output_audio.delta")
-        clock.seconds += 3600
+        clock.now += 3600
         await client.send("input.append", text="Two. ", event_id="late")
         error = await client.until("response.error", event_id="late")
         assert error["code"] == "token_expired"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.bench.playback import simulate_playback
 from wyoming_tts.page.stream_test.client import ClientRecorder, EventLog
 from wyoming_tts.page.stream_test.gaps import GapOwner, GapRecorder, SentText, count_gaps, sum_counts
@@ -110,13 +111,6 @@ def test_sentences_end_at_stops_and_lines_and_are_complete_when_the_next_begins(
     assert not written.has_complete(sentences + 1, everything + 1)
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 EVENTS = st.lists(
     st.tuples(
         st.floats(0.0, 0.5),
@@ -134,7 +128,7 @@ EVENTS = st.lists(
 async def test_every_gap_of_the_benchmark_has_one_owner_and_none_is_the_servers_before_text_was_sent(
     events: list[tuple[float, str | float, bool]], text: str
 ) -> None:
-    clock = Clock()
+    clock = ManualClock()
     lane = ClientRecorder(1, EventLog(), clock, records=True, sends=SentText(text))
     arrivals, position, has_sent, left = [], 0.0, False, text
     for wait, event, tells in events:

@@ -11,34 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.file_errors import TRANSIENT
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.known_files import KEEP_SECONDS, KnownFiles, is_absent
 
-TRANSIENT = [
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.EIO,
-    errno.EACCES,
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-]
 ANY_ERROR = pytest.mark.parametrize("number", TRANSIENT, ids=errno.errorcode.__getitem__)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(1000.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def known(clock: Clock) -> KnownFiles:
+def known(clock: ManualClock) -> KnownFiles:
     return KnownFiles(clock=clock)
 
 
@@ -186,7 +172,7 @@ def put_a_file_in_its_place(directory: Path) -> None:
 def test_files_of_a_directory_that_vanishes_as_a_whole_are_kept_for_a_while(
     known: KnownFiles,
     directory: Path,
-    clock: Clock,
+    clock: ManualClock,
     caplog: pytest.LogCaptureFixture,
     leave: Callable[[Path], None],
 ) -> None:
@@ -210,7 +196,7 @@ def test_files_of_a_directory_that_vanishes_as_a_whole_are_kept_for_a_while(
 
 
 def test_a_directory_that_comes_back_is_believed_again(
-    known: KnownFiles, directory: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+    known: KnownFiles, directory: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     look_at(known, directory)

@@ -22,6 +22,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, disk
 from wyoming_tts.cache.entry_format import HEADER_BYTES
@@ -31,6 +32,7 @@ from wyoming_tts.speech import Prosody, WordTiming, WordTimings
 T = TypeVar("T")
 
 RATE = 22050
+NOW = 1_750_000_000.0
 KEY = CacheKey(
     voice="en_US-tone-medium",
     model_version="/voices/en_US-tone-medium.onnx 1 2",
@@ -55,16 +57,6 @@ def audio(seed: object, size: int = 1000) -> bytes:
 
 async def in_executor(work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(None, work)
-
-
-class Clock:
-    """A clock that tests set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_750_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class HeldExecutor:
@@ -380,7 +372,7 @@ def test_the_disk_is_a_bounded_lru_cache_across_restarts(
 
 
 async def check_disk_against_model(directory: Path, steps: list[tuple[int, int | None]]) -> None:
-    clock, model = Clock(), LruModel(8_000, HEADER_BYTES)
+    clock, model = ManualClock(NOW), LruModel(8_000, HEADER_BYTES)
     cache = await make_cache(directory, on_disk=8_000, clock=clock).__aenter__()
     for turn, (number, length) in enumerate(steps):
         clock.now += 61.0
@@ -408,7 +400,7 @@ async def test_a_segment_over_a_quarter_of_the_disk_is_not_written(tmp_path: Pat
 
 
 async def test_a_memory_hit_refreshes_the_entry_on_disk(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, memory=100_000, on_disk=4 * 1100, clock=clock) as cache:
         for text in "abcd":
             cache.put(key_of(text), RATE, audio(text))
@@ -421,7 +413,7 @@ async def test_a_memory_hit_refreshes_the_entry_on_disk(tmp_path: Path) -> None:
 
 
 async def test_the_time_of_use_is_written_at_most_once_a_minute(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, clock=clock) as cache:
         cache.put(KEY, RATE, audio(1))
         saved = []
@@ -434,7 +426,7 @@ async def test_the_time_of_use_is_written_at_most_once_a_minute(tmp_path: Path) 
 
 
 async def test_a_smaller_disk_bound_evicts_at_startup(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with make_cache(tmp_path, clock=clock) as cache:
         for number in range(8):
             clock.now += 1.0
@@ -648,7 +640,7 @@ def limit_file_size(size: int) -> Iterator[None]:
 async def test_a_failed_write_leaves_the_existing_entries_intact(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, size: int
 ) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, on_disk=10_000_000, clock=clock) as cache:
         cache.put(key_of("before"), RATE, audio("before", 300_000))
         await cache.flush()
@@ -666,7 +658,7 @@ async def test_a_full_disk_is_skipped_for_a_minute_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, memory=1_000_000, clock=clock) as cache:
         with limit_file_size(10):
             for number in range(3):
@@ -684,7 +676,7 @@ async def test_a_full_disk_is_skipped_for_a_minute_with_one_warning(
 
 
 async def test_a_failed_disk_is_not_retried_within_a_minute(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, clock=clock) as cache:
         with limit_file_size(10):
             cache.put(key_of(0), RATE, audio(0))
@@ -712,7 +704,7 @@ async def test_closing_does_not_retry_a_disk_that_just_failed(tmp_path: Path) ->
 async def test_an_unusable_directory_falls_back_to_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock, in_the_way = Clock(), tmp_path / "cache"
+    clock, in_the_way = ManualClock(NOW), tmp_path / "cache"
     in_the_way.write_bytes(b"a file")
     async with scanned_cache(in_the_way / "below", memory=10_000, clock=clock) as cache:
         assert await cache.get(KEY) is None
@@ -840,7 +832,7 @@ def test_a_partial_file_that_another_process_finds_before_it_is_locked_is_writte
 async def test_an_entry_removed_by_another_process_is_a_miss(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, on_disk=4400, clock=clock) as cache:
         for number in range(4):
             cache.put(key_of(number), RATE, audio(number))
@@ -858,7 +850,7 @@ async def test_an_entry_removed_by_another_process_is_a_miss(
 async def test_refreshing_an_entry_removed_by_another_process_is_not_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, memory=10_000, clock=clock) as cache:
         cache.put(KEY, RATE, audio(1))
         await cache.flush()
@@ -870,7 +862,7 @@ async def test_refreshing_an_entry_removed_by_another_process_is_not_an_error(
 
 
 async def test_entries_written_by_other_processes_are_found_by_a_later_scan(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     async with scanned_cache(tmp_path, clock=clock) as one, scanned_cache(tmp_path, clock=clock) as other:
         other.put(key_of("theirs"), RATE, audio(1))
         await other.flush()

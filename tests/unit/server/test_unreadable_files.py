@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.file_errors import TRANSIENT
 from tests.support.parts import running_parts
 from tests.support.tones import KOKORO, LETTERS, LOW, VOICES
 from wyoming_tts.assembly.default_voice import warm_up_until_ready
@@ -20,16 +21,6 @@ from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.speech import Voice, VoiceSpec
 from wyoming_tts.voices.library import list_installed_voices
-
-TRANSIENT = [
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.EIO,
-    errno.EACCES,
-    errno.ESTALE,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-]
 
 
 @pytest.fixture

@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.demand import Capacity, expected_lead
 from wyoming_tts.synthesis.backlog import StreamBacklog
 from wyoming_tts.synthesis.costs import CostModel
 from wyoming_tts.synthesis.voice_cost import MeasuredSegment, StepTiming, VoiceCost
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(100.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def backlog(clock: Clock) -> StreamBacklog:
+def backlog(clock: ManualClock) -> StreamBacklog:
     """Of a voice that speaks 10 characters in a second, and computes that in a tenth of a second."""
     cost = VoiceCost()
     segment = MeasuredSegment(100)
@@ -40,14 +33,16 @@ def test_text_that_arrives_at_once_is_expected_to_go_on_arriving_at_once(backlog
     assert expected_lead(backlog.works()) < 0.2
 
 
-def test_text_that_arrives_slowly_holds_up_no_start(backlog: StreamBacklog, clock: Clock) -> None:
+def test_text_that_arrives_slowly_holds_up_no_start(backlog: StreamBacklog, clock: ManualClock) -> None:
     """Nobody can speak what is not written yet; the beginning is worth hearing all the same."""
     clock.now += 10.0
     backlog.add(20)
     assert expected_lead(backlog.works()) < 0.2
 
 
-def test_when_the_text_is_complete_nothing_more_is_expected(backlog: StreamBacklog, clock: Clock) -> None:
+def test_when_the_text_is_complete_nothing_more_is_expected(
+    backlog: StreamBacklog, clock: ManualClock
+) -> None:
     clock.now += 10.0
     backlog.add(20)
     backlog.complete()

@@ -9,6 +9,7 @@ from math import inf
 
 import pytest
 
+from tests.support.manual_clock import ManualClock
 from tests.support.parts import running_parts
 from wyoming_tts.admission import Admission, AdmissionOptions
 from wyoming_tts.demand import Capacity
@@ -34,25 +35,17 @@ RATE = 1000
 VOICE = Voice("tone", "piper", "en_US", "A tone.", RATE, "tone", Attribution("nobody", ""))
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def make_costs() -> CostModel:
     return CostModel(slots=1, capacity=Capacity())
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> ManualClock:
+    return ManualClock(100.0)
 
 
 @pytest.fixture
-def job(clock: FakeClock) -> Job:
+def job(clock: ManualClock) -> Job:
     job = Job(Utterance.of("Hello."), clock, make_costs())
     job.on_voice_resolved(VoiceSpec(VOICE))
     return job
@@ -63,82 +56,82 @@ def play(job: Job, seconds: float) -> None:
     job.on_chunk_requested()
 
 
-def test_the_wait_is_the_time_in_the_admission_queue(clock: FakeClock) -> None:
+def test_the_wait_is_the_time_in_the_admission_queue(clock: ManualClock) -> None:
     job = Job(Utterance.of("Hello."), clock, make_costs())
-    clock.seconds += 5  # downloading the voice
+    clock.now += 5  # downloading the voice
     job.on_voice_resolved(VoiceSpec(VOICE))
     for _ in range(2):
         with job.timing_wait():
-            clock.seconds += 2
-        clock.seconds += 9
+            clock.now += 2
+        clock.now += 9
     assert job.record().wait == pytest.approx(4.0)
 
 
-def test_the_wall_time_is_that_from_the_request_to_the_end(job: Job, clock: FakeClock) -> None:
-    clock.seconds += 1
+def test_the_wall_time_is_that_from_the_request_to_the_end(job: Job, clock: ManualClock) -> None:
+    clock.now += 1
     play(job, 3.0)
-    clock.seconds += 1
+    clock.now += 1
     record = job.record()
     assert (record.wall_seconds, record.xrt) == pytest.approx((2.0, 1.5))
     assert record.kbps == pytest.approx(1.5 * RATE * 16 / 1000)
 
 
-def test_an_utterance_without_audio_has_no_rates(clock: FakeClock) -> None:
+def test_an_utterance_without_audio_has_no_rates(clock: ManualClock) -> None:
     record = Job(Utterance.of("Hello."), clock, make_costs()).record()
     assert (record.wall_seconds, record.rtf, record.xrt, record.kbps) == (0.0, None, None, None)
 
 
 def test_the_wait_in_the_admission_queue_does_not_count_as_time_to_first_audio(
-    job: Job, clock: FakeClock
+    job: Job, clock: ManualClock
 ) -> None:
     job.add_segment(Segment("Hello."))
     with job.timing_wait():
-        clock.seconds += 8
-    clock.seconds += 0.5
+        clock.now += 8
+    clock.now += 0.5
     play(job, 1.0)
     with job.timing_wait():
-        clock.seconds += 8
+        clock.now += 8
     assert job.record().ttfa == pytest.approx(0.5)
 
 
-def test_an_utterance_whose_voice_was_not_resolved_has_no_wait(clock: FakeClock) -> None:
+def test_an_utterance_whose_voice_was_not_resolved_has_no_wait(clock: ManualClock) -> None:
     job = Job(Utterance.of("Hello."), clock, make_costs())
-    clock.seconds += 5
+    clock.now += 5
     assert job.record().wait == 0.0
 
 
-def test_a_listener_that_runs_dry_is_an_underrun(job: Job, clock: FakeClock) -> None:
+def test_a_listener_that_runs_dry_is_an_underrun(job: Job, clock: ManualClock) -> None:
     play(job, 1.0)
-    clock.seconds += 1.5
+    clock.now += 1.5
     play(job, 1.0)
-    clock.seconds += 0.9
+    clock.now += 0.9
     play(job, 0.1)
     assert job.record().underruns == 1
     assert job.record().underrun_seconds == pytest.approx(0.5)
 
 
-def test_late_first_audio_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
-    clock.seconds += 30
+def test_late_first_audio_is_not_an_underrun(job: Job, clock: ManualClock) -> None:
+    clock.now += 30
     play(job, 1.0)
     assert job.record().underruns == 0
 
 
-def test_an_inaudibly_short_gap_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
+def test_an_inaudibly_short_gap_is_not_an_underrun(job: Job, clock: ManualClock) -> None:
     play(job, 1.0)
-    clock.seconds += 1.015
+    clock.now += 1.015
     play(job, 1.0)
     assert job.record().underruns == 0
 
 
-def test_a_listener_that_pauses_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
+def test_a_listener_that_pauses_is_not_an_underrun(job: Job, clock: ManualClock) -> None:
     job.make_chunk(bytes(2 * RATE))
-    clock.seconds += 60
+    clock.now += 60
     job.on_chunk_requested()
     play(job, 1.0)
     assert job.record().underruns == 0
 
 
-async def test_a_gap_while_waiting_for_text_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
+async def test_a_gap_while_waiting_for_text_is_not_an_underrun(job: Job, clock: ManualClock) -> None:
     more = asyncio.Event()
 
     async def segments() -> AsyncGenerator[Segment, None]:
@@ -151,17 +144,17 @@ async def test_a_gap_while_waiting_for_text_is_not_an_underrun(job: Job, clock: 
         play(job, 1.0)
         coming = asyncio.ensure_future(job.next_segment(known))
         await asyncio.sleep(0)
-        clock.seconds += 10
+        clock.now += 10
         more.set()
         assert await coming == Segment("Two.")
     play(job, 1.0)
     assert job.record().underruns == 0
-    clock.seconds += 2
+    clock.now += 2
     play(job, 1.0)
     assert job.record().underruns == 1
 
 
-async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(job: Job, clock: FakeClock) -> None:
+async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(job: Job, clock: ManualClock) -> None:
     more = asyncio.Event()
 
     async def segments() -> AsyncGenerator[Segment, None]:
@@ -173,17 +166,17 @@ async def test_a_gap_before_the_end_of_the_text_is_not_an_underrun(job: Job, clo
         play(job, 1.0)
         ending = asyncio.ensure_future(job.next_segment(known))
         await asyncio.sleep(0)
-        clock.seconds += 10
+        clock.now += 10
         more.set()
         assert await ending is None
     play(job, 1.0)
     assert job.record().underruns == 0
 
 
-def test_model_load_times_are_summed(job: Job, clock: FakeClock) -> None:
+def test_model_load_times_are_summed(job: Job, clock: ManualClock) -> None:
     for _ in range(2):
         with job.timing_load():
-            clock.seconds += 1.5
+            clock.now += 1.5
     job.cached_segments += 1
     assert job.record().model_load_seconds == pytest.approx(3.0)
     assert job.record().cached_segments == 1

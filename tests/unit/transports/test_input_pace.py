@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.manual_clock import ManualClock
 from wyoming_tts.transports.input_pace import (
     BURST,
     CONNECTION_SHARE,
@@ -16,21 +17,13 @@ from wyoming_tts.transports.input_pace import (
 )
 
 
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def take_turn(pace: InputPace, clock: FakeClock, seconds: float, *, received: int = 0) -> float:
+def take_turn(pace: InputPace, clock: ManualClock, seconds: float, *, received: int = 0) -> float:
     pace.begin(received)
     clock.now += seconds
     return pace.end()
 
 
-def flood(paces: list[InputPace], clock: FakeClock, *, until: float) -> list[int]:
+def flood(paces: list[InputPace], clock: ManualClock, *, until: float) -> list[int]:
     """Have each connection take a turn of a slice whenever it need not rest; return the turns of each."""
     due, turns = [clock.now] * len(paces), [0] * len(paces)
     while clock.now < until:
@@ -56,7 +49,7 @@ def test_a_budget_saves_up_no_more_than_its_burst() -> None:
 
 
 def test_a_language_model_is_never_slowed_down() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     for _ in range(2_000):
         clock.now += 1 / 200
@@ -64,19 +57,19 @@ def test_a_language_model_is_never_slowed_down() -> None:
 
 
 def test_a_text_that_arrives_at_once_is_not_slowed_down() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     assert not any(take_turn(pace, clock, SLICE, received=20_000) for _ in range(int(0.9 * BURST / SLICE)))
 
 
 def test_one_flood_gets_its_share_of_the_loop() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     turns = flood([InputPace(LoopBudget(TOTAL_SHARE), clock=clock)], clock, until=clock.now + 60)
     assert turns[0] * SLICE == pytest.approx(60 * CONNECTION_SHARE + BURST, rel=0.02)
 
 
 def test_many_floods_share_what_input_gets_in_all_evenly() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     total = LoopBudget(TOTAL_SHARE)
     turns = flood([InputPace(total, clock=clock) for _ in range(32)], clock, until=clock.now + 60)
     assert sum(turns) * SLICE == pytest.approx(60 * TOTAL_SHARE + BURST, rel=0.02)
@@ -84,7 +77,7 @@ def test_many_floods_share_what_input_gets_in_all_evenly() -> None:
 
 
 def test_a_quiet_client_waits_beside_floods_for_a_turn_of_each_at_most() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     total = LoopBudget(TOTAL_SHARE)
     flood([InputPace(total, clock=clock) for _ in range(32)], clock, until=clock.now + 10)
     rest = take_turn(InputPace(total, clock=clock), clock, 0.0001)
@@ -92,20 +85,20 @@ def test_a_quiet_client_waits_beside_floods_for_a_turn_of_each_at_most() -> None
 
 
 def test_a_turn_that_waited_for_something_is_not_charged_for_all_of_it() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     for _ in range(100):
         assert take_turn(pace, clock, 60.0) <= 0.2
 
 
 def test_received_bytes_are_charged_though_nothing_was_computed() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     assert any(take_turn(pace, clock, 0.0, received=64 * 1024) for _ in range(10_000))
 
 
 def test_an_upload_pays_from_the_share_of_all_connections_alone() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     own, total = LoopBudget(CONNECTION_SHARE), LoopBudget(TOTAL_SHARE)
     pace = InputPace(total, own=own, clock=clock)
     pace.begin()
@@ -116,14 +109,14 @@ def test_an_upload_pays_from_the_share_of_all_connections_alone() -> None:
 
 
 def test_another_reader_of_a_connection_spends_the_same_budget() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE, burst=1_000.0), clock=clock)
     turns = flood([pace, pace.another_reader()], clock, until=clock.now + 60)
     assert sum(turns) * SLICE == pytest.approx(60 * CONNECTION_SHARE + BURST, rel=0.02)
 
 
 def test_a_slice_is_over_after_a_millisecond() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     pace.begin()
     assert not pace.is_slice_over
@@ -132,7 +125,7 @@ def test_a_slice_is_over_after_a_millisecond() -> None:
 
 
 async def test_a_rest_lets_others_run_though_nothing_has_to_be_paid() -> None:
-    clock = FakeClock()
+    clock = ManualClock()
     pace = InputPace(LoopBudget(TOTAL_SHARE), clock=clock)
     turns: list[str] = []
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.manual_clock import ManualClock
 from tests.support.signed_tokens import KEY_ID, KEYS, ORIGIN, OTHER_SECRET, SECRET, signed
 from wyoming_tts.errors import (
     Busy,
@@ -37,16 +38,8 @@ from wyoming_tts.transports.tokens import (
 NOW = 1_800_000_000.0
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = NOW
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def verifier(clock: Clock | None = None, usages: TokenUsages | None = None) -> TokenVerifier:
-    return TokenVerifier(KEYS, max_lifetime=3600, usages=usages, clock=clock or Clock())
+def verifier(clock: ManualClock | None = None, usages: TokenUsages | None = None) -> TokenVerifier:
+    return TokenVerifier(KEYS, max_lifetime=3600, usages=usages, clock=clock or ManualClock(NOW))
 
 
 def token(secret: str = SECRET, **claims: Any) -> str:
@@ -107,12 +100,12 @@ def test_what_is_wrong_with_a_token_is_told() -> None:
 
 
 def test_clocks_may_differ_a_little() -> None:
-    clock = Clock()
+    clock = ManualClock(NOW)
     grant = verifier(clock).verify(token(nbf=NOW + LEEWAY - 1))
-    clock.seconds = NOW + 60 + LEEWAY - 1
+    clock.now = NOW + 60 + LEEWAY - 1
     verifier(clock).verify(token())
     grant.spend(1)
-    clock.seconds += 1
+    clock.now += 1
     with pytest.raises(TokenExpired, match=r"expired 10 s ago\. Get a new token"):
         verifier(clock).verify(token())
     with pytest.raises(TokenExpired):
@@ -147,7 +140,7 @@ def test_streams_at_the_same_time_are_limited() -> None:
 
 
 def test_the_number_of_counted_tokens_is_bounded_and_expired_ones_are_forgotten() -> None:
-    clock, usages = Clock(), TokenUsages(limit=3)
+    clock, usages = ManualClock(NOW), TokenUsages(limit=3)
     tokens = verifier(clock, usages)
     for number in range(5):
         tokens.verify(token(requests=1, jti=str(number), exp=NOW + 100 - number)).spend(1)
@@ -155,7 +148,7 @@ def test_the_number_of_counted_tokens_is_bounded_and_expired_ones_are_forgotten(
     for kept in ("0", "1"):
         with pytest.raises(TokenUsedUp):
             tokens.verify(token(requests=1, jti=kept, exp=NOW + 100)).spend(1)
-    clock.seconds = NOW + 200
+    clock.now = NOW + 200
     tokens.verify(token(now=NOW + 200, requests=1, jti="new"))
     assert len(usages) == 1
     tokens.verify(token(now=NOW + 200))
