@@ -27,6 +27,7 @@ from wyoming.tts import (
     SynthesizeVoice,
 )
 
+from wyoming_tts.bounded_json import JsonLimits
 from wyoming_tts.client.errors import (
     ClientError,
     ConnectionLost,
@@ -40,7 +41,7 @@ from wyoming_tts.client.speech_meter import OnAudio, OnWords, SpeechMeter, Speec
 from wyoming_tts.messages import Message
 from wyoming_tts.speech import AudioFormat, TextFormat, VoiceRequest
 from wyoming_tts.system_reasons import system_reason
-from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventStream, ProtocolError, write_event
+from wyoming_tts.wyoming_framing import REPLY_LIMITS, EventLimits, EventStream, ProtocolError, write_event
 from wyoming_tts.wyoming_words import parse_words
 
 _T = TypeVar("_T")
@@ -49,6 +50,8 @@ _ERROR_GRACE_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 """Exceptions of the wyoming package for JSON that is not a valid event."""
+_SPEECH_LIMITS = EventLimits(payload=REPLY_LIMITS.payload, json=JsonLimits(values=10_000))
+"""Of the events of speech, none of which lists voices: a thousand words with all audio at once."""
 _SAMPLE_BYTES = 2
 _MAX_RATE, _MAX_CHANNELS = 768_000, 32
 """Limits of audio formats, which also fit into a WAV header."""
@@ -70,7 +73,7 @@ async def describe(uri: str, timeout: float = 5.0) -> Info:  # noqa: ASYNC109 --
         ClientError: it cannot be reached, or did not answer within `timeout` seconds.
     """
     try:
-        async with asyncio.timeout(timeout), _connected(uri, timeout) as connection:
+        async with asyncio.timeout(timeout), _connected(uri, timeout, REPLY_LIMITS) as connection:
             await connection.write(Describe().event())
             event = await connection.read()
             while not Info.is_type(event.type):
@@ -113,7 +116,7 @@ async def speak(
     limits = timeouts or ClientTimeouts()
     wire_voice = _wire_voice(voice or VoiceRequest())
     wire_format = None if text_format is TextFormat.PLAIN else text_format.value
-    async with _connected(uri, limits.connect) as connection:
+    async with _connected(uri, limits.connect, _SPEECH_LIMITS) as connection:
         exchange = _Exchange(
             connection, uri, streaming=streaming, on_audio=on_audio, on_words=on_words, answer=limits.answer
         )
@@ -310,9 +313,11 @@ def _in_words(audio_format: AudioFormat) -> str:
 class _Connection:
     """Events to and from one server; its failures are raised as `ClientError`."""
 
-    def __init__(self, uri: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, uri: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: EventLimits
+    ) -> None:
         self._uri = uri
-        self._events = EventStream(reader, REPLY_LIMITS)
+        self._events = EventStream(reader, limits)
         self._writer = writer
 
     async def read(self) -> Event:
@@ -351,11 +356,11 @@ class _Connection:
 
 
 @contextlib.asynccontextmanager
-async def _connected(uri: str, patience: float) -> AsyncIterator[_Connection]:
+async def _connected(uri: str, patience: float, limits: EventLimits) -> AsyncIterator[_Connection]:
     address = parse_server_address(uri)
     try:
         async with asyncio.timeout(patience):
-            connection = _Connection(uri, *await _open(address))
+            connection = _Connection(uri, *await _open(address), limits)
     except TimeoutError:
         raise _unreachable(uri, no_answer_within(patience)) from None
     except OSError as error:

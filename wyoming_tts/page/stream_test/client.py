@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
@@ -23,6 +23,10 @@ from wyoming_tts.speech import AudioFormat, SpokenWord
 MAX_LOG_LINES = 4000
 MAX_CHUNKS = 10_000
 """Per client: 16 of them stay below 32 MiB, whatever a server sends."""
+MAX_TOLD_WORDS = 10_000
+"""Per client; the longest text has fewer."""
+MAX_SAID = 500
+"""Characters of an error, or of a part of it, that a server may make as long as it likes."""
 MAX_RECORDED_SECONDS = 60.0
 MAX_RECORDED_BYTES = 12 << 20
 MAX_WORDS = 400
@@ -183,6 +187,7 @@ class ClientRecorder:
         self._sent = sends or SentText("")
         self._gaps = GapRecorder(self._sent)
         self._shown_gaps = EvenSample[Gap]()
+        self._told_words = 0
         self._coming_words: list[SpokenWord] = []
         self._words: list[tuple[float, str]] = []
         self._arrivals: list[tuple[float, float]] = []
@@ -230,7 +235,17 @@ class ClientRecorder:
         self._record_audio(audio_format, pcm)
 
     def on_words(self, words: tuple[SpokenWord, ...]) -> None:
-        """Record which words begin in the audio that arrives next."""
+        """Record which words begin in the audio that arrives next.
+
+        Raises:
+            ClientError: the server has told more than MAX_TOLD_WORDS words.
+        """
+        self._told_words += len(words)
+        if self._told_words > MAX_TOLD_WORDS:
+            raise ClientError(
+                Message("too_many_words", "The server told more than {most} words.", most=MAX_TOLD_WORDS)
+            )
+        words = tuple(replace(word, text=_shortened(word.text)) for word in words)
         self._gaps.expect_words(words, self._now())
         if self._records:
             self._coming_words += words
@@ -282,8 +297,9 @@ class ClientRecorder:
     def end(self, state: ClientState, error: str = "") -> None:
         """Record how the client ended; later calls have no effect."""
         if self._ended is None:
-            self.state, self._error = state, error
-            self._ended = self._log_event(ClientEventKind.ENDED, f"{state}: {error}" if error else state)
+            self.state, self._error = state, _cut(error)
+            detail = f"{state}: {self._error}" if error else state
+            self._ended = self._log_event(ClientEventKind.ENDED, detail)
 
     def _log_event(self, what: ClientEventKind, detail: str = "") -> float:
         at = self._now()
@@ -343,8 +359,18 @@ class ClientRecorder:
         return wav_header(self._format, len(self._pcm)) + self._pcm
 
 
-def _shortened(piece: str) -> str:
-    return piece if len(piece) <= _MAX_PIECE else f"{piece[:_MAX_PIECE]}…"
+def _shortened(piece: str, most: int = _MAX_PIECE) -> str:
+    return piece if len(piece) <= most else f"{piece[:most]}…"
+
+
+def _cut(said: str) -> str:
+    """Cut a text, or the parts of a message, of which a page can still say the rest in its language."""
+    if len(said) <= MAX_SAID:
+        return said
+    if not isinstance(said, Message):
+        return _shortened(said, MAX_SAID)
+    parts = {name: _cut(part) if isinstance(part, str) else part for name, part in said.arguments.items()}
+    return type(said)(said.id, said.template, **parts)
 
 
 def _rounded(at: float | None) -> float | None:

@@ -39,6 +39,8 @@ WORD_IDLE = 1.0
 """Seconds that the server waits for the rest of a word, if that is longer than for more text."""
 _INTERRUPTED = 0.05
 """Seconds of a word left after a gap from which on the gap interrupts it; less is the rounding of its end."""
+_MAX_OPEN = 100
+"""Gaps whose owner a word may still decide: the words of others came too late, or never."""
 
 
 class GapOwner(StrEnum):
@@ -203,7 +205,7 @@ class GapRecorder:
         self.gaps.append(gap)
         around = ([self._heard] if self._heard else []) + self._coming
         if not self._decide(gap, position, around):
-            self._open.append((gap, position))
+            self._open = [*self._open[1 - _MAX_OPEN :], (gap, position)]
         return gap
 
     def audio_arrived(self) -> None:

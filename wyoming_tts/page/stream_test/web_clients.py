@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from wyoming_tts.bench.targets.http_connection import DEFAULT_SAMPLE_RATE, HttpReplyParser, WebAddress
+from wyoming_tts.bounded_json import JsonLimits, parse_json
 from wyoming_tts.client import ClientError, ClientTimeouts, ConnectionLost, OnAudio, OnWords, ServerError
 from wyoming_tts.client.errors import connection_lost, no_answer_within, no_connection
 from wyoming_tts.http_paths import REALTIME_PATH, SPEECH_PATH
@@ -32,6 +33,8 @@ _OK = 200
 _READ_BYTES = 65_536
 _MAX_ERROR_BYTES = 65_536
 _MAX_MESSAGE_BYTES = 1 << 20
+_JSON_LIMITS = JsonLimits(values=10_000)
+"""Of a message: a thousand words, which take 5 ms to parse."""
 _MAX_RATE = 768_000
 _RAW_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw"}
 _MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
@@ -280,7 +283,7 @@ class _RealtimeExchange:
             if isinstance(message, bytes):
                 await self._take_audio(message)
                 return ""
-            event = json.loads(message)
+            event = parse_json(message, _JSON_LIMITS)
             return await self._handle(str(event["type"]), event)
         except _MALFORMED as error:
             raise ClientError(
@@ -331,7 +334,7 @@ def _word(told: dict[str, Any]) -> SpokenWord:
 def _error_of(body: bytes, code: str) -> ServerError:
     """Return the error that a server tells in OpenAI's format."""
     try:
-        error = json.loads(body)["error"]
+        error = parse_json(body, _JSON_LIMITS)["error"]
         return ServerError(str(error["message"]), str(error.get("code") or code))
     except _MALFORMED:
         return ServerError("it gave no reason", code)
