@@ -20,7 +20,8 @@ from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import INDEX_NAME, CatalogueError, load_catalogue, read_piper_index
 from wyoming_tts.voices.names import NameResolver
 from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
-from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, format_value, read_yaml
+from wyoming_tts.yaml_files.models import format_value
+from wyoming_tts.yaml_files.reading import InvalidYaml, ScalarMode, read_yaml
 
 SETTING: Final = "data_dir"
 

@@ -12,19 +12,17 @@ grow to gigabytes.
 from __future__ import annotations
 
 import copy
-import difflib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import accumulate
-from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeAlias, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from wyoming_tts.messages import Message
+from wyoming_tts.yaml_files.models import KeyPath, YamlModel, describe_error, format_value
 from wyoming_tts.yaml_files.syntax import describe_syntax_error, no_yaml
 
 MAX_BYTES: Final = 1_000_000
@@ -37,39 +35,14 @@ of a megabyte may have a hundred thousand."""
 _SHOWN_PROBLEMS: Final = 20
 _MAX_NUMBER_LENGTH: Final = 40
 """A longer scalar is text. YAML reads `1:59:59` in base 60, in quadratic time."""
-_MAX_VALUE_LENGTH: Final = 80
-_TRUE, _FALSE = frozenset({"true", "yes", "on"}), frozenset({"false", "no", "off"})
 _TAG: Final = "tag:yaml.org,2002:"
 _KEY: Final = "[key]"
 """Last element of pydantic's location for a key that is invalid itself."""
-_EXPECTED: Mapping[str, str] = MappingProxyType(
-    {
-        "string_type": Message("yaml_text", "text"),
-        "bool_type": Message("yaml_true", "true or false"),
-        "int_type": Message("yaml_int", "a whole number"),
-        "float_type": Message("yaml_number", "a number"),
-        "list_type": Message("a_list", "a list"),
-        "dict_type": Message("a_mapping", "a mapping"),
-        "model_type": Message("a_mapping", "a mapping"),
-        "model_attributes_type": Message("a_mapping", "a mapping"),
-    }
-)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER: Any = yaml.resolver.Resolver()
 _CONSTRUCTOR: Any = yaml.constructor.SafeConstructor()
 
-KeyPath: TypeAlias = tuple[Hashable, ...]
-"""Keys of mappings and indices of lists, from the root."""
 Model = TypeVar("Model", bound="YamlModel")
-
-
-class YamlModel(BaseModel):
-    """Base model of a file or of a mapping in it.
-
-    Messages describe what is expected by the field's `description`, or else by the `title` of its model.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ScalarMode(Enum):
@@ -125,19 +98,6 @@ class InvalidYaml(Exception):
         if len(self.problems) > _SHOWN_PROBLEMS:
             lines.append(f"... and {len(self.problems) - _SHOWN_PROBLEMS} more.")
         return "\n".join(lines)
-
-
-def _parse_flag(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = value.lower()
-    return True if text in _TRUE else False if text in _FALSE else value
-
-
-Flag: TypeAlias = Annotated[bool, BeforeValidator(_parse_flag)]
-"""A boolean where scalars are read as text."""
-EMPTY_IF_NONE: Final = BeforeValidator(lambda value: {} if value is None else value)
-"""Validates an empty section as an empty mapping."""
 
 
 @dataclass(slots=True)
@@ -241,7 +201,7 @@ class YamlDocument:
         path, key, node = self._find(steps)
         if path not in reported:
             at = key if is_key or isinstance(node, _Mapping) else _mark(node)
-            self._add_problem(_position(at), _message(model, detail, steps, path), path)
+            self._add_problem(_position(at), describe_error(model, detail, steps, path), path)
         reported.update(accumulate(((step,) for step in path), initial=()))
         return path
 
@@ -274,18 +234,6 @@ def read_yaml(
         InvalidYaml: it is no YAML, or uses what is not allowed here.
     """
     return _Reader(name, scalars, limits or YamlLimits()).read(content)
-
-
-def format_value(value: object) -> str:
-    """Format a value for a message: text and numbers truncated, others by their kind."""
-    if isinstance(value, Mapping):
-        return Message("a_mapping", "a mapping")
-    if isinstance(value, list | tuple):
-        return Message("a_list", "a list")
-    if value is None:
-        return Message("nothing", "nothing")
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}..."
 
 
 def twice(key: str, line: int) -> Message:
@@ -486,86 +434,3 @@ def _remove(value: Any, path: KeyPath) -> bool:
     if not _remove(value[path[0]], path[1:]):
         del value[path[0]]
     return True
-
-
-def _message(model: type[YamlModel], detail: Any, loc: KeyPath, path: KeyPath) -> str:
-    kind, value = detail["type"], detail["input"]
-    if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind == "extra_forbidden":
-        return _unknown_key_message(loc[-1], _type_at(model, loc[:-1])[0])
-    described = _type_at(model, loc)[1]
-    if kind == "invalid_key":
-        return Message("yaml_quotes", "got a key that is not text, expected it in quotes")
-    if kind == "missing":
-        return Message(
-            "yaml_missing",
-            "got no {key}, expected {expected}",
-            key=repr(loc[-1]),
-            expected=described or Message("one", "one"),
-        )
-    if kind == "literal_error":
-        described = str(detail["ctx"]["expected"]).replace("'", "")
-    default = _EXPECTED.get(kind) or str(detail["msg"]).removeprefix("Input should be ")
-    expected = described or default
-    if not path:
-        return Message(
-            "yaml_value", "got {value}, expected {expected}", value=format_value(value), expected=expected
-        )
-    return Message(
-        "yaml_value_for",
-        "got {value} for {key}, expected {expected}",
-        value=format_value(value),
-        key=repr(path[-1]),
-        expected=expected,
-    )
-
-
-def _unknown_key_message(key: Hashable, owner: Any) -> str:
-    names = [*owner.model_fields] if isinstance(owner, type) and issubclass(owner, BaseModel) else []
-    *rest, last = names or ["nothing"]
-    expected = f"{', '.join(rest)} or {last}" if rest else last
-    nearest = difflib.get_close_matches(str(key), names, n=1)
-    if not nearest:
-        return Message(
-            "yaml_unknown", "got the key {key}, expected {expected}", key=format_value(key), expected=expected
-        )
-    return Message(
-        "yaml_unknown_near",
-        "got the key {key}, expected {expected}; did you mean {nearest}?",
-        key=format_value(key),
-        expected=expected,
-        nearest=repr(nearest[0]),
-    )
-
-
-def _type_at(kind: Any, path: KeyPath) -> tuple[Any, str]:
-    """Return the model's type for the path, and its description of what is expected there."""
-    kind, described = _unwrap(kind)
-    for step in path:
-        kind, described = _unwrap(_inner(kind, step))
-    return kind, described
-
-
-def _inner(kind: Any, step: Hashable) -> Any:
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        if step in kind.model_fields:
-            info = kind.model_fields[str(step)]
-            return Annotated[info.annotation, info]
-        kind = get_type_hints(kind, include_extras=True).get("__pydantic_extra__")
-    arguments = get_args(kind)
-    return arguments[-1] if arguments and get_origin(kind) in (dict, list) else None
-
-
-def _unwrap(kind: Any) -> tuple[Any, str]:
-    """Return the type without annotations and None, and its description."""
-    described = ""
-    while get_origin(kind) in (Annotated, Union, UnionType):
-        arguments = get_args(kind)
-        if get_origin(kind) is Annotated:
-            texts = [info.description for info in arguments[1:] if isinstance(info, FieldInfo)]
-            described = described or next(filter(None, texts), "")
-        kind = next((one for one in arguments if one is not type(None)), None)
-    if isinstance(kind, type) and issubclass(kind, YamlModel):
-        described = described or kind.model_config.get("title") or ""
-    return kind, described

@@ -11,17 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
+from wyoming_tts.yaml_files.models import EMPTY_IF_NONE, Flag, YamlModel
 from wyoming_tts.yaml_files.reading import (
-    EMPTY_IF_NONE,
     MAX_PROBLEMS,
-    Flag,
     InvalidYaml,
     Position,
     Problem,
     ScalarMode,
     YamlDocument,
     YamlLimits,
-    YamlModel,
     read_yaml,
     resolve_scalar,
 )

@@ -46,16 +46,13 @@ from wyoming_tts.text.lexicon.rules import (
     pattern_size,
     phoneme_block,
 )
+from wyoming_tts.yaml_files.models import EMPTY_IF_NONE, Flag, KeyPath, YamlModel
 from wyoming_tts.yaml_files.reading import (
-    EMPTY_IF_NONE,
-    Flag,
     InvalidYaml,
-    KeyPath,
     Problem,
     ScalarMode,
     YamlDocument,
     YamlLimits,
-    YamlModel,
     read_yaml,
     twice,
 )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field
 
-from wyoming_tts.yaml_files.reading import YamlModel
+from wyoming_tts.yaml_files.models import YamlModel
 
 Words: TypeAlias = Annotated[dict[Any, str], Field(description="a mapping of spellings to words")]
 Texts: TypeAlias = Annotated[list[str], Field(description="a list of words")]

@@ -15,15 +15,8 @@ from wyoming_tts.errors import SpeechError
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet, parse_blend_language
 from wyoming_tts.voices.blends.recipes import Recipe, check_name, parse_recipe
 from wyoming_tts.yaml_files.editing import NotEditable, edit_yaml
-from wyoming_tts.yaml_files.reading import (
-    EMPTY_IF_NONE,
-    Flag,
-    ScalarMode,
-    YamlDocument,
-    YamlModel,
-    format_value,
-    read_yaml,
-)
+from wyoming_tts.yaml_files.models import EMPTY_IF_NONE, Flag, YamlModel, format_value
+from wyoming_tts.yaml_files.reading import ScalarMode, YamlDocument, read_yaml
 
 PRESETS_NAME = "blends.yaml"
 
