@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
 from tests.support.offsets import character_spans, check_offsets, word_spans
+from tests.support.tables import check_rows
 from tests.unit.text.lexicon.test_rules import ANY_VOICE, DEFAULTS, pattern, word
-from tests.unit.text.pronunciation.test_pronunciations import HETERONYMS
-from tests.unit.text.pronunciation.test_pronunciations import ROWS as LETTERS
+from tests.unit.text.pronunciation.test_pronunciations import load_heteronyms, load_letters
 from wyoming_tts.offset_text import OffsetText
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, Scope, phoneme_block
 from wyoming_tts.text.pronunciation import load_pronunciations
@@ -90,12 +90,13 @@ def test_offsets_of_any_text_lead_to_it(text: str) -> None:
     assert all(span is not None for _, span in character_spans(result.text))
 
 
-@pytest.mark.parametrize(
-    ("language", "text"), [*((row[0], row[1]) for row in LETTERS), *(("en", row[0]) for row in HETERONYMS)]
-)
-def test_offsets_of_the_examples_of_pronunciations_lead_to_them(language: str, text: str) -> None:
-    result = EMPTY_LEXICON.apply(
-        OffsetText.written(text), language=language, voice="", defaults=load_pronunciations(language)
-    )
-    check_offsets([result.text], text)
-    assert all(span is not None for _, span in character_spans(result.text))
+def test_offsets_of_the_examples_of_pronunciations_lead_to_them() -> None:
+    def check(language: str, text: str) -> None:
+        result = EMPTY_LEXICON.apply(
+            OffsetText.written(text), language=language, voice="", defaults=load_pronunciations(language)
+        )
+        check_offsets([result.text], text)
+        assert all(span is not None for _, span in character_spans(result.text))
+
+    letters = [(language, text) for language, text, _ in load_letters()]
+    check_rows(check, [*letters, *(("en", text) for text, _ in load_heteronyms())])

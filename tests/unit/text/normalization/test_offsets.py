@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from tests.support.hypothesis_examples import scaled_examples
 from tests.support.offsets import character_spans, check_offsets, word_spans, written_pieces
-from tests.unit.text.normalization.test_normalizer import ROWS as ENGLISH_ROWS
-from tests.unit.text.normalization.test_spoken_tables import ROWS
+from tests.support.tables import check_rows, load_pairs
+from tests.unit.text.normalization.test_normalizer import TABLE as ENGLISH_TABLE
+from tests.unit.text.normalization.test_spoken_tables import EACH_TABLE
 from wyoming_tts.offset_text import OffsetText, join_texts
 from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization import NormalizerRegistry, StreamingNormalizer
@@ -81,17 +83,22 @@ def _sizes(text: str) -> list[list[str]]:
     return [[text], list(text), [f"{word} " for word in words[:-1]] + words[-1:]]
 
 
-@pytest.mark.parametrize(("language", "text", "_spoken"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
-def test_offsets_of_every_example_lead_to_its_text(language: str, text: str, _spoken: str) -> None:
-    whole, *divided = (character_spans(normalize(pieces, language)) for pieces in _sizes(text))
-    assert divided == [whole, whole]
-    check_offsets([normalize([text], language)], text)
+@EACH_TABLE
+def test_offsets_of_every_example_lead_to_its_text(table: Path) -> None:
+    def check(text: str, _spoken: str) -> None:
+        whole, *divided = (character_spans(normalize(pieces, table.stem)) for pieces in _sizes(text))
+        assert divided == [whole, whole]
+        check_offsets([normalize([text], table.stem)], text)
+
+    check_rows(check, load_pairs(table))
 
 
-@pytest.mark.parametrize(("text", "_spoken"), ENGLISH_ROWS)
-def test_every_spoken_word_of_the_english_examples_is_written_somewhere(text: str, _spoken: str) -> None:
-    assert written_for(text, "en")
-    check_offsets([normalize([text], "en")], text)
+def test_every_spoken_word_of_the_english_examples_is_written_somewhere() -> None:
+    def check(text: str, _spoken: str) -> None:
+        assert written_for(text, "en")
+        check_offsets([normalize([text], "en")], text)
+
+    check_rows(check, load_pairs(ENGLISH_TABLE))
 
 
 _LANGUAGES = st.sampled_from(["en", "de", "fr", "ja", "zh", "ko", "hi", "ar", "ru", "th", "tr"])

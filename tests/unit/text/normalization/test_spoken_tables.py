@@ -7,13 +7,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
 from piper.phonemize_espeak import EspeakPhonemizer
 
+from tests.support.tables import check_rows, load_pairs
 from wyoming_tts.text.normalization import NormalizerRegistry, StreamingNormalizer
 from wyoming_tts.text.plain_text import TextPiece
 
 TABLES = sorted((Path(__file__).parent / "spoken").glob("*.yaml"))
+EACH_TABLE = pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
 SPOKEN = NormalizerRegistry()
 
 ESPEAK_VOICES = {
@@ -28,13 +29,6 @@ ESPEAK_VOICES = {
     "zh": "cmn",
 }
 """The voices of espeak-ng for languages that it does not know by their code."""
-
-
-def load_rows(table: Path) -> list[tuple[str, str]]:
-    return [(str(text), str(words)) for text, words in yaml.safe_load(table.read_text(encoding="utf-8"))]
-
-
-ROWS = [(table.stem, *row) for table in TABLES for row in load_rows(table)]
 
 
 @cache
@@ -56,21 +50,26 @@ def normalize(language: str, pieces: Iterable[str]) -> str:
     return "".join(each.text for each in [*spoken, *stream.finish()])
 
 
-@pytest.mark.parametrize(("language", "text", "words"), ROWS, ids=[f"{row[0]}: {row[1]}" for row in ROWS])
-def test_text_sounds_like_its_words_written_out(language: str, text: str, words: str) -> None:
-    spoken = normalize(language, [text])
-    assert phonemes(language, spoken) == phonemes(language, words), spoken
+@EACH_TABLE
+def test_text_sounds_like_its_words_written_out(table: Path) -> None:
+    language = table.stem
+
+    def check(text: str, words: str) -> None:
+        spoken = normalize(language, [text])
+        assert phonemes(language, spoken) == phonemes(language, words), spoken
+
+    check_rows(check, load_pairs(table))
 
 
-@pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
+@EACH_TABLE
 def test_text_may_arrive_letter_by_letter(table: Path) -> None:
-    for text, _ in load_rows(table):
+    for text, _ in load_pairs(table):
         assert normalize(table.stem, text) == normalize(table.stem, [text])
 
 
-@pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
+@EACH_TABLE
 def test_words_written_out_are_left_as_they_are(table: Path) -> None:
-    for _, words in load_rows(table):
+    for _, words in load_pairs(table):
         assert normalize(table.stem, [words]) == words
 
 

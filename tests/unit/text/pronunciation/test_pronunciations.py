@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,35 @@ from piper.phonemize_espeak import EspeakPhonemizer
 
 from tests.support.hypothesis_examples import scaled_examples
 from tests.support.line_counting import measure_growth
+from tests.support.tables import check_rows, load_yaml
 from wyoming_tts.ipa import has_phoneme_blocks
 from wyoming_tts.text.pronunciation import LANGUAGES, DefaultPronunciations, load_pronunciations
 
 HERE = Path(__file__).parent
-ROWS = [
-    (language, *row)
-    for language, rows in yaml.safe_load((HERE / "letters.yaml").read_text(encoding="utf-8")).items()
-    for row in rows
-]
-HETERONYMS = [
-    (sentence, reading)
-    for readings in yaml.safe_load((HERE / "heteronyms.yaml").read_text(encoding="utf-8")).values()
-    for reading, sentences in readings.items()
-    for sentence in sentences
-]
 STRESS = str.maketrans("", "", "ˈˌ")
+
+
+@cache
+def load_letters() -> list[tuple[str, str, str]]:
+    """Load examples of letters, capitals and sounds: language, text, and what is given to the engine."""
+    tables = load_yaml(HERE / "letters.yaml").items()
+    return [(language, text, respelled) for language, rows in tables for text, respelled in rows]
+
+
+@cache
+def load_heteronyms() -> list[tuple[str, str]]:
+    """Load sentences, each with the reading of the heteronym in it."""
+    return [
+        (sentence, reading)
+        for readings in load_yaml(HERE / "heteronyms.yaml").values()
+        for reading, sentences in readings.items()
+        for sentence in sentences
+    ]
+
+
+@cache
+def _phonemizer() -> EspeakPhonemizer:
+    return EspeakPhonemizer()
 
 
 def _pronunciations(language: str) -> DefaultPronunciations:
@@ -49,7 +63,7 @@ def _respell(text: str, language: str = "en") -> str:
 
 def _phonemes(text: str, voice: str = "en-us") -> list[str]:
     """The phonemes of each word."""
-    sentences = EspeakPhonemizer().phonemize(voice, text)
+    sentences = _phonemizer().phonemize(voice, text)
     return re.findall(r"[^\s.,;:!?]+", " ".join("".join(sentence) for sentence in sentences).replace("ʲ", ""))
 
 
@@ -62,20 +76,22 @@ def _is_heard(reading: str, words: list[str]) -> bool:
     )
 
 
-@pytest.mark.parametrize(("language", "text", "expected"), ROWS)
-def test_letters_capitals_and_sounds_are_respelled_where_they_are_meant(
-    language: str, text: str, expected: str
-) -> None:
-    assert _respell(text, language) == expected
+def test_letters_capitals_and_sounds_are_respelled_where_they_are_meant() -> None:
+    def check(language: str, text: str, expected: str) -> None:
+        assert _respell(text, language) == expected
+
+    check_rows(check, load_letters())
 
 
-@pytest.mark.parametrize(("sentence", "reading"), HETERONYMS)
-def test_a_heteronym_is_heard_as_its_sentence_means_it(sentence: str, reading: str) -> None:
-    assert _is_heard(reading, _phonemes(_respell(sentence)))
+def test_a_heteronym_is_heard_as_its_sentence_means_it() -> None:
+    def check(sentence: str, reading: str) -> None:
+        assert _is_heard(reading, _phonemes(_respell(sentence)))
+
+    check_rows(check, load_heteronyms())
 
 
 def test_there_are_many_sentences_for_heteronyms() -> None:
-    assert len(HETERONYMS) >= 450
+    assert len(load_heteronyms()) >= 450
 
 
 @pytest.mark.parametrize("voice", ["en-us", "en-gb-x-rp"])
