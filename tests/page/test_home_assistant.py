@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -28,10 +29,12 @@ from tests.support.fake_home_assistant import (
 from tests.support.page_site import product
 from wyoming_tts.bounded_json import InvalidJson
 from wyoming_tts.errors import UnknownVoice
-from wyoming_tts.page.home_assistant import connection
+from wyoming_tts.page.home_assistant import changes, connection
+from wyoming_tts.page.home_assistant import service as service_module
 from wyoming_tts.page.home_assistant.answers import HOUSE
+from wyoming_tts.page.home_assistant.changes import FILE_NAME
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
-from wyoming_tts.page.home_assistant.service import HomeAssistantService, MediaPlayer
+from wyoming_tts.page.home_assistant.service import Assistant, HomeAssistantService, MediaPlayer, Outcome
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import Attribution, Voice
 
@@ -96,8 +99,13 @@ def find_voice(name: str) -> Voice:
 
 
 @pytest.fixture
-def service(home: FakeHomeAssistant) -> HomeAssistantService:
-    return HomeAssistantService(find_voice, home.access)
+async def service(home: FakeHomeAssistant, tmp_path: Path) -> HomeAssistantService:
+    return await made_service(home.access, tmp_path)
+
+
+async def made_service(access: SupervisorAccess | None, directory: Path) -> HomeAssistantService:
+    """The service as after a start of the server."""
+    return await asyncio.to_thread(HomeAssistantService, find_voice, access, directory, asyncio.to_thread)
 
 
 async def problem_of(service: HomeAssistantService, user: str = ADMIN) -> Problem | None:
@@ -181,6 +189,88 @@ async def test_undo_leaves_alone_what_somebody_else_has_changed_since(
     assert home.pipelines[0]["tts_voice"] == "espeak-en-us"
 
 
+async def butler(service: HomeAssistantService) -> Assistant:
+    """The assistant 01a, as the page sees it."""
+    return next(each for each in (await service.view(ADMIN)).assistants if each.id == "01a")
+
+
+async def test_a_change_can_be_undone_after_a_restart(home: FakeHomeAssistant, tmp_path: Path) -> None:
+    before = dict(home.pipelines[0])
+    await (await made_service(home.access, tmp_path)).use_voice(ADMIN, "01a", voice=VOICE)
+    restarted = await made_service(home.access, tmp_path)
+    assert (await butler(restarted)).before == "Sonia"
+    await restarted.undo(ADMIN, "01a")
+    assert home.pipelines[0] == before
+    assert (await butler(await made_service(home.access, tmp_path))).before is None
+    assert TOKEN not in (tmp_path / FILE_NAME).read_text()
+
+
+async def test_that_somebody_else_has_changed_an_assistant_meanwhile_is_told_once(
+    home: FakeHomeAssistant, tmp_path: Path
+) -> None:
+    await (await made_service(home.access, tmp_path)).use_voice(ADMIN, "01a", voice=VOICE)
+    home.pipelines[0]["tts_voice"] = "espeak-en-us"
+    restarted = await made_service(home.access, tmp_path)
+    seen = await butler(restarted)
+    assert (seen.before, seen.was_changed) == (None, True)
+    assert not (await butler(await made_service(home.access, tmp_path))).was_changed
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"01a": {}}', b"x" * 300_000])
+async def test_a_damaged_file_of_changes_is_forgotten(
+    home: FakeHomeAssistant, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert (await butler(await made_service(home.access, tmp_path))).before is None
+
+
+async def test_where_changes_cannot_be_kept_they_can_be_undone_until_the_next_start(
+    home: FakeHomeAssistant, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    service = await made_service(home.access, tmp_path / "file")
+    await service.use_voice(ADMIN, "01a", voice=VOICE)
+    assert (await butler(service)).before == "Sonia"
+    assert "until the next start only" in caplog.text
+
+
+async def test_only_so_many_changes_are_kept(
+    home: FakeHomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "MAX_CHANGES", 1)
+    service = await made_service(home.access, tmp_path)
+    for assistant in ("01a", "01b"):
+        await service.use_voice(ADMIN, assistant, voice=VOICE)
+    assert [*await asyncio.to_thread(changes.read_changes, tmp_path)] == ["01b"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcome"),
+    [
+        ("idle", ("playing",), Outcome.PLAYING),
+        ("idle", ("buffering", "playing"), Outcome.PLAYING),
+        ("idle", ("unavailable",), Outcome.GONE),
+        ("idle", ("idle",), Outcome.TAKEN),
+        ("playing", ("playing",), Outcome.TAKEN),
+    ],
+    ids=["plays", "plays soon", "goes away", "says nothing", "played before"],
+)
+async def test_what_a_player_does_with_a_text_is_told(
+    service: HomeAssistantService,
+    home: FakeHomeAssistant,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    before: str,
+    after: tuple[str, ...],
+    outcome: Outcome,
+) -> None:
+    if outcome is Outcome.TAKEN:
+        monkeypatch.setattr(service_module, "_WATCH_SECONDS", 0.05)
+    home.players[0].state, home.states_after_speech = before, after
+    assert await service.speak(ADMIN, KITCHEN, "Hello.", voice=VOICE) is outcome
+    assert len(home.services) == 1
+
+
 async def test_only_an_administrator_who_comes_by_the_ingress_may_act(
     service: HomeAssistantService, home: FakeHomeAssistant
 ) -> None:
@@ -202,8 +292,8 @@ async def test_only_an_administrator_who_comes_by_the_ingress_may_act(
     assert (home.services, home.pipelines) == ([], before)
 
 
-async def test_a_server_that_is_no_add_on_says_so() -> None:
-    assert await problem_of(HomeAssistantService(find_voice, None)) is Problem.NOT_AN_ADDON
+async def test_a_server_that_is_no_add_on_says_so(tmp_path: Path) -> None:
+    assert await problem_of(await made_service(None, tmp_path)) is Problem.NOT_AN_ADDON
 
 
 @pytest.mark.parametrize(
@@ -227,12 +317,12 @@ async def test_what_keeps_the_page_from_the_house_is_told(
 
 
 async def test_a_token_that_is_not_taken_and_a_supervisor_that_is_away_are_told(
-    home: FakeHomeAssistant,
+    home: FakeHomeAssistant, tmp_path: Path
 ) -> None:
     wrong = SupervisorAccess(home.access.address, "another")
-    assert await problem_of(HomeAssistantService(find_voice, wrong)) is Problem.NOT_ALLOWED
+    assert await problem_of(await made_service(wrong, tmp_path)) is Problem.NOT_ALLOWED
     away = SupervisorAccess("http://127.0.0.1:9", TOKEN)
-    assert await problem_of(HomeAssistantService(find_voice, away)) is Problem.UNREACHABLE
+    assert await problem_of(await made_service(away, tmp_path)) is Problem.UNREACHABLE
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.FOUND, HTTPStatus.PERMANENT_REDIRECT])
@@ -348,7 +438,7 @@ async def test_the_routes_believe_the_ingress_alone_who_the_user_is(
         assert home.services == []
 
         client.headers["X-Ingress-Path"] = "/api/hassio_ingress/token"
-        assert (await client.post(f"{path}/speak", json=body)).json() == {}
+        assert (await client.post(f"{path}/speak", json=body)).json() == {"state": "playing"}
         assert len(home.services) == 1
         used = await client.post(f"{path}/use", json={"assistant": "01a", "voice": VOICE})
         assert [each["voice"] for each in used.json()["assistants"]] == ["", VOICE]

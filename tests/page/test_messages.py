@@ -20,6 +20,7 @@ _NOT_FOR_READERS = {
     "HTTPException",
     "HomeAssistantProblem",  # with a code of its own
     "InvalidJson",
+    "OSError",  # of which pages get the reason
     "PrerenderFailed",
     "TypeError",
     "ValueError",

@@ -69,6 +69,16 @@ def player(identity: str, name: str, *, area: str = "", state: str = "idle", fea
     )
 
 
+class _States:
+    """The object `states` of templates."""
+
+    def __init__(self, players: list[Any]) -> None:
+        self.media_player = players
+
+    def __call__(self, entity: str) -> str:
+        return next((each.state for each in self.media_player if each.entity_id == entity), "unknown")
+
+
 @dataclass(frozen=True)
 class Engine:
     """An entity of the Wyoming integration that speaks."""
@@ -88,6 +98,8 @@ class FakeHomeAssistant:
     engines: dict[str, Engine] = field(default_factory=dict)
     services: list[Any] = field(default_factory=list)
     """The services that were called, with their data."""
+    states_after_speech: tuple[str, ...] = ("playing",)
+    """Of a player that took a text, one after the other."""
     refusal: Refusal | None = None
     """To services."""
     status: HTTPStatus | None = None
@@ -139,6 +151,17 @@ class FakeHomeAssistant:
         if rendered:
             event = {"result": result, "listeners": {"all": False}}
             await _send(socket, {"id": number, "type": "event", "event": event})
+            await self._tell_changes(socket, number, command["template"])
+
+    async def _tell_changes(self, socket: ServerConnection, number: int, template: str) -> None:
+        """Render a template of one player's state again for each state that follows."""
+        if "states(" not in template:
+            return
+        for state in self.states_after_speech[1:]:
+            for each in self.players:
+                each.state = state
+            event = {"result": self._render(template), "listeners": {"all": False}}
+            await _send(socket, {"id": number, "type": "event", "event": event})
 
     def _handlers(self) -> Mapping[str, Callable[..., Any]]:
         return {
@@ -166,7 +189,7 @@ class FakeHomeAssistant:
         environment = Environment(autoescape=False)
         environment.filters["to_json"] = json.dumps
         return environment.from_string(template).render(
-            states=SimpleNamespace(media_player=self.players),
+            states=_States(self.players),
             is_hidden_entity=lambda entity: entity.endswith("_hidden"),
             area_name=areas.get,
             integration_entities=lambda name: [*self.engines, "stt.other"] if name == "wyoming" else [],
@@ -208,6 +231,9 @@ class FakeHomeAssistant:
             raise self.refusal
         assert set(service_data) == {"media_player_entity_id", "message", "cache", "options"}
         self.services.append((f"{domain}.{service}", target, service_data))
+        for each in self.players:
+            if each.entity_id == service_data["media_player_entity_id"] and self.states_after_speech:
+                each.state = self.states_after_speech[0]
         return {"context": {"id": "01"}}
 
 

@@ -23,6 +23,7 @@ import { problems } from "./problems.js";
  * @property {string} voice or ""
  * @property {boolean} is_ours whether this server speaks for it
  * @property {string | null} before the voice that undoing brings back, "" for none; null if there is nothing to undo
+ * @property {boolean} was_changed whether somebody else has changed it since it took a voice from here
  */
 
 /**
@@ -46,6 +47,8 @@ import { problems } from "./problems.js";
  */
 
 const NOT_AN_ADDON = "home_assistant_not_an_addon";
+/** What is told of a speaker that took the text, by the state that the server tells. @type {Record<string, string>} */
+const AFTER_PLAY = { playing: "home_playing", taken: "home_taken", gone: "home_gone" };
 const REFUSED = "home_assistant_refused";
 
 export class HomeAssistantPanel {
@@ -116,8 +119,9 @@ export class HomeAssistantPanel {
       const { text, voice, speaker } = chosen();
       if (!text.trim()) return setText(state, translate("nothing"));
       return attempt(play, state, translate("home_sending"), async () => {
-        await requestJson(`${this.context.path}/speak`, { json: { player: id, text, voice, speaker } });
-        setText(state, translate("home_playing"));
+        const said = { player: id, text, voice, speaker };
+        const told = await requestJson(`${this.context.path}/speak`, { json: said });
+        setText(state, translate(AFTER_PLAY[told.state]));
       });
     });
     play.disabled = !is_available;
@@ -126,9 +130,10 @@ export class HomeAssistantPanel {
   }
 
   /** @param {Assistant} assistant */
-  #assistant({ id, name, language, engine, voice, is_ours, before }) {
+  #assistant({ id, name, language, engine, voice, is_ours, before, was_changed }) {
     const { translate, chosen, nameOf, languageName, path } = this.context;
     const state = createElement("p", { role: "status" });
+    if (was_changed) setText(state, translate("home_was_changed"));
     /** @param {HTMLButtonElement} pressed @param {string} what @param {object} json */
     const change = (pressed, what, json) =>
       attempt(pressed, state, translate("home_sending"), async () => {

@@ -84,7 +84,9 @@ def make_page_services(
         lexicon=LexiconService(parts),
         status=status,
         bug_report=BugReporter(status, lambda: parts.library.voices, log.redact),
-        home_assistant=HomeAssistantService(parts.library.installed, supervisor),
+        home_assistant=HomeAssistantService(
+            parts.library.installed, supervisor, parts.settings.data_dir[0], parts.workers.run_blocking
+        ),
     )
 
 

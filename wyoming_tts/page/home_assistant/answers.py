@@ -101,5 +101,7 @@ HOUSE: Final = TypeAdapter(House)
 REGISTRY_ENTRY: Final = TypeAdapter(RegistryEntry)
 ENGINE_VOICES: Final = TypeAdapter(EngineVoices)
 PIPELINES: Final = TypeAdapter(Pipelines)
+STATE: Final = TypeAdapter(str)
+"""Of an entity, as a template of `states` tells it."""
 NOTHING: Final = TypeAdapter(object)
 """Of commands whose answer is not read."""

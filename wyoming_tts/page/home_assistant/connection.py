@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from itertools import count
 from typing import Any, TypeAlias, TypeVar
@@ -76,7 +76,20 @@ class HomeAssistantConnection:
             CommandRefused: the template failed.
             ValidationError: the value is another than expected.
         """
+        return await self._rendered(await self._subscribe(template), answer)
+
+    async def watch(self, template: str, answer: TypeAdapter[Answer]) -> AsyncGenerator[Answer, None]:
+        """Yield the value of a template, and again whenever it changes; ends where it cannot be told."""
+        with suppress(CommandRefused, InvalidJson, ValidationError, OSError, WebSocketException):
+            number = await self._subscribe(template)
+            while True:
+                yield await self._rendered(number, answer)
+
+    async def _subscribe(self, template: str) -> int:
         number, _ = await self._run("render_template", {"template": f"{_TEMPLATE_MARK}{template}"})
+        return number
+
+    async def _rendered(self, number: int, answer: TypeAdapter[Answer]) -> Answer:
         event = _object((await self._reply(number, "event")).get("event"))
         rendered = str(event.get("result")).removeprefix(_TEMPLATE_MARK)
         return answer.validate_python(parse_json(rendered, _LIMITS))

@@ -55,8 +55,8 @@ def home_assistant_routes(service: HomeAssistantService) -> APIRouter:
 
     @router.post(f"/{paths.HOME_ASSISTANT}/speak")
     async def speak(body: SpeakBody, user: _User = "") -> Response:
-        await service.speak(user, body.player, body.text, voice=body.voice, speaker=body.speaker)
-        return json_response({})
+        state = await service.speak(user, body.player, body.text, voice=body.voice, speaker=body.speaker)
+        return json_response({"state": state})
 
     @router.post(f"/{paths.HOME_ASSISTANT}/use")
     async def use(body: UseBody, user: _User = "") -> Response:

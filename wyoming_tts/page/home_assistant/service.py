@@ -9,23 +9,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.page.home_assistant.answers import (
     ENGINE_VOICES,
     HOUSE,
     NOTHING,
     PIPELINES,
     REGISTRY_ENTRY,
+    STATE,
     USERS,
     Choice,
     House,
     Pipeline,
 )
+from wyoming_tts.page.home_assistant.changes import MAX_CHANGES, Change, keep_changes, read_changes
 from wyoming_tts.page.home_assistant.problems import CommandRefused, HomeAssistantProblem, Problem
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import SPEAKER_MARK, Voice
@@ -40,7 +45,9 @@ _MAX_CONNECTIONS = 4
 _MAX_ENGINES = 16
 _PLAY_MEDIA = 512
 """`MediaPlayerEntityFeature.PLAY_MEDIA`: the player takes what it is to play from Home Assistant."""
-_AWAY = "unavailable"
+_AWAY, _PLAYING = "unavailable", "playing"
+_WATCH_SECONDS = 4.0
+"""Until a player that took a text tells that it plays: cast devices take two or three."""
 _PLAYER: Final = re.compile(r"media_player\.[a-z0-9_]{1,200}")
 _HOUSE = """
 {%- set found = namespace(players=[], engines=[]) -%}
@@ -86,6 +93,8 @@ class Assistant:
     """Whether this server speaks for it."""
     before: str | None
     """The voice that `undo` brings back, or the engine if it had none; None if there is nothing to undo."""
+    was_changed: bool
+    """Whether somebody else has changed it since it was changed from here. That is told once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +107,13 @@ class HouseView:
     assistants: tuple[Assistant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What an assistant spoke with before it was changed from here, and since."""
+class Outcome(StrEnum):
+    """What is known of a player a moment after it took a text."""
 
-    before: Choice
-    after: Choice
+    PLAYING = "playing"
+    TAKEN = "taken"
+    """It did not say that it plays: it may be slow, or have been playing before."""
+    GONE = "gone"
 
 
 class HomeAssistantService:
@@ -112,14 +122,24 @@ class HomeAssistantService:
     Args:
         find_voice: Returns an installed voice by its name, or raises a `SpeechError`.
         access: How Home Assistant is reached; None where this server is no add-on.
+        directory: Where what can be undone is kept over a restart.
+        run: Runs what touches files.
     """
 
-    def __init__(self, find_voice: Callable[[str], Voice], access: SupervisorAccess | None) -> None:
+    def __init__(
+        self,
+        find_voice: Callable[[str], Voice],
+        access: SupervisorAccess | None,
+        directory: Path,
+        run: RunBlocking,
+    ) -> None:
         self._find_voice = find_voice
         self._connect = None if access is None else _connector(access)
         self._connections = asyncio.Semaphore(_MAX_CONNECTIONS)
         self._changing = asyncio.Lock()
-        self._changes: dict[str, _Change] = {}
+        self._directory = directory
+        self._run = run
+        self._changes = {} if access is None else read_changes(directory)
 
     async def view(self, user: str) -> HouseView:
         """Return the players and assistants, or the problem that keeps the user from them.
@@ -127,6 +147,7 @@ class HomeAssistantService:
         Args:
             user: The ID of Home Assistant's user that the ingress names; empty if it names none.
         """
+        seen = dict(self._changes)
         try:
             async with self._open(user) as connection:
                 house = await connection.render(_HOUSE, HOUSE)
@@ -134,11 +155,17 @@ class HomeAssistantService:
                 pipelines = await _pipelines(connection)
         except HomeAssistantProblem as error:
             return HouseView(error.problem, error.message)
-        assistants = (self._assistant(pipeline, engines) for pipeline in pipelines)
-        return HouseView(None, "", tuple(_players(house)), tuple(assistants))
+        stale = self._stale(seen, pipelines)
+        assistants = tuple(self._assistant(pipeline, engines, stale) for pipeline in pipelines)
+        if stale:
+            async with self._changing:
+                for assistant in stale:
+                    self._changes.pop(assistant, None)
+                await self._keep()
+        return HouseView(None, "", tuple(_players(house)), assistants)
 
-    async def speak(self, user: str, player: str, text: str, *, voice: str, speaker: str = "") -> None:
-        """Have a player speak a text.
+    async def speak(self, user: str, player: str, text: str, *, voice: str, speaker: str = "") -> Outcome:
+        """Have a player speak a text, and return what is known of it after `_WATCH_SECONDS` at most.
 
         Raises:
             HomeAssistantProblem: it cannot be done.
@@ -147,6 +174,7 @@ class HomeAssistantService:
         found = self._find_voice(voice)
         async with self._open(user) as connection:
             house = await connection.render(_HOUSE, HOUSE)
+            states = {each.id: each.state for each in house.players}
             if player not in {each.id for each in _players(house) if each.is_available}:
                 raise HomeAssistantProblem(Problem.PLAYER_AWAY)
             options = _options(found, speaker)
@@ -163,7 +191,8 @@ class HomeAssistantService:
                     "options": options,
                 },
             )
-        _LOGGER.info("Home Assistant speaks on %s with %s.", player, options["voice"])
+            _LOGGER.info("Home Assistant speaks on %s with %s.", player, options["voice"])
+            return await _outcome(connection, player, before=states[player])
 
     async def use_voice(self, user: str, assistant: str, *, voice: str, speaker: str = "") -> None:
         """Have an assistant speak with a voice of this server.
@@ -183,9 +212,11 @@ class HomeAssistantService:
             after = Choice(tts_engine=engine, tts_language=found.language, tts_voice=listed)
             if after == now.choice:
                 return
-            await _update(connection, now, after)
             change = self._change_of(now)
-            self._changes[assistant] = _Change(change.before if change else now.choice, after)
+            await _update(connection, now, after)
+            self._changes.pop(assistant, None)
+            self._changes[assistant] = Change(before=change.before if change else now.choice, after=after)
+            await self._keep()
         _LOGGER.info("Home Assistant's assistant %r speaks with %s.", now.name, listed)
 
     async def undo(self, user: str, assistant: str) -> None:
@@ -200,6 +231,7 @@ class HomeAssistantService:
                 raise HomeAssistantProblem(Problem.ASSISTANT_CHANGED)
             await _update(connection, now, change.before)
             del self._changes[assistant]
+            await self._keep()
 
     @asynccontextmanager
     async def _open(self, user: str) -> AsyncIterator[HomeAssistantConnection]:
@@ -214,12 +246,33 @@ class HomeAssistantService:
                 raise HomeAssistantProblem(Problem.NOT_ADMIN)
             yield connection
 
-    def _change_of(self, pipeline: Pipeline) -> _Change | None:
+    async def _keep(self) -> None:
+        for assistant in [*self._changes][:-MAX_CHANGES]:
+            del self._changes[assistant]
+        await self._run(partial(keep_changes, self._directory, dict(self._changes)))
+
+    def _stale(self, seen: Mapping[str, Change], pipelines: Iterable[Pipeline]) -> set[str]:
+        """The assistants that somebody else has changed or removed since.
+
+        Args:
+            seen: The changes before Home Assistant was asked: what was changed meanwhile is not judged.
+            pipelines: Its answer.
+        """
+        if self._changing.locked():
+            return set()
+        choices = {each.id: each.choice for each in pipelines}
+        return {
+            assistant
+            for assistant, change in self._changes.items()
+            if seen.get(assistant) is change and choices.get(assistant) != change.after
+        }
+
+    def _change_of(self, pipeline: Pipeline) -> Change | None:
         """What was changed from here, unless somebody else has changed it since."""
         change = self._changes.get(pipeline.id)
         return change if change is not None and change.after == pipeline.choice else None
 
-    def _assistant(self, pipeline: Pipeline, engines: Container[str]) -> Assistant:
+    def _assistant(self, pipeline: Pipeline, engines: Container[str], stale: Container[str]) -> Assistant:
         change = self._change_of(pipeline)
         return Assistant(
             id=pipeline.id,
@@ -229,6 +282,7 @@ class HomeAssistantService:
             voice=pipeline.tts_voice or "",
             is_ours=pipeline.tts_engine in engines,
             before=None if change is None else change.before.tts_voice or change.before.tts_engine or "",
+            was_changed=pipeline.id in stale,
         )
 
 
@@ -245,6 +299,19 @@ def _players(house: House) -> Iterable[MediaPlayer]:
     for each in house.players:
         if each.features & _PLAY_MEDIA and _PLAYER.fullmatch(each.id):
             yield MediaPlayer(each.id, each.name, each.area, each.state != _AWAY)
+
+
+async def _outcome(connection: HomeAssistantConnection, player: str, *, before: str) -> Outcome:
+    """Return what the state of a player tells that has taken a text."""
+    template = f'{{{{ states("{player}") | to_json }}}}'
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_WATCH_SECONDS), aclosing(connection.watch(template, STATE)) as states:
+            async for state in states:
+                if state == _AWAY:
+                    return Outcome.GONE
+                if state == _PLAYING != before:
+                    return Outcome.PLAYING
+    return Outcome.TAKEN
 
 
 async def _our_engines(connection: HomeAssistantConnection, house: House) -> list[str]:

@@ -1,0 +1,72 @@
+"""What assistants spoke with before they were changed from the page: kept over a restart, to be undone.
+
+The file names assistants, engines and voices, and holds nothing secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.known_files import is_absent
+from wyoming_tts.page.home_assistant.answers import Choice
+from wyoming_tts.system_reasons import system_reason
+
+FILE_NAME: Final = "home_assistant_changes.json"
+MAX_CHANGES: Final = 100
+"""Assistants; of a hundred the one that was changed first is forgotten."""
+_MAX_BYTES = 200_000
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Change(BaseModel):
+    """What an assistant spoke with before it was changed from here, and since."""
+
+    model_config = ConfigDict(frozen=True)
+
+    before: Choice
+    after: Choice
+
+
+_CHANGES: Final = TypeAdapter(dict[str, Change])
+
+
+def read_changes(directory: Path) -> dict[str, Change]:
+    """Return the changes by assistant, oldest first; none if they cannot be read, which is logged. Blocks."""
+    path = directory / FILE_NAME
+    try:
+        return {} if is_absent(path) else _CHANGES.validate_json(_read(path))
+    except OSError as error:
+        _LOGGER.warning("What can be undone in Home Assistant cannot be read: %s.", system_reason(error))
+    except ValueError:  # pydantic's are, too
+        _LOGGER.warning("What can be undone in Home Assistant is forgotten: %s is damaged.", path)
+    return {}
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise ValueError("expected a file")
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError("too long")
+    return content
+
+
+def keep_changes(directory: Path, changes: Mapping[str, Change]) -> None:
+    """Keep the changes; those that cannot be written last until the next start, which is logged. Blocks."""
+    try:
+        replace_file(directory / FILE_NAME, _CHANGES.dump_json(dict(changes)))
+    except OSError as error:
+        _LOGGER.warning(
+            "What was changed in Home Assistant can be undone until the next start only: %s cannot be "
+            "written: %s.",
+            directory / FILE_NAME,
+            system_reason(error),
+        )
