@@ -7,6 +7,8 @@ from ui.words import Words
 
 _CHART_TEXTS = "lane."
 """The texts of `ui/js/stream_lanes.js`, which belong to the section `stream_test`."""
+_MAX_TEXT = 100_000
+"""Characters, as browsers count them: nearly two hours of speech, and 0.6 MB of JSON at most."""
 _HTML = """
 <form id="stream_live-form" class="form" autocomplete="off" aria-labelledby="stream_live-title">
   <h2 id="stream_live-title" data-text="title"></h2>
@@ -24,7 +26,7 @@ _HTML = """
   </div>
   <label class="field">
     <span data-text="text"></span>
-    <textarea id="stream_live-text" name="text" rows="3" dir="auto" autocorrect="off"
+    <textarea id="stream_live-text" name="text" rows="3" dir="auto" autocorrect="off" maxlength="{most}"
       data-placeholder="placeholder" aria-describedby="stream_live-hint"></textarea>
   </label>
   <div class="actions">
@@ -52,7 +54,7 @@ def section(words: Words) -> None:
     }
     script_element(
         "stream_live",
-        _HTML,
+        _HTML.replace("{most}", str(_MAX_TEXT)),
         elem_id="stream_live",
         waits_until_seen=True,
         texts=words.section("stream_live"),

@@ -27,6 +27,11 @@ _ADD_TWO_TEXTS = """box => {
     }
 }"""
 """The second is another response, while the first is not heard yet."""
+_WRITE_OVER_ONE_MEGABYTE = """box => {
+    box.value = "Three. Four. " + "\\u0001".repeat(180_000);  // each six bytes of JSON
+    box.dispatchEvent(new InputEvent("input"));
+}"""
+"""As a script may, and what an older page kept."""
 _HEARD = """(count) => ttsPlayer.clip && ttsPlayer.position !== null
     && ttsPlayer.clip.words.filter((word) => word.start_time <= ttsPlayer.position).length >= count"""
 
@@ -129,6 +134,18 @@ def test_escape_stops_and_tells_what_was_heard(live: Page) -> None:
     expect(live.locator("#stream_live-note")).to_contain_text("This much was heard: One")
     expect(live.locator("#stream_live-done")).to_be_disabled()
     expect(live.locator(BOX)).to_have_value("One two three four five six seven eight nine ten. ")
+
+
+def test_a_paste_beyond_the_limit_is_cut_and_said_and_the_connection_survives_any_text(live: Page) -> None:
+    live.locator(BOX).evaluate(_WRITE_OVER_ONE_MEGABYTE)
+    live.wait_for_function(_HEARD, arg=1)
+    live.keyboard.press("Escape")
+    live.locator(BOX).evaluate("box => { box.value = ''; box.focus(); }")
+    live.keyboard.insert_text("Three. " * 15_000)
+    expect(live.locator("#stream_live-note")).to_contain_text("The box is full: it takes 100,000 characters")
+    assert live.locator(BOX).evaluate("box => box.value.length") == 100_000
+    live.wait_for_function(_HEARD, arg=1)
+    expect(live.locator("#stream_live-problem")).to_be_empty()
 
 
 def test_an_example_is_typed_at_the_chosen_pace(live: Page) -> None:

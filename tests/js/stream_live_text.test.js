@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sentenceEnd, sentenceStart } from "../../ui/js/sentences.js";
-import { changeOf, Typist } from "../../ui/js/stream_live_text.js";
+import { changeOf, piecesOf, Typist } from "../../ui/js/stream_live_text.js";
 
 /** @type {[what: string, before: string, after: string, change: import("../../ui/js/stream_live_text.js").Change | null][]} */
 const CHANGES = [
@@ -73,4 +73,10 @@ test("rows of marks and spaces take no longer than other text", () => {
     const text = `One${row.repeat(100_000)}two`; // each would take minutes if it were looked through from each place
     assert.ok(sentenceStart(text, text.length) <= text.length);
   }
+});
+
+test("a long text is cut into pieces that are whole characters", () => {
+  assert.deepEqual([...piecesOf("a🙂b🙂", 2)], ["a", "🙂", "b", "🙂"]);
+  assert.deepEqual([...piecesOf("abcde", 2)], ["ab", "cd", "e"]);
+  assert.deepEqual([...piecesOf("", 2)], []);
 });

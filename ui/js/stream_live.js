@@ -149,6 +149,14 @@ class StreamLive {
     if ("restart" in change) this.#change(change.restart);
     else if (this.#restartAt !== null) this.#restart();
     else this.#write(change.append);
+    this.#tellIfFull();
+  }
+
+  /** The browser leaves out what is beyond the box's limit, and says nothing of it. */
+  #tellIfFull() {
+    const { textLength, maxLength } = this.parts.text;
+    const isFull = textLength >= maxLength - 1; // one less where the next character takes two
+    if (isFull) this.#tell("full", { count: this.number(maxLength) });
   }
 
   /** @param {number} place where to begin again */

@@ -8,6 +8,7 @@
 import { RequestError } from "./common.js";
 import { player } from "./player.js";
 import { RealtimeSocket } from "./stream_live_socket.js";
+import { piecesOf } from "./stream_live_text.js";
 import { StreamTimeline } from "./stream_timeline.js";
 
 /** @typedef {import("./pcm.js").SpokenWord} SpokenWord */
@@ -23,6 +24,7 @@ import { StreamTimeline } from "./stream_timeline.js";
 
 const RATE = 24000; // samples a second
 const BYTES_PER_SECOND = 2 * RATE;
+const LONGEST = 100_000; // code units of a message: the server closes the connection at one of more than 1 MB
 
 /** What is written and heard as one. */
 class Run {
@@ -119,8 +121,11 @@ export class LiveSpeech extends EventTarget {
     run.text += piece;
     run.reception.write(run.text);
     run.timeline.send(run.now, piece);
-    const named = isNew ? { response_id: run.open.id } : {};
-    this.socket.send({ type: "input.append", text: piece, ...named });
+    let named = isNew ? { response_id: run.open.id } : {};
+    for (const text of piecesOf(piece, LONGEST)) {
+      this.socket.send({ type: "input.append", text, ...named });
+      named = {};
+    }
     this.#emit("change");
   }
 

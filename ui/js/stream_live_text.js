@@ -27,6 +27,21 @@ function commonLength(one, other) {
   return length;
 }
 
+/**
+ * Cut a text into pieces, never within a character.
+ * @param {string} text
+ * @param {number} most code units of each, at least two
+ */
+export function* piecesOf(text, most) {
+  for (let begin = 0; begin < text.length; ) {
+    const end = begin + most;
+    const isCut = end < text.length && /[\ud800-\udbff]/.test(text[end - 1]);
+    const piece = text.slice(begin, isCut ? end - 1 : end);
+    yield piece;
+    begin += piece.length;
+  }
+}
+
 /** Types a text at a pace: what is due is handed out in pieces, never half a character. */
 export class Typist {
   /** @type {ReturnType<typeof setInterval> | undefined} */
