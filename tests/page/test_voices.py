@@ -323,6 +323,29 @@ async def test_the_configured_voice_speaks_again_when_the_chosen_default_is_gone
     assert not (data_dir / "default_voice.yaml").exists()
 
 
+async def test_a_default_that_another_server_chose_is_taken_over_and_forgotten_with_it(
+    data_dir: Path,
+) -> None:
+    settings = settings_for_tests(data_dir=[data_dir], download_dir=data_dir)
+    settings.model_fields_set.discard("voice")
+    async with running_parts_of(settings) as one, running_parts_of(settings) as other:
+        await VoiceService(one).make_default(LOW.name)
+        await other.refresh_voices()
+        assert other.library.default.name == LOW.name
+        (data_dir / "default_voice.yaml").unlink()
+        await other.refresh_voices()
+        assert other.library.default == other.library.configured_default
+
+
+async def test_a_voice_that_the_settings_name_stays_whatever_another_server_chooses(data_dir: Path) -> None:
+    settings = settings_for_tests(data_dir=[data_dir], download_dir=data_dir)
+    async with running_parts_of(settings) as parts:
+        await VoiceService(parts).make_default(LOW.name)  # until the next start
+        (data_dir / "default_voice.yaml").write_text("voice: another")
+        await parts.refresh_voices()
+        assert parts.library.default.name == LOW.name
+
+
 BROKEN_CHOICES = (
     *(b"", b"voice: 3", b"- a", b"voice: [", b"\xff", b"voice: ''", b"voice: ' '", b"voice: x\0"),
     *(b"voice: !!int x", b"voice: !!timestamp x", b"voice: !!float x"),

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from wyoming_tts.admission import Admission
 from wyoming_tts.assembly.bucket import make_bucket_sync
-from wyoming_tts.assembly.chosen_default import read_chosen_default, settings_name_a_voice
+from wyoming_tts.assembly.chosen_default import ChosenDefaultFile, settings_name_a_voice
 from wyoming_tts.assembly.options import (
     MEGABYTE,
     admission_options,
@@ -88,6 +88,7 @@ class Parts:
     contents: VoiceContents
     synthesizer: Synthesizer
     known: KnownFiles
+    chosen_default: ChosenDefaultFile
     names_default: bool
     """Whether the settings name the default voice, so that another one lasts until the next start."""
     bucket: BucketSync | None = None
@@ -109,9 +110,14 @@ class Parts:
             await self.refresh_voices()
 
     async def refresh_voices(self) -> None:
-        """List the installed voices again, and evict models whose files have changed."""
+        """List the installed voices again, and evict models whose files have changed.
+
+        A default voice that another server on the same data directory has chosen is taken over, too.
+        """
         async with self.refreshing:  # otherwise an older listing could overwrite a newer one
             await self.blends.read()
+            if await self.workers.run_blocking(self.chosen_default.has_changed):
+                self.library.choose_default(await self.workers.run_blocking(self.chosen_default.read))
             # Of voices with the same name the first wins: local engines come before remote ones.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
             look = partial(list_installed_voices, engines, known=self.known, before=self.library.voices)
@@ -165,7 +171,6 @@ async def assemble(
         SettingsError: the chosen engine is not installed.
     """
     names_default = settings_name_a_voice(settings)
-    chosen = await workers.run_blocking(partial(read_chosen_default, settings))
     settings = await workers.run_blocking(partial(_with_voice_by_name, settings))
     bucket = make_bucket_sync(settings, workers.run_blocking)
     catalogue = CurrentCatalogue(settings.download_dir / INDEX_NAME, workers.run_blocking)
@@ -185,7 +190,6 @@ async def assemble(
     )
     engines = await workers.run_blocking(partial(_make_required_engines, settings, options))
     library: VoiceLibrary = _make_library(settings, catalogue, blends)
-    library.choose_default(chosen)
     loaded = ModelCache(
         engines,
         run_blocking=workers.run_blocking,
@@ -230,6 +234,7 @@ async def assemble(
         contents=contents,
         synthesizer=synthesizer,
         known=known,
+        chosen_default=ChosenDefaultFile(settings, known),
         names_default=names_default,
         bucket=bucket,
     )

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from wyoming_tts import __version__
+from wyoming_tts.assembly.chosen_default import FILE_NAME as CHOSEN_DEFAULT_FILE
+from wyoming_tts.assembly.default_voice import warm_up
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
@@ -176,12 +178,19 @@ def _listening_addresses(
 
 
 async def _watch_voices(parts: Parts, settings: Settings) -> None:
+    async def on_change() -> None:
+        before = parts.library.default
+        await parts.refresh_voices()
+        if parts.library.default != before:
+            _LOGGER.info("The default voice is %s now.", parts.library.default.name)
+            await warm_up(parts)
+
     await watch_directories(
         (*settings.data_dir, settings.data_dir[0] / STYLES_DIRECTORY, settings.download_dir),
-        parts.refresh_voices,
+        on_change,
         run_blocking=parts.workers.run_blocking,
         known=parts.known,
-        endings=(*VOICE_FILES, BLENDS_FILE, ".npy"),
+        endings=(*VOICE_FILES, BLENDS_FILE, CHOSEN_DEFAULT_FILE, ".npy"),
     )
 
 
