@@ -55,7 +55,7 @@ def head() -> str:
 
 
 def _shared_texts() -> str:
-    """Return the texts that the scripts of all tabs use, for `ui/js/problems.js` and `ui/js/voice_names.js`."""
+    """Return the texts of all tabs' scripts, for `ui/js/problems.js` and `ui/js/voice_names.js`."""
     return "".join(_texts_element(section) for section in ("problem", "names"))
 
 

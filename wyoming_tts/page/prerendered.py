@@ -133,14 +133,14 @@ def _read_file(path: Path) -> bytes:
     """Read a regular file.
 
     Raises:
-        OSError: it is something else, or cannot be read.
-        ValueError: it is larger than any page.
+        OSError: it cannot be read.
+        ValueError: it is something else, or larger than any page.
     """
     without_waiting = os.O_RDONLY | os.O_NONBLOCK  # for whoever writes into a pipe
     with os.fdopen(os.open(path, without_waiting), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is no regular file")
+            raise ValueError("it is no regular file")
         if status.st_size > _MAX_BYTES:
             raise ValueError(f"it has {status.st_size} bytes, and a page has at most {_MAX_BYTES}")
         return file.read(_MAX_BYTES)
