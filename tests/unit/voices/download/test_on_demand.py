@@ -106,13 +106,6 @@ async def on_demand_setup(
             yield OnDemandSetup(hub, library, missing, catalogue, directory, looks)
 
 
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-
 async def test_concurrent_requests_for_one_missing_voice_share_one_download(
     tmp_path: Path,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.fake_synthesizer import run_in_thread
-from tests.unit.voices.download.test_downloads import publish_voice, two_of_one_model
+from tests.unit.voices.download.conftest import publish_voice, two_of_one_model
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.voices.download.downloads import DownloadManager, DownloadProgress, DownloadState
 from wyoming_tts.voices.download.service import DownloadService
