@@ -3,20 +3,24 @@
 The checkout is one of before the Listen tab (its last commit is 92b1ecc), with a `.venv` of its own. Servers
 and rounds alternate, each task starts on a freshly opened page, and every round has a text of its own. The
 seconds are the machine's, not a person's: each step is done as soon as the page lets one.
+
+A task that fails is told on the standard error, and the others are measured still; the exit code is 1 then.
+Each round is told there too: on a busy machine the whole takes many minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
+from types import FrameType, MappingProxyType
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Error
 
 from bench.page_servers import GERMAN, HERE, chromium, server
 from tests.scenarios import page_tasks
@@ -120,14 +124,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--before", type=Path, required=True, metavar="CHECKOUT")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _end)
+    has_failed = False
     with ExitStack() as stack:
         urls = [stack.enter_context(server(checkout)) for checkout in (arguments.before, HERE)]
         browser = stack.enter_context(chromium())
         print("| task | clicks before | after | seconds before | after | ratio |")
         print("| --- | ---: | ---: | ---: | ---: | ---: |")
         for name, tasks in TASKS.items():
-            print(_row(name, _measure(browser, urls, tasks, arguments.rounds)), flush=True)
-    return 0
+            try:
+                print(_row(name, _measure(browser, urls, tasks, arguments.rounds)), flush=True)
+            except (Error, AssertionError) as error:
+                has_failed = True
+                _tell(f"{name}: {error}")
+                print(f"| {name} | failed | | | | |", flush=True)
+    return 1 if has_failed else 0
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    """End by an exception, so that the servers end too."""
+    raise SystemExit("It was ended before all tasks were measured.")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _measure(
@@ -138,6 +158,7 @@ def _measure(
     for round_ in range(rounds + 1):
         for i in (0, 1) if round_ % 2 else (1, 0):
             outcome = _run(browser, urls[i], tasks[i], round_)
+            _tell(f"round {round_}, {('before', 'after')[i]}: {outcome[0]} clicks, {outcome[1]:.2f} s")
             if round_:
                 taken[i].append(outcome)
     return taken
