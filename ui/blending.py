@@ -110,6 +110,10 @@ _HTML = """
       </div>
     </div>
     <p id="blend-kept" role="status"></p>
+    <div id="blend-next" class="actions" hidden>
+      <button type="button" id="blend-make-default" class="primary" data-text="make_default"></button>
+      <button type="button" id="blend-use" data-text="use_elsewhere"></button>
+    </div>
     <p id="blend-keep-problem" class="problem" role="alert"></p>
   </form>
 </section>

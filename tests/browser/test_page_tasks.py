@@ -37,9 +37,15 @@ def test_the_best_of_several_voices_takes_a_click_each_and_two(hand: Pointer) ->
     expect(hand.page.locator("#audition-use-title")).to_contain_text("Emma")
 
 
-def test_a_blend_is_kept_and_made_the_default_with_eight_clicks(hand: Pointer) -> None:
+def test_a_blend_is_kept_and_made_the_default_with_six_clicks(hand: Pointer) -> None:
     keep_blend(hand, BLEND)
-    assert hand.clicks == 8
+    assert hand.clicks == 6
+    page = hand.page
+    expect(page.locator("#blend-kept")).to_contain_text(f"{BLEND} is the default voice")
+    expect(page.locator("#blend-make-default")).to_be_disabled()
+    page.locator("#blend-use").click()
+    expect(page.locator("#audition-use-title")).to_have_text("Use The map")
+    expect(page.locator("#audition-use-steps")).to_be_in_viewport()
 
 
 def test_sound_and_captions_are_saved_with_four_clicks(hand: Pointer) -> None:

@@ -68,10 +68,7 @@ def keep_blend(hand: Pointer, name: str) -> None:
     hand.write("#blend-name", name)
     hand.click("#blend-keep")
     hand.page.locator(f"#blend-list [data-name={name}]").wait_for()
-    hand.click("#tab-audition-button")
-    with hand.hearing():
-        hand.click(_play_button(name))
-    _make_default(hand)
+    _make_default(hand, "#blend-make-default")
 
 
 def save_with_captions(hand: Pointer, text: str, voice: str) -> list[str]:
@@ -90,6 +87,6 @@ def _play_button(voice: str) -> str:
     return f'.card[data-voice="{voice}"] .card-play'
 
 
-def _make_default(hand: Pointer) -> None:
+def _make_default(hand: Pointer, button: str = "#audition-make-default") -> None:
     with hand.page.expect_response("**/default"):
-        hand.click("#audition-make-default")
+        hand.click(button)

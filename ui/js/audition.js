@@ -22,12 +22,14 @@ import { PairBlend } from "./pair_blend.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { speechRequest } from "./speech_request.js";
+import { openTab } from "./tabs.js";
 import { TextStages } from "./text_stages.js";
 import { UseVoice } from "./use_voice.js";
 import { VoiceCards } from "./voice_cards.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { isRobot, VoiceSearch } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
+import { voiceUse } from "./voice_use.js";
 
 /** @typedef {import("./speech_request.js").VoiceFacts} VoiceFacts */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -92,6 +94,9 @@ class AuditionTab {
       this.#showState(/** @type {CustomEvent<string[]>} */ (event).detail),
     );
     player.addEventListener("wanted", (event) => this.#onWanted(event));
+    voiceUse.addEventListener("wanted", (event) =>
+      this.#showUseOf(/** @type {CustomEvent<string>} */ (event).detail),
+    );
     player.addEventListener("change", () => this.cards.showSpeaking(speakingVoice()));
   }
 
@@ -286,6 +291,15 @@ class AuditionTab {
     await voiceDirectory.refresh();
     this.#choose(voiceDirectory.find(name));
     this.cards.reveal(name);
+  }
+
+  /** Another tab has a voice to be used. @param {string} name */
+  async #showUseOf(name) {
+    await voiceDirectory.refresh();
+    this.#choose(voiceDirectory.find(name));
+    openTab("audition");
+    await new Promise(requestAnimationFrame); // the tab is in sight then
+    this.use.revealHome();
   }
 
   #hearChosen(isKept = false) {

@@ -7,6 +7,7 @@
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
+import { KeptBlend } from "./kept_blend.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
@@ -61,6 +62,7 @@ class BlendTab {
       onEdit: (kept) => this.#startEdit(kept),
       hear: (name) => this.#hear(name),
     });
+    this.justKept = new KeptBlend(context);
     this.map = new VoiceMap(this.parts.map, {
       translate: this.translate,
       onMove: (parts) => this.mixer.set(parts),
@@ -182,7 +184,7 @@ class BlendTab {
 
   async #keep() {
     const { parts } = this;
-    setText(parts.kept, "");
+    this.justKept.hide();
     parts.stale.hidden = true;
     await this.mixer.settled();
     const draft = this.#draft();
@@ -194,7 +196,7 @@ class BlendTab {
       return;
     }
     this.#expect(this.#keptNow(draft.name));
-    setText(parts.kept, this.translate("kept_as", { name: draft.name }));
+    this.justKept.show(draft.name);
   }
 
   /** @param {Draft} expected */
@@ -253,7 +255,7 @@ class BlendTab {
    */
   #startEdit({ kind, draft }) {
     const isOwn = kind === "own";
-    setText(this.parts.kept, "");
+    this.justKept.hide();
     this.#expect(isOwn ? draft : null);
     this.#open(isOwn ? draft : { ...draft, name: unusedName(draft.name, takenNames(this.#view)) });
   }
@@ -293,6 +295,7 @@ class BlendTab {
     this.#view = fresh;
     this.#showModel(fresh);
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
+    this.justKept.follow(fresh.kept);
     if (fresh.kokoro !== "ready") return;
     if (isOther("voices")) this.#mapShown = this.#showMap();
     if (!this.mixer.rows.length) this.#begin();
@@ -415,7 +418,6 @@ function partsOf(element) {
     keepForm: part("keep-form", HTMLFormElement),
     keepMine: part("keep-mine", HTMLButtonElement),
     keepProblem: part("keep-problem", HTMLElement),
-    kept: part("kept", HTMLElement),
     language: part("language", HTMLSelectElement),
     languageRow: part("language-row", HTMLElement),
     leaveEdit: part("leave-edit", HTMLButtonElement),

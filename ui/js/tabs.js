@@ -43,7 +43,7 @@ class TabList {
       attributeFilter: ["aria-selected"],
     });
     const { tab } = pageState.values;
-    if (this.names.includes(tab)) this.#choose(tab);
+    if (this.names.includes(tab)) openTab(tab);
     this.#follow();
     document.addEventListener("click", (event) => this.#leave(event.target), { capture: true });
   }
@@ -60,13 +60,8 @@ class TabList {
     const next = moveBetween(event.key, at, this.names.length);
     if (next === null) return;
     event.preventDefault();
-    this.#choose(this.names[next]);
+    openTab(this.names[next]);
     tabOf(this.names[next])?.focus();
-  }
-
-  /** @param {string} name */
-  #choose(name) {
-    tabOf(name)?.click();
   }
 
   /** Keep the name of the open tab, which alone is a stop of the Tab key. */
@@ -93,6 +88,9 @@ class TabList {
 /** @param {string} name */
 const tabOf = (name) =>
   /** @type {HTMLElement | null} */ (document.querySelector(`[role="tab"][data-tab-id="${name}"]`));
+
+/** @param {string} name */
+export const openTab = (name) => tabOf(name)?.click();
 
 /** @param {MountContext} context */
 export const mount = (context) => void new TabList(context);

@@ -6,6 +6,7 @@
 import { find, partFinder, setText } from "./common.js";
 import { linkTo, pageState } from "./page_state.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { makeDefault } from "./voice_use.js";
 
 /**
  * @typedef {object} UseOptions
@@ -53,6 +54,12 @@ export class UseVoice {
     (makeDefault.disabled ? link : makeDefault).focus({ preventScroll: true });
   }
 
+  /** Bring it into view with the steps in Home Assistant unfolded. */
+  revealHome() {
+    this.parts.home.open = true;
+    this.reveal();
+  }
+
   async #lookIntoHome() {
     const { HomeAssistantPanel } = await import("./home_assistant.js"); // few open it
     const { homePath: path, languageName, nameOf, translate } = this.options;
@@ -71,8 +78,7 @@ export class UseVoice {
     const { attempt, nameOf, translate } = this.options;
     const { voice } = pageState.values;
     await attempt(async () => {
-      const { lasts, line } = await voiceDirectory.makeDefault(voice);
-      setText(this.parts.used, translate(lasts ? "used" : "used_for_now", { name: nameOf(voice), line }));
+      setText(this.parts.used, await makeDefault(voice, nameOf(voice), translate));
     });
   }
 

@@ -1,0 +1,59 @@
+/** What comes next for a blend that was just kept: it becomes the default voice, or its use is shown in Listen. */
+
+import { find, setText } from "./common.js";
+import { voiceDirectory } from "./voice_directory.js";
+import { makeDefault, voiceUse } from "./voice_use.js";
+
+export class KeptBlend {
+  /** "" if none was kept since. */
+  #name = "";
+
+  /**
+   * @param {{ element: HTMLElement, translate: import("./common.js").Translate, api: import("./blend_api.js").BlendApi }} context
+   */
+  constructor({ element, translate, api }) {
+    this.translate = translate;
+    this.parts = {
+      kept: find(element, "#blend-kept", HTMLElement),
+      next: find(element, "#blend-next", HTMLElement),
+      makeDefault: find(element, "#blend-make-default", HTMLButtonElement),
+      use: find(element, "#blend-use", HTMLButtonElement),
+      problem: find(element, "#blend-keep-problem", HTMLElement),
+    };
+    const { makeDefault: button, use, problem } = this.parts;
+    button.addEventListener(
+      "click",
+      api.trying(problem, () => this.#makeDefault()),
+    );
+    use.addEventListener("click", () => voiceUse.show(this.#name));
+    voiceDirectory.addEventListener("change", () => this.#showDefault());
+  }
+
+  /** @param {string} name */
+  show(name) {
+    this.#name = name;
+    setText(this.parts.kept, this.translate("kept_as", { name }));
+    this.parts.next.hidden = false;
+    this.#showDefault();
+  }
+
+  hide() {
+    this.#name = "";
+    setText(this.parts.kept, "");
+    this.parts.next.hidden = true;
+  }
+
+  /** It may be renamed or deleted in the list below. @param {readonly import("./blend_api.js").SavedVoice[]} kept */
+  follow(kept) {
+    if (this.#name && !kept.some(({ draft }) => draft.name === this.#name)) this.hide();
+  }
+
+  #showDefault() {
+    this.parts.makeDefault.disabled = voiceDirectory.find(this.#name)?.is_default ?? false;
+  }
+
+  async #makeDefault() {
+    const name = this.#name;
+    setText(this.parts.kept, await makeDefault(name, name, this.translate));
+  }
+}
