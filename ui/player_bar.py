@@ -25,7 +25,10 @@ _HTML = """
       hidden></button>
     <div class="player-tools">
       <button type="button" class="player-repeat" data-part="repeat" data-label="repeat" hidden>↻</button>
-      <select data-part="save" data-label="save" hidden></select>
+      <div class="player-save" data-part="save" hidden>
+        <button type="button"></button>
+        <select data-label="save"></select>
+      </div>
       <button type="button" data-part="unfold" data-text="spectrogram" aria-expanded="false" hidden></button>
       <button type="button" data-part="past" aria-expanded="false" hidden></button>
     </div>

@@ -9,7 +9,14 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import checked_page, visit
-from tests.scenarios.page_tasks import Pointer, find_best, hear_first_sound, keep_blend, save_with_captions
+from tests.scenarios.page_tasks import (
+    Pointer,
+    find_best,
+    hear_first_sound,
+    keep_blend,
+    save_again_with_captions,
+    save_with_captions,
+)
 from tests.support.page_site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised by Gradio's dependencies
@@ -48,7 +55,23 @@ def test_a_blend_is_kept_and_made_the_default_with_six_clicks(hand: Pointer) -> 
     expect(page.locator("#audition-use-steps")).to_be_in_viewport()
 
 
-def test_sound_and_captions_are_saved_with_four_clicks(hand: Pointer) -> None:
+def test_sound_and_captions_are_saved_with_four_clicks_and_from_then_on_with_three(hand: Pointer) -> None:
     saved = save_with_captions(hand, "Keep both.", "de_DE-tones-low")
     assert hand.clicks == 4
     assert [name.rpartition(".")[2] for name in saved] == ["mp3", "srt"]
+    save_again_with_captions(hand, "And these.", "de_DE-tones-low")
+    assert hand.clicks == 4 + 3
+    assert [name.rpartition(".")[2] for name in saved] == ["mp3", "srt"] * 2
+
+
+def test_arrow_keys_open_the_menu_of_kinds_and_save_nothing(hand: Pointer) -> None:
+    page = hand.page
+    hear_first_sound(hand, "Ho ho.", "de_DE-tones-low")
+    page.locator("#player-bar [data-part=save] select").focus()
+    page.keyboard.press("ArrowDown")
+    with page.expect_download() as saved:
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+    assert saved.value.suggested_filename.endswith(".mp3")
+    expect(page.locator("#player-bar [data-part=save] button")).to_have_text("Save MP3")

@@ -143,7 +143,7 @@ def test_a_downloaded_wav_file_is_valid(tab: ListenTab) -> None:
 def download_audio(tab: ListenTab, kind: str) -> bytes:
     tab.hear("Keep this.")
     with tab.page.expect_download() as expected:
-        tab.page.locator("#player-bar [data-part=save]").select_option(kind)
+        tab.page.locator("#player-bar [data-part=save] select").select_option(kind)
     download = expected.value
     assert download.suggested_filename == f"{EMBEDDED}-Keep-this.{kind}"
     return download.path().read_bytes()

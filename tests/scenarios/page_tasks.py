@@ -79,8 +79,17 @@ def save_with_captions(hand: Pointer, text: str, voice: str) -> list[str]:
     saved: list[str] = []
     hand.page.on("download", lambda download: saved.append(download.suggested_filename))
     with hand.page.expect_download(lambda download: download.suggested_filename.endswith(".srt")):
-        hand.choose("#player-bar [data-part=save]", "mp3+srt")
+        hand.choose("#player-bar [data-part=save] select", "mp3+srt")
     return saved
+
+
+def save_again_with_captions(hand: Pointer, text: str, voice: str) -> None:
+    """Hear another own sentence, and save it as the last one was."""
+    hand.write("#audition-text", text)
+    with hand.hearing():
+        hand.click(_play_button(voice))
+    with hand.page.expect_download(lambda download: download.suggested_filename.endswith(".srt")):
+        hand.click("#player-bar [data-part=save] button")
 
 
 def _play_button(voice: str) -> str:

@@ -23,6 +23,7 @@ import { browserStorage, readRecord, writeJson } from "./browser_storage.js";
  * @property {string} search
  * @property {string} tab
  * @property {boolean} showsSpectrogram whether the player bar shows it
+ * @property {string} savedAs the kind of file that was saved last, "" for none
  */
 
 export const STORAGE_KEY = "wyoming-tts.page";
@@ -42,6 +43,7 @@ export const INITIAL = Object.freeze({
   search: "",
   tab: "",
   showsSpectrogram: false,
+  savedAs: "",
 });
 
 /** The values; emits "change" with the names of those that changed in `detail`. */

@@ -263,7 +263,7 @@ function partsOf(element) {
     play: part("play", HTMLButtonElement),
     repeat: part("repeat", HTMLButtonElement),
     root: find(element, ".player", HTMLElement),
-    save: part("save", HTMLSelectElement),
+    save: part("save", HTMLElement),
     spectrogram: part("spectrogram", HTMLCanvasElement),
     state: part("state", HTMLElement),
     title: part("title", HTMLElement),

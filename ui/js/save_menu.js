@@ -1,6 +1,10 @@
-/** The menu that saves what was heard last as a file: sound in three formats, captions, or both. */
+/**
+ * Saves what was heard last as a file: sound in three formats, captions, or both. A button saves as the last time, and
+ * the menu beside it as otherwise.
+ */
 
-import { request } from "./common.js";
+import { find, request, setText } from "./common.js";
+import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { fileStem } from "./speech_request.js";
 
@@ -15,38 +19,67 @@ import { fileStem } from "./speech_request.js";
 
 const FORMATS = ["wav", "mp3", "opus", "srt"];
 const CAPTIONED = "mp3+srt"; // one choice, two files
+const KINDS = [...FORMATS, CAPTIONED];
 const REVOKED_AFTER = 60000; // milliseconds that a download has to begin
 
 export class SaveMenu {
   #isSaving = false;
 
   /**
-   * @param {HTMLSelectElement} select
+   * @param {HTMLElement} element
    * @param {SaveOptions} options
    */
-  constructor(select, options) {
-    this.select = select;
+  constructor(element, options) {
+    this.button = find(element, "button", HTMLButtonElement);
+    this.select = find(element, "select", HTMLSelectElement);
     this.options = options;
-    const { translate } = options;
-    const formats = FORMATS.map((format) => new Option(translate(format), format));
-    select.replaceChildren(
-      new Option(translate("save"), ""),
-      ...formats,
-      new Option(translate("captioned"), CAPTIONED),
-    );
-    select.addEventListener("input", () => this.#save());
+    const { button, select } = this;
+    this.#fill();
+    this.#show();
+    button.addEventListener("click", () => this.#save(kindOf(pageState.values.savedAs)));
+    select.addEventListener("input", () => this.#choose());
+    select.addEventListener("keydown", (event) => this.#onKey(event));
+    pageState.addEventListener("change", () => this.#show());
   }
 
-  async #save() {
-    const { select, options } = this;
-    const formats = select.value.split("+");
+  #fill() {
+    const { translate } = this.options;
+    const kinds = KINDS.map((kind) => new Option(translate(kind === CAPTIONED ? "captioned" : kind), kind));
+    const none = new Option("", "");
+    none.hidden = true;
+    this.select.replaceChildren(none, ...kinds);
+    this.select.value = "";
+  }
+
+  #show() {
+    const kind = shortKind(kindOf(pageState.values.savedAs));
+    setText(this.button, this.options.translate("save_kind", { kind }));
+  }
+
+  #choose() {
+    const { value } = this.select;
+    this.select.value = "";
+    if (!value) return;
+    pageState.patch({ savedAs: value });
+    this.#save(value);
+  }
+
+  /** Arrow keys would choose from the closed menu, and so save at once. @param {KeyboardEvent} event */
+  #onKey(event) {
+    if (event.altKey || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
+    event.preventDefault();
+    this.select.showPicker?.();
+  }
+
+  /** @param {string} kind */
+  async #save(kind) {
+    const { options } = this;
     const { body } = player;
-    select.value = "";
-    if (!formats[0] || body === null || this.#isSaving) return;
+    if (body === null || this.#isSaving) return;
     this.#isSaving = true;
     options.begun();
     try {
-      for (const format of formats) await saveSpeech(body, format);
+      for (const format of kind.split("+")) await saveSpeech(body, format);
       options.ended();
     } catch (error) {
       options.ended(error);
@@ -55,6 +88,16 @@ export class SaveMenu {
     }
   }
 }
+
+/** What was kept, if it is one of the kinds. @param {string} kept */
+const kindOf = (kept) => (KINDS.includes(kept) ? kept : "mp3");
+
+/** For a button, as `MP3 + SRT`. @param {string} kind */
+const shortKind = (kind) =>
+  kind
+    .split("+")
+    .map((format) => (format === "opus" ? "Opus" : format.toUpperCase()))
+    .join(" + ");
 
 /**
  * @param {SpeechRequest} body
