@@ -20,7 +20,7 @@ from tests.support.fake_synthesizer import run_in_thread
 from tests.support.server_process import server_process
 from tests.support.tones import LETTERS, VOICES
 from wyoming_tts import __version__
-from wyoming_tts.commands.cli import _parser
+from wyoming_tts.commands.command_line import make_parser
 from wyoming_tts.settings import Settings, load_settings
 from wyoming_tts.telemetry.prometheus import PrometheusCounters
 from wyoming_tts.voices.catalogue import load_catalogue
@@ -307,7 +307,7 @@ def test_environment_variables_are_settings() -> None:
 
 
 def test_the_job_downloads_the_default_voice(settings: Settings) -> None:
-    arguments = _parser("voices").parse_args(container(DOWNLOAD)["args"])
+    arguments = make_parser("voices").parse_args(container(DOWNLOAD)["args"])
     assert arguments.voices_command == "download"
     catalogue = load_catalogue()
     assert settings.voice in {find_catalogue_voice(catalogue.voices, name).name for name in arguments.names}

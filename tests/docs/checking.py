@@ -17,6 +17,7 @@ import yaml
 from tests.docs.pages import ROOT, Command, program_name
 from tests.docs.test_links import REPOSITORY
 from wyoming_tts.commands import cli
+from wyoming_tts.commands.command_line import make_parser
 from wyoming_tts.settings import SettingsError, load_settings
 
 OURS = "wyoming-tts"
@@ -73,7 +74,7 @@ def parse_our_command(words: Sequence[str]) -> argparse.Namespace:
     if words == ["--version"]:
         return argparse.Namespace()
     try:
-        parsed = cli._parser(words[0]).parse_args(words)
+        parsed = make_parser(words[0]).parse_args(words)
         load_settings({**vars(parsed), "config": None}, environ={})
     except SystemExit as end:
         raise WrongCommand(f"{OURS} {' '.join(words)} is refused with {end.code}") from end
@@ -284,7 +285,7 @@ CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
 @cache
 def flags() -> frozenset[str]:
     """Return the flags of all commands, and of the commands within them."""
-    remaining = [cli._parser(name) for name in cli._COMMANDS]
+    remaining = [make_parser(name) for name in cli._COMMANDS]
     found: set[str] = set()
     while remaining:
         parser = remaining.pop()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.tones import VOICES
-from wyoming_tts.commands import cli
+from wyoming_tts.commands import cli, command_line
 from wyoming_tts.settings.descriptions import SETTINGS
 
 COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
@@ -18,7 +18,7 @@ COMMANDS = ("serve", "say", "voices", "blend", "bench", "health", "completion")
 @pytest.mark.slow
 def test_building_the_parsers_imports_no_command_specific_package() -> None:
     script = (
-        "import sys; from wyoming_tts.commands import cli; [cli._parser(name) for name in cli._COMMANDS];"
+        "import sys; from wyoming_tts.commands import cli; [cli.make_parser(name) for name in cli._COMMANDS];"
         "print(*sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -69,7 +69,7 @@ def test_a_flag_of_the_server_alone_is_refused_and_not_offered(
 def test_settings_that_do_a_command_no_harm_are_taken_but_not_in_its_help(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli._parse([*command.split(), "--markdown"])
+    command_line.parse_command_line([*command.split(), "--markdown"])
     with pytest.raises(SystemExit):
         cli.main([*command.split(), "--help"])
     assert "--markdown" not in capsys.readouterr().out
@@ -117,9 +117,9 @@ def test_command_arguments_do_not_collide_with_settings() -> None:
         "precision",
     }
     assert not settings & own
-    parsed = cli._parser("blend").parse_args(["blend", "add", "a", "af_bella", "--say", "x"])
+    parsed = command_line.make_parser("blend").parse_args(["blend", "add", "a", "af_bella", "--say", "x"])
     assert not settings & vars(parsed).keys()
-    parsed = cli._parser("voices").parse_args(["voices", "--engine", "piper", "list"])
+    parsed = command_line.make_parser("voices").parse_args(["voices", "--engine", "piper", "list"])
     assert not settings & vars(parsed).keys()
 
 
