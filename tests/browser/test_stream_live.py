@@ -6,13 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import KEY
+from tests.browser.conftest import INGRESS_PEER, KEY
 from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
+from tests.support.ingress_proxy import run_ingress_proxy
 from tests.support.page_site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -174,6 +176,16 @@ def test_who_signed_in_with_a_key_types_without_it(
     problems.found[:] = [each for each in problems.found if "401" not in each]  # of the first visit
     page.goto("about:blank")
     page.context.clear_cookies()
+
+
+def test_typing_is_heard_in_the_sidebar_of_home_assistant(page: Page, keyed_site: Site) -> None:
+    with run_ingress_proxy(keyed_site.url, INGRESS_PEER) as address:
+        with page.expect_websocket() as opened:
+            open_live(page, replace(keyed_site, url=address))
+            type_text(page, "One. Two. ")
+        assert opened.value.url == f"ws{address.removeprefix('http')}v1/audio/speech/stream/ws"
+        page.wait_for_function(_HEARD, arg=1)
+        page.goto("about:blank")
 
 
 def _words_in(message: str | bytes) -> list[str]:

@@ -1,22 +1,33 @@
-"""Fake of Home Assistant's ingress: a reverse proxy that strips a path prefix and adds forwarding headers."""
+"""Fake of Home Assistant's ingress: a reverse proxy that strips a path prefix and adds forwarding headers.
+
+WebSockets pass through it, too.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 import uvicorn
+import websockets
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection, connect
 
 PREFIX = "/api/hassio_ingress/0a1b2c3d4e5f-token_of-a-session"
 _HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "host", "content-length"})
+
+_OF_HANDSHAKES = frozenset(
+    {"upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"}
+)
 
 
 @contextmanager
@@ -52,14 +63,7 @@ def _app(target: str, peer: str, user: str) -> Starlette:
     client = httpx.AsyncClient(base_url=target, timeout=30, transport=transport)
 
     async def forward(request: Request) -> Response:
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
-        headers |= {
-            "X-Ingress-Path": PREFIX,
-            "X-Forwarded-Host": request.headers["host"],
-            "X-Forwarded-Proto": "http",
-            "X-Forwarded-For": "192.168.1.20",
-            **({"X-Remote-User-Id": user} if user else {}),
-        }
+        headers = _forwarded(request, user)
         path = request.url.path.removeprefix(PREFIX)
         url = httpx.URL(path=path, query=request.url.query.encode())
         upstream_request = client.build_request(
@@ -70,6 +74,18 @@ def _app(target: str, peer: str, user: str) -> Starlette:
         return StreamingResponse(
             _raw_body(answer), answer.status_code, kept, background=BackgroundTask(answer.aclose)
         )
+
+    async def forward_socket(socket: WebSocket) -> None:
+        url = f"ws{target.removeprefix('http')}{socket.url.path.removeprefix(PREFIX).lstrip('/')}"
+        async with connect(
+            url,
+            additional_headers=_forwarded(socket, user),
+            local_addr=(peer, 0),
+            user_agent_header=None,
+            proxy=None,
+        ) as upstream:
+            await socket.accept()
+            await _relay(socket, upstream)
 
     async def not_found(_: Request) -> Response:
         return PlainTextResponse("Home Assistant has nothing at this path.", 404)
@@ -83,10 +99,49 @@ def _app(target: str, peer: str, user: str) -> Starlette:
     return Starlette(
         routes=[
             Route(PREFIX + "/{path:path}", forward, methods=methods),
+            WebSocketRoute(PREFIX + "/{path:path}", forward_socket),
             Route("/{path:path}", not_found, methods=methods),
         ],
         lifespan=lifespan,
     )
+
+
+def _forwarded(request: HTTPConnection, user: str) -> dict[str, str]:
+    """The headers that the ingress sends on."""
+    kept = {
+        name: value
+        for name, value in request.headers.items()
+        if name not in _HOP_BY_HOP and name not in _OF_HANDSHAKES
+    }
+    return kept | {
+        "X-Ingress-Path": PREFIX,
+        "X-Forwarded-Host": request.headers["host"],
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-For": "192.168.1.20",
+        **({"X-Remote-User-Id": user} if user else {}),
+    }
+
+
+async def _relay(socket: WebSocket, upstream: ClientConnection) -> None:
+    """Pass messages both ways until either side closes."""
+
+    async def to_server() -> None:
+        with contextlib.suppress(WebSocketDisconnect, websockets.ConnectionClosed):
+            while True:
+                await upstream.send(await socket.receive_text())
+
+    async def to_page() -> None:
+        async for message in upstream:
+            if isinstance(message, str):
+                await socket.send_text(message)
+            else:
+                await socket.send_bytes(message)
+
+    ways = [asyncio.create_task(to_server()), asyncio.create_task(to_page())]
+    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    for way in ways:
+        way.cancel()
+    await asyncio.gather(*ways, return_exceptions=True)
 
 
 async def _raw_body(answer: httpx.Response) -> AsyncIterator[bytes]:
