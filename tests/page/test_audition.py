@@ -7,6 +7,7 @@ import pytest
 from tests.support.parts import running_parts
 from wyoming_tts.errors import TooLong, UnknownVoice
 from wyoming_tts.page.audition import MAX_EXPLAINED_CHARS, AuditionService, ProsodySlider
+from wyoming_tts.speech import VoiceRequest
 
 LANGUAGES_WITH_EXAMPLES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "ru", "zh", "ja", "hi", "ar")
 
@@ -54,7 +55,7 @@ async def test_major_languages_have_examples_that_their_espeak_voice_can_phonemi
             examples = await service.examples(f"{language}_XX")
             assert len(examples) >= 3, language
             voice = next(voice.name for voice in embedded if voice.language.startswith(language))
-            assert all((await service.explain(examples[0], voice)).phonemes), language
+            assert all((await service.explain(examples[0], VoiceRequest(voice))).phonemes), language
 
 
 async def test_facts_of_a_voice_bring_examples_in_its_language(service: AuditionService) -> None:
@@ -68,7 +69,7 @@ async def test_an_unknown_language_has_no_examples(service: AuditionService) -> 
 
 
 async def test_explain_shows_the_text_after_each_processing_stage(service: AuditionService) -> None:
-    explained = await service.explain("It is **21 °C**. Fine?", "espeak-en-us")
+    explained = await service.explain("It is **21 °C**. Fine?", VoiceRequest("espeak-en-us"))
     assert explained.voice == "espeak-en-us"
     assert explained.cleaned == "It is 21 °C. Fine?"
     assert explained.spoken.startswith("It is twenty-one degrees")
@@ -77,10 +78,12 @@ async def test_explain_shows_the_text_after_each_processing_stage(service: Audit
 
 
 async def test_explain_uses_the_default_voice_when_none_is_given(service: AuditionService) -> None:
-    assert (await service.explain("Hello.", None)).voice == "en_US-letters-low"
-    assert (await service.explain("Hallo.", "de_DE-tones-low", "clara")).voice == "de_DE-tones-low"
+    assert (await service.explain("Hello.", VoiceRequest())).voice == "en_US-letters-low"
+    assert (
+        await service.explain("Hallo.", VoiceRequest("de_DE-tones-low", speaker="clara"))
+    ).voice == "de_DE-tones-low"
 
 
 async def test_explain_refuses_text_over_the_limit(service: AuditionService) -> None:
     with pytest.raises(TooLong, match="5001 characters"):
-        await service.explain("x" * (MAX_EXPLAINED_CHARS + 1), None)
+        await service.explain("x" * (MAX_EXPLAINED_CHARS + 1), VoiceRequest())

@@ -124,7 +124,13 @@ def _add_say_flags(say: argparse.ArgumentParser) -> None:
     say.add_argument(
         "--explain",
         action="store_true",
-        help="print how the text is processed, stage by stage, without speaking",
+        help="print how the text is processed, stage by stage, without speaking: by a named server, or here",
+    )
+    say.add_argument(
+        "--url",
+        dest="server_url",
+        metavar="URL",
+        help="HTTP API of the server that explains, http(s)://HOST:PORT; default: that port of --host",
     )
     say.add_argument(
         "--json",

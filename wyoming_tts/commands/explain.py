@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from wyoming_tts import client
 from wyoming_tts.commands import local_speech
 from wyoming_tts.commands.console import print_json_line, print_line
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 from wyoming_tts.text.lexicon.rules import LexiconHit
+
+Explain: TypeAlias = Callable[
+    [AsyncIterable[local_speech.ExplainRequest]], AsyncGenerator[Explanation | SpeechError, None]
+]
+"""Explains texts: in this process, or by a server."""
 
 _MAX_LINE = 1_000_000
 
@@ -25,13 +29,13 @@ class _BadLine(SpeechError):
     """A line of the input is not a valid request."""
 
 
-def explain_text(settings: Settings, text: str, voice: VoiceRequest, text_format: TextFormat) -> int:
+def explain_text(explained: Explain, text: str, voice: VoiceRequest, text_format: TextFormat) -> int:
     """Print the stages of one text.
 
     Raises:
         SpeechError: it cannot be spoken; the message says why.
     """
-    explanation = asyncio.run(_explain_one(settings, local_speech.ExplainRequest(text, voice, text_format)))
+    explanation = asyncio.run(_explain_one(explained, local_speech.ExplainRequest(text, voice, text_format)))
     for title, lines in _stages(explanation):
         print_line(f"{title + ':':10} {lines[0] if lines else '-'}")
         for line in lines[1:]:
@@ -39,7 +43,7 @@ def explain_text(settings: Settings, text: str, voice: VoiceRequest, text_format
     return 0
 
 
-def explain_text_as_json(settings: Settings, text: str, voice: VoiceRequest, text_format: TextFormat) -> int:
+def explain_text_as_json(explained: Explain, text: str, voice: VoiceRequest, text_format: TextFormat) -> int:
     """Print the stages of one text as a JSON object.
 
     Raises:
@@ -47,35 +51,35 @@ def explain_text_as_json(settings: Settings, text: str, voice: VoiceRequest, tex
     """
     print_json_line(
         _as_object(
-            text, asyncio.run(_explain_one(settings, local_speech.ExplainRequest(text, voice, text_format)))
+            text, asyncio.run(_explain_one(explained, local_speech.ExplainRequest(text, voice, text_format)))
         )
     )
     return 0
 
 
-def explain_json_lines(settings: Settings, voice: VoiceRequest, text_format: TextFormat) -> int:
+def explain_json_lines(explained: Explain, voice: VoiceRequest, text_format: TextFormat) -> int:
     """Read requests as JSON Lines from standard input, and print a JSON object for each.
 
     A request has the key `text` and optionally `voice`. The output has the keys `text`, `voice`, `cleaned`,
     `spoken`, `lexicon`, `segments` and `phonemes`, or `text` and `error`. Returns 1 if there was an error,
     else 0.
     """
-    return asyncio.run(_explain_lines(settings, voice, text_format))
+    return asyncio.run(_explain_lines(explained, voice, text_format))
 
 
-async def _explain_one(settings: Settings, request: local_speech.ExplainRequest) -> Explanation:
+async def _explain_one(explained: Explain, request: local_speech.ExplainRequest) -> Explanation:
     async def requests() -> AsyncIterator[local_speech.ExplainRequest]:
         yield request
 
-    async with aclosing(local_speech.explain(settings, requests())) as explanations:
-        async for explained in explanations:
-            if isinstance(explained, SpeechError):
-                raise explained
-            return explained
+    async with aclosing(explained(requests())) as explanations:
+        async for each in explanations:
+            if isinstance(each, SpeechError):
+                raise each
+            return each
     raise AssertionError("Each request has an answer.")
 
 
-async def _explain_lines(settings: Settings, voice: VoiceRequest, text_format: TextFormat) -> int:
+async def _explain_lines(explained: Explain, voice: VoiceRequest, text_format: TextFormat) -> int:
     pending: list[str] = []
     failed = False
 
@@ -91,14 +95,14 @@ async def _explain_lines(settings: Settings, voice: VoiceRequest, text_format: T
             pending.append(request.text)
             yield request
 
-    async with aclosing(local_speech.explain(settings, requests())) as explanations:
-        async for explained in explanations:
+    async with aclosing(explained(requests())) as explanations:
+        async for each in explanations:
             text = pending.pop()
-            if isinstance(explained, SpeechError):
+            if isinstance(each, SpeechError):
                 failed = True
-                print_json_line({"text": text, "error": str(explained)})
+                print_json_line({"text": text, "error": str(each)})
             else:
-                print_json_line(_as_object(text, explained))
+                print_json_line(_as_object(text, each))
     return int(failed)
 
 

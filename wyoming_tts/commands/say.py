@@ -11,16 +11,20 @@ import os
 import sys
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Self, TextIO
+from urllib.parse import urlsplit
 
 from wyoming_tts import client
-from wyoming_tts.commands import explain, local_speech
+from wyoming_tts.commands import explain, local_speech, server_explanation
 from wyoming_tts.commands.captions_file import CaptionsFile
 from wyoming_tts.commands.console import CommandFailed, escape_unencodable_output, print_note
 from wyoming_tts.commands.karaoke import Karaoke, make_karaoke
 from wyoming_tts.commands.own_server import own_server, tcp_uri
+from wyoming_tts.commands.server_explanation import ExplainingServer
 from wyoming_tts.settings import SETTINGS, Group, LoadedSettings, Settings, SettingsError
 from wyoming_tts.speech import AudioFormat, SpokenWord, TextFormat, VoiceRequest
+from wyoming_tts.transports.listening import host_in_uri
 
 _ASKED_OF_SERVERS = frozenset({"voice", "speaker"})
 """Settings that a client can ask of a server, by the Wyoming protocol."""
@@ -39,6 +43,8 @@ def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
                 "--explain does not speak, so there are no times for --captions and --karaoke."
             )
         return _explain(arguments, settings)
+    if arguments.server_url:
+        raise SettingsError("--url is of --explain alone: speech comes from --uri, or --host and --port.")
     captions = CaptionsFile(arguments.captions) if arguments.captions is not None else None
     try:
         report = asyncio.run(_speak(arguments, settings, captions))
@@ -53,11 +59,46 @@ def say(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
 def _explain(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
     voice = _requested_voice(arguments, settings)
     text_format = _text_format(arguments)
+    explainer = _explainer(arguments, settings)
     if arguments.json and arguments.text is None:
-        return explain.explain_json_lines(settings.settings, voice, text_format)
+        return explain.explain_json_lines(explainer, voice, text_format)
     text = sys.stdin.read() if arguments.text is None else arguments.text
     show = explain.explain_text_as_json if arguments.json else explain.explain_text
-    return show(settings.settings, text, voice, text_format)
+    return show(explainer, text, voice, text_format)
+
+
+def _explainer(arguments: argparse.Namespace, loaded: LoadedSettings) -> explain.Explain:
+    """Return what explains: the named server, or this process.
+
+    Raises:
+        SettingsError: the flags do not fit together, or the server has no address of HTTP.
+    """
+    named = _named_server(arguments, loaded.settings)
+    url = arguments.server_url or (named and _http_url(named, loaded.settings))
+    if not url:
+        return partial(local_speech.explain, loaded.settings)
+    _require_none_of_local_speech(url, loaded)
+    key = next(iter(loaded.settings.api_keys), "")
+    return partial(server_explanation.explain, ExplainingServer(url.rstrip("/"), key))
+
+
+def _http_url(server: str, settings: Settings) -> str:
+    """Return where a server that is named by its Wyoming address explains."""
+    host = urlsplit(server).hostname
+    if not host or not settings.http_port:
+        raise SettingsError(
+            f"{server} explains over HTTP: name it with --url http://HOST:PORT, or name no server, to "
+            "explain in this process."
+        )
+    return f"http://{host_in_uri(host)}:{settings.http_port}"
+
+
+def _require_none_of_local_speech(server: str, loaded: LoadedSettings) -> None:
+    if local_flags := _flags_of_local_speech(loaded):
+        raise SettingsError(
+            f"{local_flags[0]} does not reach the server {server}, whose own settings hold: "
+            "set it there, or name no server, to speak in this process."
+        )
 
 
 def _text_format(arguments: argparse.Namespace) -> TextFormat:
@@ -101,15 +142,10 @@ async def _speak(
 async def _server(arguments: argparse.Namespace, loaded: LoadedSettings) -> str | None:
     """Find the server: the named one, this machine's, or one on the network; None to speak in here."""
     named = _named_server(arguments, loaded.settings)
-    local_flags = _flags_of_local_speech(loaded)
-    if named is not None and local_flags:
-        raise SettingsError(
-            f"{local_flags[0]} does not reach the server {named}, whose own settings hold: "
-            "set it there, or name no server, to speak in this process."
-        )
     if named is not None:
+        _require_none_of_local_speech(named, loaded)
         return named
-    if local_flags:
+    if local_flags := _flags_of_local_speech(loaded):
         print_note(f"{local_flags[0]} is given, which a server does not take: speaking in this process.")
         return None
     own = own_server(loaded.settings)

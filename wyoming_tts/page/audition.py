@@ -24,7 +24,7 @@ from wyoming_tts.languages import lookup
 from wyoming_tts.messages import Message
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody, VoiceName
-from wyoming_tts.speech import Utterance, Voice, VoiceRequest
+from wyoming_tts.speech import TextFormat, Utterance, Voice, VoiceRequest
 from wyoming_tts.synthesis import Explanation
 from wyoming_tts.transports.http.errors import json_response
 
@@ -125,7 +125,9 @@ class AuditionService:
         known = await self._parts.workers.run_blocking(_load_examples)
         return lookup(known, language) or ()
 
-    async def explain(self, text: str, voice: str | None, speaker: str | None = None) -> Explanation:
+    async def explain(
+        self, text: str, request: VoiceRequest, text_format: TextFormat = TextFormat.PLAIN
+    ) -> Explanation:
         """Return the stages of a text on its way to sound.
 
         Raises:
@@ -137,8 +139,8 @@ class AuditionService:
                 _too_long(len(text), MAX_EXPLAINED_CHARS),
                 hint=Message("try_a_part", "Try a part of it."),
             )
-        request = VoiceRequest(voice or None, speaker=speaker or None)
-        return await self._parts.synthesizer.explain(Utterance.of(text, voice=request, transport="page"))
+        utterance = Utterance.of(text, voice=request, text_format=text_format, transport="page")
+        return await self._parts.synthesizer.explain(utterance)
 
     def _with_value_in_force(self, slider: ProsodySlider, trained: Mapping[str, float]) -> ProsodySlider:
         configured: float | None = getattr(self._parts.settings, slider.name)
@@ -188,6 +190,8 @@ class ExplainBody(RequestBody):
     text: str
     voice: VoiceName | None = None
     speaker: Annotated[str, Field(max_length=200)] | None = None
+    language: Annotated[str, Field(max_length=200)] | None = None
+    ssml: bool = False
 
 
 def audition_routes(service: AuditionService) -> APIRouter:
@@ -200,6 +204,8 @@ def audition_routes(service: AuditionService) -> APIRouter:
 
     @router.post(f"/{PATH}/explain")
     async def explain(body: ExplainBody) -> Response:
-        return json_response(asdict(await service.explain(body.text, body.voice, body.speaker)))
+        request = VoiceRequest(body.voice or None, body.language or None, speaker=body.speaker or None)
+        text_format = TextFormat.SSML if body.ssml else TextFormat.PLAIN
+        return json_response(asdict(await service.explain(body.text, request, text_format)))
 
     return router

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from blockbuster import BlockBuster
 
 from tests.support.parts import settings_for_tests
 from tests.support.tones import LETTERS, TONES, VOICES
-from wyoming_tts.commands import cli
-from wyoming_tts.commands.explain import explain_json_lines, explain_text, explain_text_as_json
+from wyoming_tts.commands import cli, local_speech
+from wyoming_tts.commands.explain import Explain, explain_json_lines, explain_text, explain_text_as_json
 from wyoming_tts.errors import MalformedMarkup, UnknownVoice
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import TextFormat, VoiceRequest
@@ -31,6 +32,11 @@ def settings(tmp_path: Path) -> Settings:
     lexicon = "en:\n  Siobhan: shivawn\n  HA: {ipa: həˈloʊ}\n"
     (tmp_path / "lexicon.yaml").write_text(lexicon, encoding="utf-8")
     return settings_for_tests(data_dir=[tmp_path, VOICES])
+
+
+def here(settings: Settings) -> Explain:
+    """Explains in this process."""
+    return partial(local_speech.explain, settings)
 
 
 @pytest.fixture
@@ -66,7 +72,7 @@ def parse_objects(out: str) -> list[dict[str, Any]]:
 
 def test_a_text_is_explained_stage_by_stage(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     text = "**It is 25 °C**, Siobhan. Everyone is here."
-    assert explain_text(settings, text, ENGLISH, PLAIN) == 0
+    assert explain_text(here(settings), text, ENGLISH, PLAIN) == 0
     out = capsys.readouterr().out
     titles = [line.partition(":")[0] for line in out.splitlines() if not line.startswith(" ")]
     assert titles == ["voice", "cleaned", "spoken", "lexicon", "segments", "phonemes"]
@@ -79,9 +85,9 @@ def test_a_text_is_explained_stage_by_stage(settings: Settings, capsys: pytest.C
 def test_a_text_without_anything_to_say_has_empty_stages(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert explain_text(settings, " ... ", ENGLISH, PLAIN) == 0
+    assert explain_text(here(settings), " ... ", ENGLISH, PLAIN) == 0
     assert "segments:  -\nphonemes:  -\n" in capsys.readouterr().out
-    assert explain_text_as_json(settings, "", ENGLISH, PLAIN) == 0
+    assert explain_text_as_json(here(settings), "", ENGLISH, PLAIN) == 0
     (output,) = parse_objects(capsys.readouterr().out)
     assert (output["segments"], output["phonemes"], output["lexicon"]) == ([], [], [])
 
@@ -91,7 +97,7 @@ def test_the_json_object_has_exactly_the_documented_keys(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = "It is 5 km to Siobhan. Everyone is here."
-    assert explain_text_as_json(settings, text, ENGLISH, PLAIN) == 0
+    assert explain_text_as_json(here(settings), text, ENGLISH, PLAIN) == 0
     (output,) = parse_objects(capsys.readouterr().out)
     assert list(output) == KEYS
     assert output["text"] == text
@@ -113,7 +119,7 @@ def test_the_json_object_has_exactly_the_documented_keys(
 def test_lexicon_phonemes_appear_in_the_phonemes(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    explain_text_as_json(settings, "Say HA now.", ENGLISH, PLAIN)
+    explain_text_as_json(here(settings), "Say HA now.", ENGLISH, PLAIN)
     (output,) = parse_objects(capsys.readouterr().out)
     assert output["segments"] == ["Say [[həˈloʊ]] now."]
     assert "həlˈoʊ" in output["phonemes"][0]  # espeak-ng puts stress marks before vowels
@@ -122,7 +128,7 @@ def test_lexicon_phonemes_appear_in_the_phonemes(
 def test_ssml_is_interpreted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     digits = "<say-as interpret-as='digits'>42</say-as>"
     text = f"<speak>Take {digits}. <voice name='espeak-de'>Ja 5 km.</voice></speak>"
-    explain_text_as_json(settings, text, ENGLISH, TextFormat.SSML)
+    explain_text_as_json(here(settings), text, ENGLISH, TextFormat.SSML)
     (output,) = parse_objects(capsys.readouterr().out)
     assert output["segments"] == ["Take four two.", "Ja five kilometers."]
     assert output["phonemes"][1].startswith("jˈɑː")  # German pronunciation
@@ -130,9 +136,9 @@ def test_ssml_is_interpreted(settings: Settings, capsys: pytest.CaptureFixture[s
 
 def test_text_that_cannot_be_spoken_raises_an_error(settings: Settings) -> None:
     with pytest.raises(UnknownVoice, match="nobody"):
-        explain_text(settings, "Hello.", VoiceRequest("nobody"), PLAIN)
+        explain_text(here(settings), "Hello.", VoiceRequest("nobody"), PLAIN)
     with pytest.raises(MalformedMarkup, match="line 1, column 15"):
-        explain_text(settings, "<speak>Hello. </p>", ENGLISH, TextFormat.SSML)
+        explain_text(here(settings), "<speak>Hello. </p>", ENGLISH, TextFormat.SSML)
 
 
 @pytest.mark.slow
@@ -140,7 +146,7 @@ def test_text_that_cannot_be_spoken_raises_an_error(settings: Settings) -> None:
 def test_every_engine_reports_its_phonemes(
     settings: Settings, voice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    explain_text_as_json(settings, "Hello there. Everyone is here.", VoiceRequest(voice), PLAIN)
+    explain_text_as_json(here(settings), "Hello there. Everyone is here.", VoiceRequest(voice), PLAIN)
     (output,) = parse_objects(capsys.readouterr().out)
     assert output["voice"] == voice
     assert len(output["phonemes"]) == len(output["segments"]) == 2
@@ -159,7 +165,7 @@ def test_json_lines_are_answered_in_order(
         json_request("Es sind 5 km.", "espeak-de"),
         json_request("Okay."),
     )
-    assert explain_json_lines(settings, VoiceRequest(), PLAIN) == 0
+    assert explain_json_lines(here(settings), VoiceRequest(), PLAIN) == 0
     output = parse_objects(capsys.readouterr().out)
     assert [list(each) for each in output] == [KEYS] * 3
     assert [each["voice"] for each in output] == ["espeak-en-us", "espeak-de", LETTERS.name]
@@ -191,7 +197,7 @@ def test_an_invalid_line_is_reported_and_the_rest_answered(
 ) -> None:
     lines = [line for bad in BAD_LINES for line in (bad, json_request("It is 5 km."))]
     stdin(*lines)
-    assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
+    assert explain_json_lines(here(settings), ENGLISH, PLAIN) == 1
     output = parse_objects(capsys.readouterr().out)
     assert [list(each) for each in output] == [["text", "error"], KEYS] * len(BAD_LINES)
     assert all(each["error"] for each in output[::2])
@@ -202,7 +208,7 @@ def test_malformed_ssml_in_a_line_is_reported_with_its_position(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin(json_request("<speak>Hello.</b></speak>"), json_request("<speak>Hello.</speak>"))
-    assert explain_json_lines(settings, ENGLISH, TextFormat.SSML) == 1
+    assert explain_json_lines(here(settings), ENGLISH, TextFormat.SSML) == 1
     bad, good = parse_objects(capsys.readouterr().out)
     assert "line 1, column 14" in bad["error"]
     assert good["segments"] == ["Hello."]
@@ -212,7 +218,7 @@ def test_non_ascii_characters_are_written_unescaped(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin(json_request("Größe 你好"))
-    explain_json_lines(settings, ENGLISH, PLAIN)
+    explain_json_lines(here(settings), ENGLISH, PLAIN)
     assert "Größe 你好" in capsys.readouterr().out
 
 
@@ -220,7 +226,7 @@ def test_a_lone_surrogate_does_not_stop_the_remaining_lines(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin('{"text": "\\ud800Hello."}', '{"text": "\\ud800", "voice": "nobody"}', json_request("Hello."))
-    assert explain_json_lines(settings, ENGLISH, PLAIN) == 1
+    assert explain_json_lines(here(settings), ENGLISH, PLAIN) == 1
     output = parse_objects(capsys.readouterr().out)
     assert [list(each) for each in output] == [KEYS, ["text", "error"], KEYS]
     assert output[0]["text"] == "\ud800Hello."
@@ -231,7 +237,7 @@ def test_empty_input_is_not_an_error(
     settings: Settings, stdin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stdin("")
-    assert explain_json_lines(settings, ENGLISH, PLAIN) == 0
+    assert explain_json_lines(here(settings), ENGLISH, PLAIN) == 0
     assert capsys.readouterr().out == ""
 
 
