@@ -24,6 +24,7 @@ from wyoming_tts.transports.http.errors import (
     ApiError,
     error_response,
     error_responses,
+    error_schemas,
     install_error_handlers,
     json_response,
 )
@@ -130,8 +131,10 @@ class _App(FastAPI):
             for operations in schema["paths"].values():
                 for operation in operations.values():
                     operation["responses"].pop("422", None)
+            schemas = {**schema["components"]["schemas"], **error_schemas()}
             for name in ("HTTPValidationError", "ValidationError"):
-                schema["components"]["schemas"].pop(name, None)
+                schemas.pop(name, None)
+            schema["components"]["schemas"] = dict(sorted(schemas.items()))
             self.openapi_schema = schema
         return self.openapi_schema
 
