@@ -53,7 +53,10 @@ async def serving(
         scheme = "https" if server.is_encrypted else "http"
         async with (
             asyncio.TaskGroup() as tasks,
-            httpx.AsyncClient(base_url=f"{scheme}://{host}:{port}", trust_env=False, verify=False) as client,
+            # A busy machine may take long to answer: only the limit of tests ends a wait.
+            httpx.AsyncClient(
+                base_url=f"{scheme}://{host}:{port}", trust_env=False, verify=False, timeout=None
+            ) as client,
         ):
             task = tasks.create_task(server.serve())
             yield Served(service, server, client, task, scheme)
