@@ -47,8 +47,8 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     open_tab(german, "audition", "de")
     german.locator("#audition-search").fill("thorsten medium")
     card = german.locator(f'.card[data-voice="{failed_download}"]')
-    expect(card.locator(".card-problem")).to_contain_text(WHAT_TO_DO)
-    expect(card.get_by_role("button", name="herunterladen")).to_be_enabled()
+    expect(card.locator(".download-problem")).to_contain_text(WHAT_TO_DO)
+    expect(card.get_by_role("button", name="Thorsten (mittel) noch einmal herunterladen")).to_be_enabled()
     expect(german.locator("#audition-problem")).to_be_empty()  # nobody has asked for it on this page
     technical = card.get_by_text(TECHNICAL)
     expect(technical).to_be_hidden()
@@ -60,7 +60,10 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     listed = german.locator(f'#voices .downloads > li[data-voice="{failed_download}"]')
     expect(listed).to_contain_text(WHAT_TO_DO)
     expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
-    expect(listed.get_by_role("button", name="laden")).to_be_visible()
+    expect(listed.get_by_role("button", name="laden")).to_have_text("Noch einmal")
+    voice = german.locator(f'#voices .voices-shelf > .voices-list > li[data-voice="{failed_download}"]')
+    expect(voice).to_contain_text(WHAT_TO_DO)
+    expect(voice.get_by_role("button", name="noch einmal")).to_have_text("Noch einmal")
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     expect(german_visitor.locator("#audition-text")).to_have_value(re.compile("Guten Morgen"))
     expect(german_visitor.locator("#audition-unknown")).to_contain_text("bekommen „Englisch")
     notice = german_visitor.locator("#audition-makeshift")
-    expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_enabled()
+    expect(notice.get_by_role("button", name="Thorsten (mittel) herunterladen")).to_be_enabled()
     german_visitor.locator(f'.card[data-voice="{EMBEDDED}"] .card-play').click()
     expect(german_visitor.locator("#audition-unknown")).to_be_empty()
 
@@ -129,7 +132,7 @@ def test_a_first_visitor_is_told_at_once_that_the_download_has_failed(german_vis
     notice = german_visitor.locator("#audition-makeshift")
     expect(notice).to_contain_text("konnte nicht heruntergeladen werden")
     expect(notice.locator(".problem")).to_contain_text(WHAT_TO_DO)
-    expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_enabled()
+    expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_enabled()
 
 
 def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site: Site) -> None:
@@ -139,9 +142,9 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
         notice = german.locator("#audition-makeshift")
         open_tab(german, "audition", "de")
         expect(notice).to_contain_text(
-            "Die Standardstimme Thorsten ist nicht installiert: Stattdessen spricht Tones."
+            "Die Standardstimme Thorsten (mittel) ist nicht installiert: Stattdessen spricht Tones."
         )
-        expect(notice.get_by_role("button", name="Thorsten herunterladen")).to_be_visible()
+        expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_visible()
         open_tab(german, "status", "de")
         expect(german.locator(".status-fact-default_voice")).to_contain_text("Es spricht de_DE-tones-low")
     finally:

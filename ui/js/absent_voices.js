@@ -4,6 +4,7 @@
  */
 
 import { button, createElement, setText } from "./common.js";
+import { hasFailed } from "./download_list.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js";
@@ -113,6 +114,7 @@ export class AbsentVoices {
     const fetching = makeshift.querySelector("button");
     const isRunning = download?.voice === wanted?.name && download?.state !== "failed";
     if (fetching) fetching.disabled = Boolean(download) && isRunning;
+    if (fetching && wanted) setText(fetching, this.#fetchText(wanted, download));
     const problem = makeshift.querySelector(".problem");
     if (problem) problems.show(problem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
@@ -141,10 +143,18 @@ export class AbsentVoices {
 
   /** @param {Voice} voice */
   #fetchButton(voice) {
+    return button(this.#fetchText(voice), () => this.fetch(voice), { class: "primary" });
+  }
+
+  /**
+   * @param {Voice} voice
+   * @param {import("./voice_directory.js").Download} [download] of it, or of another
+   */
+  #fetchText({ name, size }, download) {
     const { nameOf, number, translate } = this.options;
-    const size = voice.size ? sizeText(voice.size, number) : "";
-    const label = translate("fetch_first", { name: nameOf(voice.name), size });
-    return button(label, () => this.fetch(voice), { class: "primary" });
+    const isAgain = download?.voice === name && hasFailed(download);
+    const told = { name: nameOf(name), size: size ? sizeText(size, number) : "" };
+    return translate(isAgain ? "fetch_again" : "fetch_first", told);
   }
 }
 

@@ -8,6 +8,7 @@
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
 import { KeptBlend } from "./kept_blend.js";
+import { hasFailed, isRunning } from "./download_list.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
@@ -303,14 +304,12 @@ class BlendTab {
   }
 
   /** @param {BlendingView} view */
-  #showModel({ kokoro, model_bytes }) {
+  #showModel({ kokoro }) {
     const { mixer, absent, absentWords, fetch } = this.parts;
     const isReady = kokoro === "ready";
     mixer.hidden = !isReady;
     absent.hidden = isReady;
     fetch.hidden = kokoro !== "absent";
-    const size = model_bytes === null ? "" : ` (${Math.round(model_bytes / 1e6)} MB)`;
-    setText(fetch, this.translate("fetch") + size);
     setText(absentWords, isReady ? "" : this.translate(`kokoro_${kokoro}`));
     this.#showDownload();
   }
@@ -319,10 +318,10 @@ class BlendTab {
   #showDownload() {
     const { fetch, fetching, absentProblem } = this.parts;
     const download = voiceDirectory.downloads.find(({ voice }) => voice === this.#view.model_voice);
-    const isRunning = download !== undefined && download.state !== "failed";
     const share = Math.floor((FULL_WEIGHT * (download?.received ?? 0)) / (download?.total || 1));
-    fetch.disabled = isRunning;
-    setText(fetching, isRunning ? this.translate("fetching", { share }) : "");
+    fetch.disabled = isRunning(download);
+    setText(fetch, this.translate(hasFailed(download) ? "fetch_again" : "fetch") + modelSize(this.#view));
+    setText(fetching, isRunning(download) ? this.translate("fetching", { share }) : "");
     problems.show(absentProblem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
 
@@ -381,6 +380,9 @@ class BlendTab {
     importForm.reset();
   }
 }
+
+/** @param {BlendingView} view */
+const modelSize = ({ model_bytes: bytes }) => (bytes === null ? "" : ` (${Math.round(bytes / 1e6)} MB)`);
 
 /**
  * What the user wrote in the tab Listen, if that is for a voice of this language; else "".

@@ -1,12 +1,32 @@
 /** The downloads of voices with their progress, in the tabs Voices and Status. */
 
 import { button, createElement, localize, setText } from "./common.js";
-import { problems } from "./problems.js";
+import { NO_PROBLEM, problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { sizeText } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./voice_directory.js").Download} Download */
+
+/** Whether a download failed, so that it can be tried again. @param {Download | undefined} download */
+export const hasFailed = (download) => download?.state === "failed";
+
+/** @param {Download | undefined} download */
+export const isRunning = (download) => download !== undefined && !hasFailed(download);
+
+/**
+ * Tell at its voice why a download failed, or is tried again.
+ * @param {Element} place
+ * @param {Download | undefined} download
+ */
+export function showProblemAt(place, download) {
+  const shown = place.querySelector(".download-problem");
+  const problem = download ? problems.ofDownload(download) : NO_PROBLEM;
+  if (!problem.text) return shown?.remove();
+  const told = shown ?? createElement("div", { class: "download-problem problem", role: "status" });
+  if (!shown) place.append(told);
+  problems.show(told, problem);
+}
 
 export class DownloadList {
   /**
@@ -55,7 +75,7 @@ export class DownloadList {
       : createElement("progress", {
           "aria-label": this.translate("progress", { name: voiceNames.full(voice) }),
         });
-    const again = isFailed ? this.#button("fetch", voice, "download") : null;
+    const again = isFailed ? this.#button("again", voice, "download") : null;
     const stop = this.#button(isFailed ? "dismiss" : "cancel", voice, "cancel");
     const facts = [
       createElement("strong", { title: voice }, voiceNames.full(voice)),

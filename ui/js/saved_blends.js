@@ -1,7 +1,8 @@
 /** List of saved blends and presets: a card for each, with its actions. */
 
 import { PATH, shownTag } from "./blend_api.js";
-import { button, createElement, partFinder, urlOf } from "./common.js";
+import { button, createElement, partFinder, setText, urlOf } from "./common.js";
+import { hasFailed, isRunning } from "./download_list.js";
 import { recipeName, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
@@ -146,14 +147,22 @@ export class SavedBlends {
   #fetchButton({ draft, fetch, missing }, problem) {
     const start = this.context.api.trying(problem, () => voiceDirectory.change("download", fetch));
     const names = missing.map((each) => voiceNames.of(each)).join(", ");
+    return button("", start, { "data-fetch": fetch, "data-names": names, "data-for": draft.name });
+  }
+
+  /**
+   * @param {HTMLButtonElement} fetching
+   * @param {import("./voice_directory.js").Download | undefined} download
+   */
+  #nameFetching(fetching, download) {
+    const { translate, number } = this.context;
+    const { fetch = "", names = "", for: name = "" } = fetching.dataset;
     const size = voiceDirectory.find(fetch)?.size;
-    const { number } = this.context;
-    const what =
-      this.context.translate("fetch_voices", { names }) + (size ? ` (${sizeText(size, number)})` : "");
-    const label = this.context.translate("of_card", { action: what, name: draft.name });
-    const fetching = button(what, start, { "aria-label": label });
-    fetching.dataset.fetch = fetch;
-    return fetching;
+    const action =
+      translate(hasFailed(download) ? "fetch_voices_again" : "fetch_voices", { names }) +
+      (size ? ` (${sizeText(size, number)})` : "");
+    setText(fetching, action);
+    fetching.setAttribute("aria-label", translate("of_card", { action, name }));
   }
 
   /** While one download runs, no second one brings the same files; a failure is told where it was asked for. */
@@ -162,9 +171,9 @@ export class SavedBlends {
       const { fetch } = fetching.dataset;
       if (!fetch) continue;
       const download = voiceDirectory.downloads.find(({ voice }) => voice === fetch);
-      const isRunning = download !== undefined && download.state !== "failed";
       const problem = fetching.closest(".blend-card")?.querySelector(".problem");
-      fetching.disabled = isRunning;
+      fetching.disabled = isRunning(download);
+      this.#nameFetching(fetching, download);
       if (problem && download) problems.show(problem, problems.ofDownload(download));
     }
   }

@@ -6,8 +6,9 @@
  */
 
 import { button, createElement, setText } from "./common.js";
+import { hasFailed, isRunning, showProblemAt } from "./download_list.js";
 import { isBlendable } from "./pair_blend.js";
-import { NO_PROBLEM, problems } from "./problems.js";
+import { problems } from "./problems.js";
 import { engineLabel, factLine, isRobot, sizeText } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
 
@@ -147,7 +148,7 @@ export class VoiceCards {
       createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
-    const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice, name);
+    const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice);
     const draggable = String(isBlendable(voice));
     return createElement("li", { class: "card", "data-voice": voice.name, draggable }, main, facts, tools);
   }
@@ -188,17 +189,26 @@ export class VoiceCards {
     else this.options.hear(voice);
   }
 
+  /** @param {Voice} voice */
+  #fetchButton(voice) {
+    const label = { class: "card-fetch", "data-part": "main" };
+    const made = button("↓", () => this.options.fetch(voice), label);
+    this.#nameFetching(made, voice.name, false);
+    return made;
+  }
+
   /**
-   * @param {Voice} voice
-   * @param {string} name
+   * @param {HTMLButtonElement} fetching
+   * @param {string} voice
+   * @param {boolean} isAgain whether it failed before
    */
-  #fetchButton(voice, name) {
-    const { translate } = this.options;
-    return button("↓", () => this.options.fetch(voice), {
-      class: "card-fetch",
-      "data-part": "main",
-      "aria-label": translate("fetch_card", { name, facts: this.#factsOf(voice).join(" · ") }),
-    });
+  #nameFetching(fetching, voice, isAgain) {
+    const found = this.#voices.find(({ name }) => name === voice);
+    if (!found || fetching.dataset.again === String(isAgain)) return;
+    fetching.dataset.again = String(isAgain);
+    const told = { name: voiceNames.of(voice), facts: this.#factsOf(found).join(" · ") };
+    setText(fetching, isAgain ? "↻" : "↓");
+    fetching.setAttribute("aria-label", this.options.translate(isAgain ? "again_card" : "fetch_card", told));
   }
 
   /** @param {Voice} voice */
@@ -311,10 +321,10 @@ export class VoiceCards {
       const fetching = card.querySelector(".card-fetch");
       if (!bar || !(fetching instanceof HTMLButtonElement)) continue;
       const download = known.get(name);
-      const isRunning = download !== undefined && download.state !== "failed";
       showProblemAt(card, download);
-      bar.hidden = !isRunning;
-      fetching.disabled = isRunning;
+      bar.hidden = !isRunning(download);
+      fetching.disabled = isRunning(download);
+      this.#nameFetching(fetching, name, hasFailed(download));
       if (download?.total) [bar.max, bar.value] = [download.total, download.received];
     }
   }
@@ -394,20 +404,6 @@ export class VoiceCards {
     const found = this.#cards.get(name)?.querySelector(`[data-part="${part}"]`);
     return found instanceof HTMLElement ? found : null;
   }
-}
-
-/**
- * Tell at its card why a download failed, or is tried again.
- * @param {Element} card
- * @param {Download | undefined} download
- */
-function showProblemAt(card, download) {
-  const shown = card.querySelector(".card-problem");
-  const problem = download ? problems.ofDownload(download) : NO_PROBLEM;
-  if (!problem.text) return shown?.remove();
-  const place = shown ?? createElement("div", { class: "card-problem problem" });
-  if (!shown) card.append(place);
-  problems.show(place, problem);
 }
 
 /** @param {Element} card */

@@ -5,8 +5,8 @@
  * of voices come from files that anybody may have written.
  */
 
-import { button, createElement, localize, requestJson } from "./common.js";
-import { DownloadList } from "./download_list.js";
+import { button, createElement, localize, requestJson, setText } from "./common.js";
+import { DownloadList, hasFailed, isRunning, showProblemAt } from "./download_list.js";
 import { languageNames } from "./language_names.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
@@ -220,6 +220,7 @@ class VoiceList {
     const bytes = { used: this.#size(used), free: this.#size(free) };
     this.room.textContent = this.translate("room", { ...bytes, directory });
     this.#showBroken();
+    this.#showDownloads();
     this.#filter();
   }
 
@@ -263,10 +264,7 @@ class VoiceList {
     const { name } = voice;
     if (voice.problem) return []; // its files are here
     if (!voice.is_installed) {
-      const disabled = voiceDirectory.downloading.has(name);
-      return [
-        this.#button("fetch", name, () => this.#act("download", name), { disabled, "data-fetch": name }),
-      ];
+      return [this.#button("fetch", name, () => this.#act("download", name), { "data-fetch": name })];
     }
     const label = {
       class: "voices-listen",
@@ -434,9 +432,15 @@ class VoiceList {
   // ---- Downloads
 
   #showDownloads() {
-    const fetched = voiceDirectory.downloading;
-    for (const fetching of this.list.querySelectorAll("button")) {
-      if (fetching.dataset.fetch) fetching.disabled = fetched.has(fetching.dataset.fetch);
+    for (const [name, row] of this.#rows) {
+      const fetching = row.querySelector("[data-fetch]");
+      if (!(fetching instanceof HTMLButtonElement)) continue;
+      const download = voiceDirectory.findDownload(name);
+      const what = hasFailed(download) ? "again" : "fetch";
+      fetching.disabled = isRunning(download);
+      setText(fetching, this.translate(what));
+      fetching.setAttribute("aria-label", this.translate(`${what}_what`, { name: voiceNames.full(name) }));
+      showProblemAt(row, download);
     }
   }
 }
