@@ -144,9 +144,9 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
         expect(notice).to_contain_text(
             "Die Standardstimme Thorsten (mittel) ist nicht installiert: Stattdessen spricht Tones."
         )
-        expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_visible()
+        expect(notice.get_by_role("button", name="Thorsten (mittel) herunterladen")).to_be_visible()
         open_tab(german, "status", "de")
-        expect(german.locator(".status-fact-default_voice")).to_contain_text("Es spricht de_DE-tones-low")
+        expect(german.locator(".status-fact-default_voice")).to_contain_text("Es spricht Tones, Deutsch")
     finally:
         on_server(site, library.change_default, DefaultVoice(EMBEDDED))
     expect(notice).to_be_hidden()
