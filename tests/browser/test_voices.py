@@ -124,6 +124,20 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     expect(row(voices, NAME)).to_have_count(0)
 
 
+def test_a_voice_says_the_sentence_typed_on_listen_if_it_is_of_its_language(voices: Page) -> None:
+    open_tab(voices, "audition")
+    voices.locator("#audition-text").fill("Ho")
+    open_tab(voices, "voices")
+    for name, said in (("en_US-tone-low", "Ho"), ("de_DE-tones-low", "Guten Morgen, das Licht")):
+        with voices.expect_request("**/v1/audio/speech") as asked:
+            row(voices, name).locator(".voices-listen").click()
+        assert (asked.value.post_data_json or {})["input"].startswith(said)
+    voices.evaluate("ttsPlayer.stop()")
+    open_tab(voices, "audition")
+    voices.locator("#audition-text").fill("")
+    open_tab(voices, "voices")
+
+
 def test_an_invalid_voice_file_is_refused_with_its_reason(
     voices: Page, problems: PageProblems, tmp_path: Path
 ) -> None:

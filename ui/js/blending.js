@@ -12,12 +12,12 @@ import { hasFailed, isRunning } from "./download_list.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
+import { ownSentence } from "./own_sentence.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { familyOf } from "./voice_facts.js";
 import { VoiceMap } from "./voice_map.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
@@ -383,16 +383,6 @@ class BlendTab {
 
 /** @param {BlendingView} view */
 const modelSize = ({ model_bytes: bytes }) => (bytes === null ? "" : ` (${Math.round(bytes / 1e6)} MB)`);
-
-/**
- * What the user wrote in the tab Listen, if that is for a voice of this language; else "".
- * @param {string} language
- */
-function ownSentence(language) {
-  const { text, isOwnText, voice } = pageState.values;
-  const spoken = voiceDirectory.find(voice)?.language ?? "";
-  return isOwnText && text.trim() && familyOf(spoken) === familyOf(language) ? text : "";
-}
 
 /**
  * The tab's markup, which `ui/blending.py` brings.

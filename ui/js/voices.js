@@ -8,6 +8,7 @@
 import { button, createElement, localize, requestJson, setText } from "./common.js";
 import { DownloadList, hasFailed, isRunning, showProblemAt } from "./download_list.js";
 import { languageNames } from "./language_names.js";
+import { ownSentence } from "./own_sentence.js";
 import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { confirmRemoval } from "./removal_dialog.js";
@@ -351,14 +352,14 @@ class VoiceList {
 
   // ---- Samples
 
-  /** @param {Voice} voice */
-  #sample({ name, sample }) {
+  /** Have a voice say the reader's sentence, else one of its own language. @param {Voice} voice */
+  #sample({ name, language, sample }) {
     if (this.#sampled === name && player.isBusy) {
       player.stop();
       return;
     }
     this.#sampled = name;
-    player.play({ input: sample, voice: name });
+    player.play({ input: ownSentence(language) || sample, voice: name });
   }
 
   #showSampled() {
