@@ -7,8 +7,8 @@
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
-import { KeptBlend } from "./kept_blend.js";
 import { hasFailed, isRunning } from "./download_list.js";
+import { KeptBlend } from "./kept_blend.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
