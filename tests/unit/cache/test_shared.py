@@ -21,7 +21,7 @@ from tests.support.redis_server import (
     server_options_with_tls,
     until,
 )
-from tests.unit.cache.test_segment_cache import KEY, RATE, TWO_WORDS, audio, in_executor
+from tests.unit.cache.conftest import KEY, RATE, TWO_WORDS, audio, in_executor
 from wyoming_tts.backoff import Backoff
 from wyoming_tts.cache import CachedSegment, CacheKey, SegmentCache, SharedStatistics, SharedTier
 from wyoming_tts.cache import shared as shared_module

@@ -12,7 +12,7 @@ from tests.http.conftest import serving
 from tests.http.test_layers import guard_middleware
 from tests.scenarios.ports import free_port
 from tests.support.redis_server import needs_redis, redis_server
-from tests.unit.cache.test_segment_cache import KEY, RATE, audio, file_names, make_cache
+from tests.unit.cache.conftest import KEY, RATE, audio, file_names, make_cache
 from wyoming_tts.commands.cli import main
 
 
