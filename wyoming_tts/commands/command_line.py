@@ -17,6 +17,12 @@ _MAIN: Final = frozenset(
     | {"volume", "offline", "debug"}
 )
 """Settings that the brief help of `serve` shows."""
+_BRIEF_COMMANDS: Final = frozenset({"say", "voices", "blend"})
+_OF_BRIEF_COMMANDS: Final = frozenset(
+    {"voice", "speaker", "data_dir", "download_dir", "speed", "volume", "offline", "debug", "config"}
+)
+"""Settings that their brief helps show; `--help-all` shows all."""
+_SETTING_NAMES: Final = frozenset(info.name for info in SETTINGS)
 _OF_VOICES: Final = frozenset({Group.VOICES, Group.DOWNLOADS, Group.COMPUTING, Group.REMOTE, Group.LOGGING})
 _OF_SPEECH: Final = _OF_VOICES | {Group.SPEECH, Group.TEXT, Group.LIMITS}
 _OF_STATS: Final = frozenset({Group.LOGGING})
@@ -42,6 +48,8 @@ _NO_FILTERS: Mapping[str, Any] = {
 def parse_command_line(words: Sequence[str]) -> argparse.Namespace:
     """Parse a command and its flags; argparse ends the process after help, and with 2 for invalid usage."""
     parser = make_parser(words[0])
+    if words[0] in _BRIEF_COMMANDS and not {"-h", "--help"}.isdisjoint(words):
+        _hide_settings(parser)
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
         flags = {word.partition("=")[0] for word in unknown}
@@ -64,7 +72,33 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         )
         if command in {None, name}:
             add(added)
+            if name in _BRIEF_COMMANDS:
+                _add_full_help(added)
     return parser
+
+
+def _add_full_help(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--help-all", action="help", help="show all settings, too, and exit")
+    for each in _subparsers(parser):
+        _add_full_help(each)
+
+
+def _hide_settings(parser: argparse.ArgumentParser) -> None:
+    """Leave settings that few people need out of the help, which has hundreds of lines with them."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to them
+        if action.dest in _SETTING_NAMES - _OF_BRIEF_COMMANDS:
+            action.help = argparse.SUPPRESS
+    for each in _subparsers(parser):
+        _hide_settings(each)
+
+
+def _subparsers(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    kinds = (
+        each
+        for each in parser._actions  # noqa: SLF001 - as above
+        if isinstance(each, argparse._SubParsersAction)  # noqa: SLF001 - as above
+    )
+    return [each for kind in kinds for each in dict.fromkeys(kind.choices.values())]
 
 
 def make_brief_help() -> argparse.ArgumentParser:

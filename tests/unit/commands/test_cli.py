@@ -91,6 +91,23 @@ def test_the_help_of_the_server_is_brief_and_tells_where_all_settings_are(
     assert len(brief.splitlines()) < 70
 
 
+@pytest.mark.parametrize("command", ["say", "voices", "voices download", "blend add"])
+def test_the_help_of_other_commands_is_brief_too(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for flag in ("--help", "-h", "--help-all"):
+        with pytest.raises(SystemExit) as end:
+            cli.main([*command.split(), flag])
+        assert end.value.code == 0
+        shown.append(capsys.readouterr().out)
+    brief, short, full = shown
+    assert brief == short
+    assert "--help-all" in brief
+    assert "--data-dir" in brief
+    assert "--max-model-memory" not in brief
+    assert "--max-model-memory" in full
+    assert len(brief.splitlines()) < 90
+
+
 def test_script_run_prints_help_without_setting_up(tmp_path: Path) -> None:
     script = tmp_path / "script" / "run"
     script.parent.mkdir()
