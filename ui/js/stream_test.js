@@ -17,6 +17,7 @@ import { describeRun, RunList } from "./run_list.js";
 import { StreamBoard } from "./stream_board.js";
 import { StreamRounds } from "./stream_rounds.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { familyOf } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./stream_run.js").RunSettings} RunSettings */
@@ -30,6 +31,7 @@ import { voiceNames } from "./voice_names.js";
  * @property {number} most_clients
  */
 
+const EXAMPLES_IN = "en"; // the language of the examples
 const SIDES = ["", "_b"]; // how the names of their fields end
 const WHOLE_TEXT = new Set(["wyoming_plain", "http"]); // kinds of clients without a pace
 
@@ -39,6 +41,9 @@ class StreamTestTab {
   #abort = new AbortController();
   /** What is active. @type {StreamRounds | null} */
   #running = null;
+
+  /** Texts by name. @type {Record<string, string>} */
+  examples = {};
 
   /** @param {import("./common.js").MountContext<Props>} context */
   constructor({ element, props }) {
@@ -51,6 +56,7 @@ class StreamTestTab {
     this.list = new RunList(this.parts.kept, this.words, (runs) => this.#open(runs));
     this.#fill(props);
     keepFields(this.parts.form, "stream_test");
+    this.#suggestText();
     this.#showFields();
     this.#listen();
   }
@@ -58,6 +64,7 @@ class StreamTestTab {
   /** @param {Props} props */
   #fill({ examples, most_clients }) {
     const { form, text, chips } = this.parts;
+    this.examples = examples;
     text.value = examples.sentence;
     for (const name of ["clients", "recorded"]) fieldOf(form, name).max = String(most_clients);
     const named = Object.entries(examples).map(([name, example]) =>
@@ -80,20 +87,43 @@ class StreamTestTab {
     }
   }
 
+  /** Have the text in the language of the voice, unless somebody wrote it. */
+  #suggestText() {
+    const { text } = this.parts;
+    const suggested = [this.examples.sentence, ...voiceDirectory.view.voices.map(({ sample }) => sample)];
+    const isOwn = document.activeElement === text || !suggested.includes(text.value);
+    if (!isOwn) text.value = this.#sentence();
+  }
+
+  /** A sentence that the voice of the first client can say; of another server's own voice nothing is known. */
+  #sentence() {
+    const { voice: name, target } = valuesOf(this.parts.form);
+    const usual = target ? undefined : voiceDirectory.default;
+    const voice = name ? voiceDirectory.find(voiceNames.find(String(name))) : usual;
+    const isEnglish = !voice || familyOf(voice.language) === EXAMPLES_IN;
+    return isEnglish || !voice.sample ? this.examples.sentence : voice.sample;
+  }
+
   #listen() {
     const { form, stop } = this.parts;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#run();
     });
-    form.addEventListener("input", () => this.#showFields());
+    form.addEventListener("input", () => {
+      this.#suggestText();
+      this.#showFields();
+    });
     stop.addEventListener("click", () => this.#running?.stop());
     for (const end of SIDES) {
       find(form, `#stream_test-find${end}`, HTMLButtonElement).addEventListener("click", () =>
         this.#search(end),
       );
     }
-    voiceDirectory.addEventListener("change", () => this.#offerVoices());
+    voiceDirectory.addEventListener("change", () => {
+      this.#offerVoices();
+      this.#suggestText();
+    });
     addEventListener("pagehide", () => this.#abort.abort());
   }
 
