@@ -34,7 +34,12 @@ from wyoming_tts.page.home_assistant import service as service_module
 from wyoming_tts.page.home_assistant.answers import HOUSE
 from wyoming_tts.page.home_assistant.changes import FILE_NAME
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
-from wyoming_tts.page.home_assistant.service import Assistant, HomeAssistantService, MediaPlayer, Outcome
+from wyoming_tts.page.home_assistant.service import (
+    Assistant,
+    HomeAssistantService,
+    MediaPlayer,
+    PlayerOutcome,
+)
 from wyoming_tts.page.home_assistant.supervisor import SupervisorAccess
 from wyoming_tts.speech import Attribution, Voice
 
@@ -247,11 +252,11 @@ async def test_only_so_many_changes_are_kept(
 @pytest.mark.parametrize(
     ("before", "after", "outcome"),
     [
-        ("idle", ("playing",), Outcome.PLAYING),
-        ("idle", ("buffering", "playing"), Outcome.PLAYING),
-        ("idle", ("unavailable",), Outcome.GONE),
-        ("idle", ("idle",), Outcome.TAKEN),
-        ("playing", ("playing",), Outcome.TAKEN),
+        ("idle", ("playing",), PlayerOutcome.PLAYING),
+        ("idle", ("buffering", "playing"), PlayerOutcome.PLAYING),
+        ("idle", ("unavailable",), PlayerOutcome.GONE),
+        ("idle", ("idle",), PlayerOutcome.TAKEN),
+        ("playing", ("playing",), PlayerOutcome.TAKEN),
     ],
     ids=["plays", "plays soon", "goes away", "says nothing", "played before"],
 )
@@ -262,9 +267,9 @@ async def test_what_a_player_does_with_a_text_is_told(
     *,
     before: str,
     after: tuple[str, ...],
-    outcome: Outcome,
+    outcome: PlayerOutcome,
 ) -> None:
-    if outcome is Outcome.TAKEN:
+    if outcome is PlayerOutcome.TAKEN:
         monkeypatch.setattr(service_module, "_WATCH_SECONDS", 0.05)
     home.players[0].state, home.states_after_speech = before, after
     assert await service.speak(ADMIN, KITCHEN, "Hello.", voice=VOICE) is outcome

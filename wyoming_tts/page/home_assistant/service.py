@@ -107,7 +107,7 @@ class HouseView:
     assistants: tuple[Assistant, ...] = ()
 
 
-class Outcome(StrEnum):
+class PlayerOutcome(StrEnum):
     """What is known of a player a moment after it took a text."""
 
     PLAYING = "playing"
@@ -164,7 +164,9 @@ class HomeAssistantService:
                 await self._keep()
         return HouseView(None, "", tuple(_players(house)), assistants)
 
-    async def speak(self, user: str, player: str, text: str, *, voice: str, speaker: str = "") -> Outcome:
+    async def speak(
+        self, user: str, player: str, text: str, *, voice: str, speaker: str = ""
+    ) -> PlayerOutcome:
         """Have a player speak a text, and return what is known of it after `_WATCH_SECONDS` at most.
 
         Raises:
@@ -301,17 +303,17 @@ def _players(house: House) -> Iterable[MediaPlayer]:
             yield MediaPlayer(each.id, each.name, each.area, each.state != _AWAY)
 
 
-async def _outcome(connection: HomeAssistantConnection, player: str, *, before: str) -> Outcome:
+async def _outcome(connection: HomeAssistantConnection, player: str, *, before: str) -> PlayerOutcome:
     """Return what the state of a player tells that has taken a text."""
     template = f'{{{{ states("{player}") | to_json }}}}'
     with suppress(TimeoutError):
         async with asyncio.timeout(_WATCH_SECONDS), aclosing(connection.watch(template, STATE)) as states:
             async for state in states:
                 if state == _AWAY:
-                    return Outcome.GONE
+                    return PlayerOutcome.GONE
                 if state == _PLAYING != before:
-                    return Outcome.PLAYING
-    return Outcome.TAKEN
+                    return PlayerOutcome.PLAYING
+    return PlayerOutcome.TAKEN
 
 
 async def _our_engines(connection: HomeAssistantConnection, house: House) -> list[str]:
