@@ -96,6 +96,7 @@ def plain_texts(call: ast.Call) -> list[ast.expr]:
         "voices/removal.py",
         "voices/style_files.py",
         "voices/styles.py",
+        "voices/blends/mixing.py",
         "voices/blends/recipes.py",
         "style_tables.py",
         "engines/model_files.py",

@@ -329,16 +329,23 @@ def check_name_is_free(name: str, names: Collection[str]) -> None:
 
 def unknown_voice_error(name: str, names: Iterable[str]) -> UnknownVoice:
     """The error for an unknown name, with the nearest of the known names as a hint."""
-    hint = did_you_mean(name, names) or "See `wyoming-tts voices list` for all names."
-    return UnknownVoice(f"There is no voice {shorten_name(name)!r}.", hint=hint)
+    hint = did_you_mean(name, names) or Message("list_voices", "See `wyoming-tts voices list` for all names.")
+    return UnknownVoice(
+        Message("no_voice", "There is no voice {name}.", name=repr(shorten_name(name))), hint=hint
+    )
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """A question with the nearest of the names; empty if none is similar."""
     by_folded = {fold_name(each): each for each in reversed([*names])}
     nearest = difflib.get_close_matches(fold_name(shorten_name(name)), by_folded, n=_NEAREST, cutoff=0.5)
-    suggestions = " or ".join(by_folded[each] for each in nearest)
-    return f"Did you mean {suggestions}?" if suggestions else ""
+    if not nearest:
+        return ""
+    first, *others = (by_folded[each] for each in nearest)
+    suggested: str = first
+    for each in others:
+        suggested = Message("either", "{one} or {other}", one=suggested, other=each)
+    return Message("did_you_mean", "Did you mean {names}?", names=suggested)
 
 
 def shorten_name(name: str) -> str:

@@ -65,7 +65,13 @@ class Blend:
                 )
             )
         if not self.description.isprintable():
-            raise BadRequest(f"The description {self.description!r} is expected to be one line of text.")
+            raise BadRequest(
+                Message(
+                    "blend_one_line",
+                    "The description {description} is expected to be one line of text.",
+                    description=repr(self.description),
+                )
+            )
         if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
             raise BadRequest(
                 Message(
@@ -182,7 +188,9 @@ class BlendSet:
         if name in voices:
             return SpokenLanguage(voices[name], is_certain=True)
         hint = did_you_mean(name, [*voices, *self.blends])
-        raise UnknownVoice(f"There is no Kokoro voice {name!r} to blend.", hint=hint)
+        raise UnknownVoice(
+            Message("blend_no_voice", "There is no Kokoro voice {name} to blend.", name=repr(name)), hint=hint
+        )
 
     def _nested(self, blend: Blend) -> Iterator[Blend]:
         """The blend, then the nested ones, each once."""
@@ -203,14 +211,20 @@ class BlendSet:
                 )
             )
         if len(path) >= MAX_DEPTH:
-            raise BadRequest(f"The blend {path[0]} holds blends more than {MAX_DEPTH} deep.")
+            raise BadRequest(_too_deep(path[0]))
         if name not in depths:
             inner = [part for part in self.blends[name].recipe.voices if part in self.blends]
             below = (self._check_depth(part, (*path, name), depths) for part in inner)
             depths[name] = 1 + max(below, default=0)
         if len(path) + depths[name] > MAX_DEPTH:
-            raise BadRequest(f"The blend {(*path, name)[0]} holds blends more than {MAX_DEPTH} deep.")
+            raise BadRequest(_too_deep((*path, name)[0]))
         return depths[name]
+
+
+def _too_deep(name: str) -> Message:
+    return Message(
+        "blend_depth", "The blend {name} holds blends more than {most} deep.", name=name, most=MAX_DEPTH
+    )
 
 
 def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
@@ -229,7 +243,14 @@ def mix(blend: Blend, tables: list[StyleTable]) -> StyleTable:
     rows = {name: len(table) for name, table in zip(blend.recipe.voices, tables, strict=True)}
     if len(set(rows.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in rows.items())
-        raise BadRequest(f"The style tables of {blend.name} differ in length: {counts} rows.")
+        raise BadRequest(
+            Message(
+                "blend_lengths",
+                "The style tables of {name} differ in length: {counts} rows.",
+                name=blend.name,
+                counts=counts,
+            )
+        )
     weights = _weights(blend)
     if weights.tolist() == [1.0]:
         return tables[0]
@@ -248,7 +269,10 @@ def parse_blend_language(tag: str | None) -> str | None:
         return None
     published = published_tag(tag) if is_tag(tag) else None
     if published is None:
-        raise BadRequest(f"{tag!r} is not a language tag.", hint="Expected a tag such as en_US.")
+        raise BadRequest(
+            Message("blend_tag", "{tag} is not a language tag.", tag=repr(tag)),
+            hint=Message("blend_tag_such_as", "Expected a tag such as {example}.", example="en_US"),
+        )
     return published
 
 
