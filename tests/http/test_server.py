@@ -4,11 +4,13 @@ import asyncio
 import logging
 import signal
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, WebSocket
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.http.conftest import Served, serving
 from tests.http.test_connections import raw, request, speak_without_end
@@ -147,6 +149,19 @@ async def test_cancelling_the_serve_task_closes_the_listening_sockets() -> None:
     assert server.bound == []
 
 
+@asynccontextmanager
+async def websocket_of(router: APIRouter) -> AsyncIterator[tuple[HttpServer, ClientConnection]]:
+    """A server with this route, to be stopped in the block, and a client of its `/socket`."""
+    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, routers=[router])
+    async with HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread) as server:
+        await server.start()
+        task = asyncio.create_task(server.serve())
+        host, port = server.bound[0]
+        async with connect(f"ws://{host}:{port}/socket", proxy=None) as client:
+            yield server, client
+        await task
+
+
 async def test_a_websocket_handler_can_await_the_shutdown_event() -> None:
     router = APIRouter()
 
@@ -157,17 +172,11 @@ async def test_a_websocket_handler_can_await_the_shutdown_event() -> None:
         await socket.scope["state"]["stopping"].wait()
         await socket.close(1001)
 
-    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, routers=[router])
-    async with HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread) as server:
-        await server.start()
-        task = asyncio.create_task(server.serve())
-        host, port = server.bound[0]
-        async with connect(f"ws://{host}:{port}/socket", proxy=None) as client:
-            assert await client.recv()
-            await server.stop(grace=20.0)
-            await client.wait_closed()
-            assert client.close_code == 1001
-        await task
+    async with websocket_of(router) as (server, client):
+        assert await client.recv()
+        await server.stop(grace=20.0)
+        await client.wait_closed()
+        assert client.close_code == 1001
 
 
 async def test_a_websocket_still_open_after_the_grace_period_is_closed(
@@ -184,15 +193,9 @@ async def test_a_websocket_still_open_after_the_grace_period_is_closed(
         finally:
             left.set()
 
-    app = create_app(FakeSpeechService(), HttpOptions(), run_blocking=run_in_thread, routers=[router])
-    async with HttpServer(app, HttpServerOptions(port=0), run_blocking=run_in_thread) as server:
-        await server.start()
-        task = asyncio.create_task(server.serve())
-        host, port = server.bound[0]
-        async with connect(f"ws://{host}:{port}/socket", proxy=None) as client:
-            await server.stop(grace=0.1)
-            await client.wait_closed()
-        await task
+    async with websocket_of(router) as (server, client):
+        await server.stop(grace=0.1)
+        await client.wait_closed()
     assert left.is_set()
     assert "Traceback" not in caplog.text
 
