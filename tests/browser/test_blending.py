@@ -141,7 +141,7 @@ def test_the_dot_on_the_map_of_voices_is_the_mix(tab: Page) -> None:
 def test_a_preset_without_its_voices_offers_what_brings_them(tab: Page) -> None:
     preset = card(tab, "companion")
     expect(preset.locator(".notice")).to_contain_text("It needs voices that are not installed: Heart")
-    expect(preset.get_by_role("button", name=re.compile(r"^Download Heart.*: companion$"))).to_be_enabled()
+    expect(preset.get_by_role("button", name=re.compile(r"^Download Heart.*: Companion$"))).to_be_enabled()
     expect(preset.get_by_role("button", name="Use")).to_be_disabled()
     expect(preset.get_by_role("button", name="Duplicate")).to_be_disabled()
 
@@ -193,8 +193,8 @@ def test_a_blend_of_two_languages_is_named_freely_and_speaks_that_of_the_heavier
     page.locator("#blend-keep").click()
     kept = card(page, "Kuechenstimme")
     expect(kept.locator("b")).to_have_text("Küchenstimme")
-    expect(kept).to_contain_text("en-US")
-    kept.get_by_role("button", name="Delete: Kuechenstimme").click()
+    expect(kept).to_contain_text("American English")
+    kept.get_by_role("button", name="Delete: Küchenstimme").click()
     kept.get_by_role("button", name="Delete", exact=True).click()
     expect(kept).to_have_count(0)
 
@@ -309,7 +309,9 @@ def test_a_stale_edit_is_reported_and_can_still_be_saved(
     discard_expected_error(problems, 400)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
     tab.locator("#blend-keep-mine").click()
-    expect(card(tab, "noon")).to_contain_text("af_bella(90)+af_sky(40)")
+    expect(card(tab, "noon")).to_contain_text("69 % Bella, 31 % Sky")
+    expect(card(tab, "noon").locator("code")).to_have_text("af_bella(90)+af_sky(40)")
+    expect(card(tab, "noon").get_by_role("button", name="Copy the recipe of noon")).to_be_visible()
     expect(tab.locator("#blend-stale")).to_be_hidden()
 
 

@@ -1,13 +1,14 @@
 /** List of saved blends and presets: a card for each, with its actions. */
 
-import { PATH, shownTag } from "./blend_api.js";
+import { PATH } from "./blend_api.js";
 import { button, createElement, partFinder, setText, urlOf } from "./common.js";
+import { CopyButtons } from "./copy_buttons.js";
 import { hasFailed, isRunning } from "./download_list.js";
 import { recipeName, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { sizeText } from "./voice_facts.js";
-import { voiceNames } from "./voice_names.js";
+import { recipeParts, voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
@@ -31,6 +32,8 @@ export class SavedBlends {
   /** @param {TabContext} context */
   constructor(context) {
     this.context = context;
+    this.copying = new CopyButtons({ ...context, locale: "" });
+    context.element.append(this.copying.announcer);
     const part = partFinder(context.element, "blend");
     this.list = part("list", HTMLElement);
     this.title = part("kept-title", HTMLElement);
@@ -70,11 +73,8 @@ export class SavedBlends {
     const { translate, view } = this.context;
     const { name, recipe } = kept.draft;
     const description = this.#describe(kept);
-    const facts = [
-      translate(`kind_${kept.kind}`),
-      shownTag(kept.language),
-      kept.kind === "imported" ? "" : recipe,
-    ];
+    const facts = [translate(`kind_${kept.kind}`), kept.language && voiceNames.languageName(kept.language)];
+    const parts = kept.kind === "imported" ? null : recipeParts(recipe);
     const isMute = !kept.can_speak;
     const isReady = view().kokoro === "ready"; // else all of them are mute, and it is told above
     const problem = createElement("p", { class: "problem", role: "alert" });
@@ -89,10 +89,28 @@ export class SavedBlends {
         createElement("span", {}, facts.filter(Boolean).join(" · ")),
       ),
       description ? createElement("p", {}, description) : null,
+      parts ? this.#recipe(voiceNames.mix(parts), recipe, this.#title(kept)) : null,
       isMute && isReady ? createElement("p", { class: "notice" }, this.#whyMute(kept)) : null,
       createElement("div", { class: "actions" }, ...this.#actions(kept, problem, question)),
       question,
       problem,
+    );
+  }
+
+  /**
+   * A recipe in words, and as it is written, to be copied.
+   * @param {string} said
+   * @param {string} recipe
+   * @param {string} what the name of the blend
+   */
+  #recipe(said, recipe, what) {
+    const written = createElement("code", { class: "voice-id" }, recipe);
+    return createElement(
+      "div",
+      { class: "blend-recipe" },
+      createElement("span", {}, said),
+      written,
+      this.copying.button(written, what),
     );
   }
 
@@ -110,6 +128,7 @@ export class SavedBlends {
   #actions(kept, problem, place) {
     const { translate, view, hear, api, onEdit } = this.context;
     const { name } = kept.draft;
+    const title = this.#title(kept);
     const [isOwn, isImported] = [kept.kind === "own", kept.kind === "imported"];
     /** @param {"rename" | "duplicate" | "remove"} what @param {Question} question */
     const changing = (what, question) => () =>
@@ -123,19 +142,19 @@ export class SavedBlends {
         ? this.#fetchButton(kept, problem)
         : this.#button(
             "hear",
-            name,
+            title,
             api.trying(problem, () => hear(name)),
             isMute,
           ),
       isImported
         ? null
-        : this.#button(isOwn ? "edit" : "use", name, () => onEdit(kept), isOwn ? !isReady : isMute),
+        : this.#button(isOwn ? "edit" : "use", title, () => onEdit(kept), isOwn ? !isReady : isMute),
       isImported
         ? null
-        : this.#button("duplicate", name, () => changing("duplicate", other())(), isMute && !isOwn),
-      isOwn ? this.#button("rename", name, changing("rename", { title: newName, value: name })) : null,
-      isImported || kept.can_speak ? this.#export(name) : null,
-      kept.kind === "preset" ? null : this.#button("remove", name, changing("remove", this.#sure(name))),
+        : this.#button("duplicate", title, () => changing("duplicate", other())(), isMute && !isOwn),
+      isOwn ? this.#button("rename", title, changing("rename", { title: newName, value: name })) : null,
+      isImported || kept.can_speak ? this.#export(name, title) : null,
+      kept.kind === "preset" ? null : this.#button("remove", title, changing("remove", this.#sure(title))),
     ];
   }
 
@@ -144,10 +163,11 @@ export class SavedBlends {
    * @param {SavedVoice} kept
    * @param {Element} problem
    */
-  #fetchButton({ draft, fetch, missing }, problem) {
+  #fetchButton(kept, problem) {
+    const { fetch, missing } = kept;
     const start = this.context.api.trying(problem, () => voiceDirectory.change("download", fetch));
     const names = missing.map((each) => voiceNames.of(each)).join(", ");
-    return button("", start, { "data-fetch": fetch, "data-names": names, "data-for": draft.name });
+    return button("", start, { "data-fetch": fetch, "data-names": names, "data-for": this.#title(kept) });
   }
 
   /**
@@ -206,10 +226,13 @@ export class SavedBlends {
     });
   }
 
-  /** @param {string} name */
-  #export(name) {
+  /**
+   * @param {string} name
+   * @param {string} title
+   */
+  #export(name, title) {
     const { href } = urlOf(`${PATH}/export?name=${encodeURIComponent(name)}`);
-    const attributes = { href, download: `${name}.npy`, "aria-label": this.#label("export", name) };
+    const attributes = { href, download: `${name}.npy`, "aria-label": this.#label("export", title) };
     return createElement("a", attributes, this.context.translate("export"));
   }
 
