@@ -5,9 +5,11 @@ Slow fixtures are shared by all files: the browser, the product, and pages, whic
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from tests.scenarios.page_problems import PageProblems
 from tests.support.fake_home_assistant import FakeHomeAssistant, home_assistant_in_a_thread
 from tests.support.page_site import Site, site_in_a_thread
 from tests.support.tones import VOICES
+from wyoming_tts.page import prerendered
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 FLAGS = (
@@ -39,7 +42,25 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def installed_page(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """An installation that brings the page: it is made once, and for all workers of pytest-xdist."""
+    directory = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        directory = directory.parent
+    with pytest.MonkeyPatch.context() as patch, (directory / "page.lock").open("w") as lock:
+        patch.setattr(prerendered, "INSTALLED", directory / prerendered.FILE_NAME)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not prerendered.INSTALLED.exists():
+            with ThreadPoolExecutor(1) as pool:  # the event loop of this thread may be Playwright's
+                pool.submit(prerendered.main).result()
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        yield
+
+
+@pytest.fixture(scope="package")
+def site(installed_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running product with its page, the embedded voice, tone voices, and a Kokoro with real names."""
     data = tmp_path_factory.mktemp("site")
     for voice_file in (*VOICES.glob("*-low.onnx*"), VOICES / "kokoro-tones.onnx"):
@@ -60,7 +81,9 @@ def home_assistant() -> Iterator[FakeHomeAssistant]:
 
 
 @pytest.fixture(scope="package")
-def keyed_site(tmp_path_factory: pytest.TempPathFactory, home_assistant: FakeHomeAssistant) -> Iterator[Site]:
+def keyed_site(
+    installed_page: None, tmp_path_factory: pytest.TempPathFactory, home_assistant: FakeHomeAssistant
+) -> Iterator[Site]:
     """A product that requires an API key, except through the ingress of Home Assistant."""
     secrets = {"api_keys": [KEY], "remote_key": REMOTE_KEY}
     with site_in_a_thread(
@@ -87,6 +110,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Shared by all English pages, so that they share its cache."""
     context = browser.new_context(locale="en-GB", color_scheme="light")
+    context.new_page()  # keeps a window: opening one for each page takes longer than the page
     yield context
     context.close()
 

@@ -84,7 +84,7 @@ def stranger() -> Iterator[StrangersSite]:
 
 
 @pytest.fixture(scope="module")
-def unvisited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def unvisited(installed_page: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A product whose page nobody has opened yet."""
     data = tmp_path_factory.mktemp("unvisited")
     with site_in_a_thread(
@@ -95,7 +95,9 @@ def unvisited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture
 def visitor(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context()
+    context = browser.new_context(
+        locale="en-GB"
+    )  # else a headless shell sends no Accept-Language, unlike browsers
     yield context
     context.close()
 

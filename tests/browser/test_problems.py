@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import checked_page, open_tab, problems_of, visit
@@ -66,8 +66,17 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     expect(voice.get_by_role("button", name="noch einmal")).to_have_text("Noch einmal")
 
 
+@pytest.fixture(scope="module")
+def visits(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser in German, with a cache."""
+    context = browser.new_context(locale="de-DE")
+    context.new_page()  # keeps its window
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def german_visitor(browser: Browser, site: Site) -> Iterator[Page]:
+def german_visitor(visits: BrowserContext, site: Site) -> Iterator[Page]:
     """A first visit to a server that has robot voices only, of which nobody has chosen one."""
 
     def without_neural(route: Route) -> None:
@@ -78,11 +87,11 @@ def german_visitor(browser: Browser, site: Site) -> Iterator[Page]:
         ]
         route.fulfill(response=answer, json=view | {"default_is_chosen": False})
 
-    context = browser.new_context(locale="de-DE")
-    context.route("**/page/voices", without_neural)
-    with checked_page(context) as page:
+    visits.route("**/page/voices", without_neural)
+    with checked_page(visits) as page:
         yield visit(page, site.url)
-    context.close()
+        page.evaluate("localStorage.clear()")
+    visits.unroute("**/page/voices")
 
 
 def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clients_get(

@@ -258,11 +258,10 @@ def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(pag
     expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
 
 
-def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(
-    browser: Browser, site: Site
-) -> None:
-    context = browser.new_context(locale="de-DE", viewport={"width": 320, "height": 640})  # the longest names
-    with checked_page(context) as page:
+def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(german: Page, site: Site) -> None:
+    """German has the longest names."""
+    with checked_page(german.context) as page:
+        page.set_viewport_size({"width": 320, "height": 640})
         page.goto(f"{site.url}#tab=status")
         expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
         expect(page.get_by_role("tab").filter(visible=True)).to_have_count(len(TABS))
@@ -271,7 +270,6 @@ def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(
         )
         assert max(edge["right"] for edge in edges) <= 320
         assert len({edge["top"] for edge in edges}) == 1
-    context.close()
 
 
 _HIDDEN_FOCUS = """(tab) => {
@@ -367,7 +365,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.usefixtures("site")  # the page is made, or kept from before
+@pytest.mark.usefixtures("shared_page")  # so that the page is kept
 def test_a_server_with_its_page_visited_or_without_one_never_imports_gradio() -> None:
     completed = subprocess.run(
         [sys.executable, "-c", _LAZY], capture_output=True, text=True, check=True, timeout=50
