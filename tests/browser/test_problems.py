@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import checked_page, open_tab, problems_of, visit
+from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, resize, visit
 from tests.support.page_site import Site
 from tests.support.tones import VOICES
 from ui.words import Words
@@ -100,7 +100,9 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     chosen = german_visitor.locator('.card-chosen[data-voice="espeak-de"]')
     expect(chosen).to_be_visible()
     expect(german_visitor.locator("#audition-text")).to_have_value(re.compile("Guten Morgen"))
-    expect(german_visitor.locator("#audition-unknown")).to_contain_text("bekommen „Englisch")
+    expect(german_visitor.locator("#audition-unknown")).to_contain_text(
+        "bekommen die Roboterstimme „Englisch"
+    )
     notice = german_visitor.locator("#audition-makeshift")
     expect(notice.get_by_role("button", name="Thorsten (mittel) herunterladen")).to_be_enabled()
     german_visitor.locator(f'.card[data-voice="{EMBEDDED}"] .card-play').click()
@@ -142,6 +144,29 @@ def test_a_first_visitor_is_told_at_once_that_the_download_has_failed(german_vis
     expect(notice).to_contain_text("konnte nicht heruntergeladen werden")
     expect(notice.locator(".problem")).to_contain_text(WHAT_TO_DO)
     expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_enabled()
+
+
+@pytest.mark.usefixtures("failed_download")
+def test_notices_leave_a_phone_the_first_voice_in_sight_and_dismissed_ones_stay_away(
+    german_visitor: Page,
+) -> None:
+    page = german_visitor
+    resize(page, PHONE)
+    unknown, makeshift = page.locator("#audition-unknown"), page.locator("#audition-makeshift")
+    bottom, edge = (
+        page.locator(place).first.evaluate(f"(it) => it.getBoundingClientRect().{side}")
+        for place, side in ((".card .card-play", "bottom"), ("#player-bar", "top"))
+    )
+    assert bottom < edge
+    expect(makeshift.locator(".problem")).to_be_hidden()
+    makeshift.get_by_role("button", name="Download misslungen").click()
+    expect(makeshift.locator(".problem")).to_be_visible()
+    expect(makeshift.get_by_text("natürlich klingende")).to_be_visible()
+    unknown.get_by_role("button", name="Nicht mehr anzeigen").click()
+    expect(unknown).to_be_hidden()
+    page.reload()
+    expect(makeshift).to_contain_text("Bisher gibt es")
+    expect(unknown).to_be_empty()
 
 
 def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site: Site) -> None:

@@ -35,7 +35,7 @@ ROOTS = {
 MODULES = {"player": "player_bar", "blend": "blending"}
 """The module of a section's markup, where it has another name."""
 COMPUTED = {
-    "audition": r"shelf_\w+|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale",
+    "audition": r"shelf_\w+|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale|\w+_short",
     "player": r"is_\w+",
     "blend": r"kokoro_\w+|kind_\w+|preset\.\w+|preset_name\.\w+",
     "stream_live": r"(was|first_after)_\w+",

@@ -1,15 +1,21 @@
 /**
  * Notices above the voice cards, about voices that are not installed: of a link, kept from before, the default one, or
  * any but robot voices. Each offers the download that helps, and a download that failed is told of.
+ *
+ * A phone shows one line of each, and the rest when that is pressed: the first card is to be in sight. What was
+ * dismissed is not told again.
  */
 
-import { button, createElement, setText } from "./common.js";
+import { readRecord, writeJson } from "./browser_storage.js";
+import { button, createElement, find, setText } from "./common.js";
 import { hasFailed } from "./download_list.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
+
+const DISMISSED_KEY = "wyoming-tts.dismissed";
 
 /**
  * @typedef {object} AbsentOptions
@@ -53,10 +59,10 @@ export class AbsentVoices {
    * @param {Voice} instead
    */
   showUnknown(absent, instead) {
-    const { nameOf, translate } = this.options;
+    const { nameOf } = this.options;
     const known = voiceDirectory.find(absent);
     const names = { name: nameOf(absent), instead: nameOf(instead.name) };
-    this.#fill(this.parts.unknown, translate(known ? "absent_voice" : "unknown_voice", names), known);
+    this.#fill(this.parts.unknown, known ? "absent_voice" : "unknown_voice", names, known);
   }
 
   /**
@@ -66,9 +72,15 @@ export class AbsentVoices {
    */
   showFirst(first, usual) {
     if (first === usual) return;
-    const { nameOf, translate } = this.options;
-    const names = { name: nameOf(first.name), usual: nameOf(usual.name) };
-    this.#fill(this.parts.unknown, translate("first_voice", names), undefined);
+    const usualName = this.options.nameOf(usual.name);
+    const names = { name: this.#describe(first), usual: this.#describe(usual), short: usualName };
+    this.#fill(this.parts.unknown, "first_voice", names, undefined);
+  }
+
+  /** A voice within a sentence: robot voices have the names of languages. @param {Voice} voice */
+  #describe(voice) {
+    const name = this.options.nameOf(voice.name);
+    return isRobot(voice) ? this.options.translate("robot", { name }) : name;
   }
 
   /** Another voice was chosen. */
@@ -82,7 +94,7 @@ export class AbsentVoices {
    */
   showMakeshift() {
     const { makeshift } = this.parts;
-    const { nameOf, translate } = this.options;
+    const { nameOf } = this.options;
     const { absent_default: absent } = voiceDirectory.view;
     const isRobotsOnly = voiceDirectory.installed.every(isRobot);
     const wanted = isRobotsOnly ? recommended() : voiceDirectory.find(absent);
@@ -90,31 +102,28 @@ export class AbsentVoices {
     if (makeshift.hidden) return;
     const download = voiceDirectory.findDownload(wanted?.name ?? "") ?? voiceDirectory.findDownload(absent);
     const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
-    const told =
-      isRobotsOnly && download?.state === "failed" && download.voice === wanted?.name
-        ? translate("makeshift_failed", { name: nameOf(download.voice) }) // the one that the button fetches
-        : translate(isRobotsOnly ? "makeshift" : "absent_default", names);
-    this.#fillMakeshift(told, wanted, download);
+    const isWantedLost = isRobotsOnly && download?.state === "failed" && download.voice === wanted?.name;
+    if (isWantedLost)
+      this.#fillMakeshift("makeshift_failed", { name: nameOf(download.voice) }, wanted, download);
+    else this.#fillMakeshift(isRobotsOnly ? "makeshift" : "absent_default", names, wanted, download);
   }
 
   /**
    * What has not changed is left alone: its button may have the focus.
-   * @param {string} told
+   * @param {string} key of the text
+   * @param {Record<string, string>} names
    * @param {Voice | undefined} wanted
    * @param {import("./voice_directory.js").Download | undefined} download that would make it better
    */
-  #fillMakeshift(told, wanted, download) {
+  #fillMakeshift(key, names, wanted, download) {
     const { makeshift } = this.parts;
-    const content = JSON.stringify([told, wanted?.name, wanted?.is_installed]);
-    if (content !== this.#makeshift) {
-      this.#fill(makeshift, told, wanted);
-      makeshift.append(createElement("span", { class: "problem", role: "status" }));
-    }
+    const content = JSON.stringify([key, names, wanted?.name, wanted?.is_installed]);
+    if (content !== this.#makeshift) this.#fill(makeshift, key, names, wanted);
     this.#makeshift = content;
-    const fetching = makeshift.querySelector("button");
+    const fetching = makeshift.querySelector("button.primary");
     const isRunning = download?.voice === wanted?.name && download?.state !== "failed";
-    if (fetching) fetching.disabled = Boolean(download) && isRunning;
-    if (fetching && wanted) setText(fetching, this.#fetchText(wanted, download));
+    if (fetching instanceof HTMLButtonElement) fetching.disabled = Boolean(download) && isRunning;
+    if (fetching && wanted) this.#label(fetching, wanted, download);
     const problem = makeshift.querySelector(".problem");
     if (problem) problems.show(problem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
@@ -133,29 +142,66 @@ export class AbsentVoices {
 
   /**
    * @param {HTMLElement} notice
-   * @param {string} told
+   * @param {string} key of the text; that of one line has "_short" after it
+   * @param {Record<string, string>} names
    * @param {Voice | undefined} voice to be offered if it is not installed
    */
-  #fill(notice, told, voice) {
-    const offered = voice && !voice.is_installed ? [this.#fetchButton(voice)] : [];
-    notice.replaceChildren(createElement("span", {}, told), ...offered);
+  #fill(notice, key, names, voice) {
+    const { translate } = this.options;
+    const told = translate(key, names);
+    notice.removeAttribute("data-unfolded");
+    if (told in readRecord(DISMISSED_KEY)) return notice.replaceChildren();
+    const short = button(translate(`${key}_short`, names), () => unfold(), {
+      class: "notice-short",
+      "aria-expanded": "false",
+    });
+    const unfold = () => short.setAttribute("aria-expanded", String(notice.toggleAttribute("data-unfolded")));
+    notice.replaceChildren(
+      short,
+      createElement("span", { class: "notice-long" }, told),
+      ...(voice && !voice.is_installed ? [this.#fetchButton(voice)] : []),
+      button("×", () => dismiss(notice, told), {
+        class: "notice-dismiss",
+        "aria-label": translate("dismiss"),
+      }),
+      createElement("span", { class: "problem", role: "status" }),
+    );
   }
 
   /** @param {Voice} voice */
   #fetchButton(voice) {
-    return button(this.#fetchText(voice), () => this.fetch(voice), { class: "primary" });
+    const fetching = button("", () => this.fetch(voice), { class: "primary" });
+    fetching.append(
+      createElement("span", { class: "notice-long" }),
+      createElement("span", { class: "notice-short" }),
+    );
+    this.#label(fetching, voice);
+    return fetching;
   }
 
   /**
+   * @param {Element} fetching the button
    * @param {Voice} voice
    * @param {import("./voice_directory.js").Download} [download] of it, or of another
    */
-  #fetchText({ name, size }, download) {
+  #label(fetching, { name, size }, download) {
     const { nameOf, number, translate } = this.options;
     const isAgain = download?.voice === name && hasFailed(download);
     const told = { name: nameOf(name), size: size ? sizeText(size, number) : "" };
-    return translate(isAgain ? "fetch_again" : "fetch_first", told);
+    const text = translate(isAgain ? "fetch_again" : "fetch_first", told);
+    fetching.setAttribute("aria-label", text);
+    setText(find(fetching, ".notice-long", HTMLElement), text);
+    setText(find(fetching, ".notice-short", HTMLElement), translate(isAgain ? "again_short" : "fetch_short"));
   }
+}
+
+/**
+ * @param {HTMLElement} notice
+ * @param {string} told what is not to be told again
+ */
+function dismiss(notice, told) {
+  writeJson(DISMISSED_KEY, { ...readRecord(DISMISSED_KEY), [told]: true });
+  notice.replaceChildren();
 }
 
 /** The voice to download first: the default one if it is of the reader's language, else a known one of that. */

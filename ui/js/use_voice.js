@@ -6,6 +6,7 @@
 import { find, partFinder, setText } from "./common.js";
 import { linkTo, pageState } from "./page_state.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { isRobot } from "./voice_facts.js";
 import { makeDefault } from "./voice_use.js";
 
 /**
@@ -43,7 +44,7 @@ export class UseVoice {
     makeDefault.disabled = !known || known.is_default;
     if (!known) return;
     const listed = known.description || voice; // as Home Assistant lists it
-    setText(title, translate("use", { name: nameOf(voice) }));
+    setText(title, translate(isRobot(known) ? "use_robot" : "use", { name: nameOf(voice) }));
     setText(steps, translate("use_steps", { language: languageName(known.language), listed }));
   }
 
