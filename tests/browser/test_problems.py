@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, resize, visit
@@ -212,13 +212,23 @@ def test_the_servers_own_sentences_are_told_in_the_readers_language(german: Page
     found[:] = [line for line in found if "voices/upload" not in line]
 
 
-def test_a_refused_request_is_told_in_the_readers_language(german: Page) -> None:
-    german.evaluate("ttsPlayer.play({ input: 'x', voice: 'nobody' })")
-    state = german.locator('.player [data-part="state"]')
-    expect(state).to_contain_text(Words().text("problem.code_unknown_voice", "de"))
-    details = state.get_by_text("nobody")
-    expect(details).to_be_hidden()
-    state.get_by_text("Einzelheiten").click()
-    expect(details).to_be_visible()
+@pytest.fixture
+def refused(german: Page) -> Iterator[Locator]:
+    """What the player says, whose requests are refused; the browser logs them as well."""
+    yield german.locator('.player [data-part="state"]')
     found = problems_of(german).found
-    found[:] = [line for line in found if "v1/audio/speech" not in line]  # the browser logs it as well
+    found[:] = [line for line in found if "v1/audio/speech" not in line]
+
+
+def test_a_refused_request_is_told_in_the_readers_language(german: Page, refused: Locator) -> None:
+    german.evaluate("ttsPlayer.play({ input: 'x', voice: 'nobody' })")
+    expect(refused).to_contain_text("Es gibt keine Stimme 'nobody'.")
+
+
+def test_a_refusal_worded_in_english_is_told_by_its_kind(german: Page, refused: Locator) -> None:
+    german.evaluate("ttsPlayer.play({ input: 'x', language: 7 })")
+    expect(refused).to_contain_text(Words().text("problem.code_bad_request", "de"))
+    details = refused.get_by_text("language")
+    expect(details).to_be_hidden()
+    refused.get_by_text("Einzelheiten").click()
+    expect(details).to_be_visible()
