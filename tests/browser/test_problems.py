@@ -179,6 +179,9 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
             "Die Standardstimme Thorsten (mittel) ist nicht installiert: Stattdessen spricht Tones."
         )
         expect(notice.get_by_role("button", name="Thorsten (mittel) herunterladen")).to_be_visible()
+        open_tab(german, "voices", "de")
+        stand_in = german.locator(f'#voices .voices-list > li[data-voice="{TONES}"]')
+        expect(stand_in.get_by_role("button", name=re.compile("Standardstimme"))).to_be_visible()
         open_tab(german, "status", "de")
         expect(german.locator(".status-fact-default_voice")).to_contain_text("Es spricht Tones, Deutsch")
     finally:

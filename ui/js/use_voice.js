@@ -41,7 +41,7 @@ export class UseVoice {
     const { languageName, nameOf, translate } = this.options;
     const { voice } = pageState.values;
     const known = voiceDirectory.find(voice);
-    makeDefault.disabled = !known || known.is_default;
+    makeDefault.disabled = !known || voiceDirectory.isSettledDefault(known);
     if (!known) return;
     const listed = known.description || voice; // as Home Assistant lists it
     setText(title, translate(isRobot(known) ? "use_robot" : "use", { name: nameOf(voice) }));

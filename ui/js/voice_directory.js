@@ -91,6 +91,14 @@ export class VoiceDirectory extends EventTarget {
     return this.view.voices.find(({ is_default }) => is_default) ?? this.installed[0];
   }
 
+  /**
+   * Whether a voice is the default for good: one that speaks in place of an absent default can still be made it.
+   * @param {Voice} voice
+   */
+  isSettledDefault(voice) {
+    return voice.is_default && !this.view.absent_default;
+  }
+
   /** The voice that a reader who has chosen none hears at first. */
   get first() {
     const { default_is_chosen, absent_default } = this.view;

@@ -273,7 +273,9 @@ class VoiceList {
     };
     return [
       button(this.translate("listen"), () => this.#sample(voice), label),
-      voice.is_default ? null : this.#button("make_default", name, () => this.#makeDefault(name)),
+      voiceDirectory.isSettledDefault(voice)
+        ? null
+        : this.#button("make_default", name, () => this.#makeDefault(name)),
       voice.is_removable ? this.#button("delete", name, () => this.#remove(name)) : null,
     ];
   }
