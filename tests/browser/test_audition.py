@@ -174,7 +174,7 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     preferred = page.evaluate("ttsPlayer.body.voice")
     assert not any(word in dialog.inner_text() for word in ("Tones", "British"))
     page.keyboard.press("ArrowRight")
-    winner = "Tones" if preferred == "de_DE-tones-low" else "British English"
+    winner = "Tones" if preferred == "de_DE-tones-low" else "British English (Scotland)"
     expect(dialog.get_by_role("heading")).to_have_text(f"{winner} won")
     expect(dialog.locator("tr").first).to_contain_text("1 of 1")
     dialog.get_by_role("button", name=f"Choose {winner}").click()
