@@ -31,8 +31,11 @@ def descendants(process: int) -> Iterator[int]:
 
 
 def environment_of(process: int) -> bytes:
-    """What a process was started with."""
-    return Path(f"/proc/{process}/environ").read_bytes()
+    """What a process was started with; nothing of one that has ended meanwhile."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except ProcessLookupError:
+        return b""
 
 
 @pytest.mark.slow
