@@ -15,6 +15,7 @@ import yaml
 
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.known_files import ABSENT, KnownFiles, is_absent
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.settings import Settings
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.yaml_files.reading import InvalidYaml, YamlLimits, read_yaml
@@ -80,10 +81,8 @@ def _read_name(path: Path) -> str:
         InvalidYaml: it is no YAML.
         OSError: it cannot be read.
     """
-    if not path.is_file():
-        raise ValueError("expected a file")
-    with path.open("rb") as file:
-        chosen = read_yaml(file.read(_MAX_BYTES + 1), path.name, limits=YamlLimits(size=_MAX_BYTES)).value
+    content = read_regular_file(path, _MAX_BYTES)
+    chosen = read_yaml(content, path.name, limits=YamlLimits(size=_MAX_BYTES)).value
     name = chosen.get("voice") if isinstance(chosen, Mapping) else None
     if not (isinstance(name, str) and name.isprintable() and name.strip()):
         raise ValueError("expected `voice: NAME`")

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import b64decode
@@ -31,6 +29,7 @@ import wyoming_tts
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.child.process import child_command
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.transports.http.page_files import page_app, page_file
 
 FILE_NAME = "page.json"
@@ -116,7 +115,10 @@ def _is_file(path: Path) -> bool:
 def _read(kept: Path, key: str) -> ASGIApp | None:
     """Return the page that is kept; None if there is none, it is damaged or of another version."""
     try:
-        page = json.loads(_read_file(kept))
+        content = read_regular_file(kept, _MAX_BYTES)
+        if len(content) > _MAX_BYTES:
+            raise ValueError(f"it is longer than {_MAX_BYTES} bytes, which no page is")
+        page = json.loads(content)
         if page["version"] != key:
             return None
         if page["digest"] != _digest(page["files"]):
@@ -127,23 +129,6 @@ def _read(kept: Path, key: str) -> ASGIApp | None:
     except (OSError, *_DAMAGED) as error:
         _LOGGER.warning("The page in %s cannot be used, and is made anew: %s.", kept, _reason(error))
         return None
-
-
-def _read_file(path: Path) -> bytes:
-    """Read a regular file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is something else, or larger than any page.
-    """
-    without_waiting = os.O_RDONLY | os.O_NONBLOCK  # for whoever writes into a pipe
-    with os.fdopen(os.open(path, without_waiting), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
-        if status.st_size > _MAX_BYTES:
-            raise ValueError(f"it has {status.st_size} bytes, and a page has at most {_MAX_BYTES}")
-        return file.read(_MAX_BYTES)
 
 
 def _reason(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.known_files import is_absent
 from wyoming_tts.page.home_assistant.answers import Choice
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.system_reasons import system_reason
 
 FILE_NAME: Final = "home_assistant_changes.json"
@@ -41,7 +42,7 @@ def read_changes(directory: Path) -> dict[str, Change]:
     """Return the changes by assistant, oldest first; none if they cannot be read, which is logged. Blocks."""
     path = directory / FILE_NAME
     try:
-        return {} if is_absent(path) else _CHANGES.validate_json(_read(path))
+        return {} if is_absent(path) else _parse(read_regular_file(path, _MAX_BYTES))
     except OSError as error:
         _LOGGER.warning("What can be undone in Home Assistant cannot be read: %s.", system_reason(error))
     except ValueError:  # pydantic's are, too
@@ -49,14 +50,10 @@ def read_changes(directory: Path) -> dict[str, Change]:
     return {}
 
 
-def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise ValueError("expected a file")
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
+def _parse(content: bytes) -> dict[str, Change]:
     if len(content) > _MAX_BYTES:
         raise ValueError("too long")
-    return content
+    return _CHANGES.validate_json(content)
 
 
 def keep_changes(directory: Path, changes: Mapping[str, Change]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import stat
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final, TypeAlias
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.known_files import ABSENT, KnownFiles
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.text.lexicon.parser import ParsedLexicon, parse_lexicon
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, Rule
 from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml
@@ -90,7 +90,7 @@ def _refresh(file: _File, known: KnownFiles) -> bool:
     if stamp is None:
         return _accept(file, ParsedLexicon(), "was removed; its entries no longer apply")
     try:
-        content = _read_bytes(file.path)
+        content = read_regular_file(file.path, MAX_BYTES)
         return _accept(file, parse_lexicon(content, file.path.name), "")
     except InvalidYaml as error:
         _reject(file, error, tuple(map(str, error.problems)))
@@ -134,15 +134,3 @@ def _stamp(path: Path) -> _Stamp:
     except OSError as error:
         return str(error)
     return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The file's bytes, up to one more than the limit.
-
-    Raises:
-        OSError: it cannot be read, or is not a regular file: a pipe would block for ever.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError("it is not a regular file")
-    with path.open("rb") as opened:
-        return opened.read(MAX_BYTES + 1)

@@ -197,13 +197,13 @@ def test_entries_stay_while_the_directory_is_away(
 def test_a_file_that_cannot_be_read_now_is_tried_again_and_told_of_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: Path) -> bytes:
+    def fail(_: Path, __: int) -> bytes:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     write_atomically(path, "en: {a: b}")
     file = LexiconFiles([path])
     with monkeypatch.context() as patch:
-        patch.setattr(hot_reload, "_read_bytes", fail)
+        patch.setattr(hot_reload, "read_regular_file", fail)
         for _ in range(3):
             assert not file.refresh()
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
