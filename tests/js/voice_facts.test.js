@@ -9,28 +9,10 @@ import {
   sizeText,
   VoiceSearch,
 } from "../../ui/js/voice_facts.js";
+import { PIPER_VOICE } from "./piper_voice.js";
 
-const VOICE = {
-  name: "de_DE-thorsten_emotional-medium",
-  language: "de_DE",
-  engine: "piper",
-  quality: "medium",
-  gender: "male",
-  description: "",
-  problem: "",
-  licence: "CC0",
-  sample: "",
-  speakers: 8,
-  size: 63e6,
-  shared_with: 0,
-  is_installed: true,
-  is_default: false,
-  is_removable: true,
-  is_recommended: false,
-  in_catalogue: true,
-};
 const HEART = {
-  ...VOICE,
+  ...PIPER_VOICE,
   name: "af_heart",
   language: "en_US",
   engine: "kokoro",
@@ -38,7 +20,7 @@ const HEART = {
   gender: "",
 };
 const ROBOT = {
-  ...VOICE,
+  ...PIPER_VOICE,
   name: "espeak-en-gb-scotland",
   language: "en_GB",
   engine: "espeak",
@@ -51,10 +33,10 @@ const english = new VoiceSearch("en", (name) => name);
 const german = new VoiceSearch("de", (name) => GERMAN[/** @type {"female" | "male"} */ (name)]);
 
 test("the voice to begin with is of the reader's country, else of the most likely one, else of the language", () => {
-  const away = { ...VOICE, is_installed: false, is_recommended: true };
+  const away = { ...PIPER_VOICE, is_installed: false, is_recommended: true };
   const named = (/** @type {string} */ name) => ({ ...away, name, language: name });
   const voices = [
-    { ...VOICE, name: "first" },
+    { ...PIPER_VOICE, name: "first" },
     { ...away, name: "not this one", is_recommended: false },
     { ...away, name: "here", is_installed: true },
     ...["en_GB", "en_US", "de_DE", "pt_PT", "pt_BR", "sr_RS", "zz_ZZ"].map(named),
@@ -78,25 +60,25 @@ test("the gender of a Kokoro voice is in its name, unless the catalogue tells it
   assert.equal(genderOf(HEART), "female");
   assert.equal(genderOf({ ...HEART, name: "bm_george" }), "male");
   assert.equal(genderOf({ ...HEART, name: "my_blend" }), "");
-  assert.equal(genderOf({ ...VOICE, name: "am_x", gender: "" }), "");
+  assert.equal(genderOf({ ...PIPER_VOICE, name: "am_x", gender: "" }), "");
 });
 
 test("words in any order find by language, gender, quality, engine and name, in both languages", () => {
   const found = ["german male", "MEDIUM thorsten", "emotional", "de_DE piper", "", "deutsch männlich"];
-  for (const query of found) assert.equal(german.matches(VOICE, query), true, query);
+  for (const query of found) assert.equal(german.matches(PIPER_VOICE, query), true, query);
   for (const query of ["german female", "low", "french"])
-    assert.equal(german.matches(VOICE, query), false, query);
+    assert.equal(german.matches(PIPER_VOICE, query), false, query);
   assert.equal(english.matches(HEART, "american female"), true);
   assert.equal(english.matches(ROBOT, "scotland"), true);
 });
 
 test("a search for male voices does not find female ones", () => {
   assert.equal(english.matches(HEART, "male"), false);
-  assert.equal(english.matches(VOICE, "male"), true);
+  assert.equal(english.matches(PIPER_VOICE, "male"), true);
 });
 
 test("accents need not be typed", () => {
-  assert.equal(german.matches(VOICE, "mannlich"), true);
+  assert.equal(german.matches(PIPER_VOICE, "mannlich"), true);
 });
 
 test("sizes are shown in the unit that fits", () => {
@@ -108,7 +90,12 @@ test("sizes are shown in the unit that fits", () => {
 
 test("a reader who has chosen nothing hears their language, or a neural default rather than a robot", () => {
   /** @param {string} engine @param {string} language @param {string} [name] */
-  const voice = (engine, language, name = `${engine}-${language}`) => ({ ...VOICE, engine, language, name });
+  const voice = (engine, language, name = `${engine}-${language}`) => ({
+    ...PIPER_VOICE,
+    engine,
+    language,
+    name,
+  });
   const american = voice("espeak", "en_US");
   const robots = [
     voice("espeak", "de_DE"),
@@ -168,15 +155,15 @@ test("installed voices come first, robots last, and the reader's language before
   const voices = [
     ROBOT,
     { ...ROBOT, name: "espeak-af", language: "af" },
-    { ...VOICE, ...away, name: "ar", language: "ar_JO" },
-    { ...VOICE, ...away, name: "en_US-amy", language: "en_US" },
-    { ...VOICE, ...away, name: "en_US-lessac", language: "en_US", is_recommended: true },
-    { ...VOICE, ...away, name: "ca", language: "ca_ES", is_recommended: true },
-    VOICE,
+    { ...PIPER_VOICE, ...away, name: "ar", language: "ar_JO" },
+    { ...PIPER_VOICE, ...away, name: "en_US-amy", language: "en_US" },
+    { ...PIPER_VOICE, ...away, name: "en_US-lessac", language: "en_US", is_recommended: true },
+    { ...PIPER_VOICE, ...away, name: "ca", language: "ca_ES", is_recommended: true },
+    PIPER_VOICE,
     HEART,
   ];
   const sorted = voices.sort(readersOrder("en-GB", names)).map(({ name }) => name);
-  const installed = ["af_heart", VOICE.name];
+  const installed = ["af_heart", PIPER_VOICE.name];
   const others = ["en_US-lessac", "en_US-amy", "ar", "ca"];
   assert.deepEqual(sorted, [...installed, ...others, ROBOT.name, "espeak-af"]);
 });

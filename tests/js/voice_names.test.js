@@ -2,28 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { languageNames } from "../../ui/js/language_names.js";
 import { recipeParts, shownName, VoiceNames } from "../../ui/js/voice_names.js";
+import { PIPER_VOICE } from "./piper_voice.js";
 
-const VOICE = {
-  name: "de_DE-thorsten_emotional-medium",
-  language: "de_DE",
-  engine: "piper",
-  quality: "medium",
-  gender: "male",
-  description: "",
-  problem: "",
-  licence: "CC0",
-  sample: "",
-  speakers: 8,
-  size: 63e6,
-  shared_with: 0,
-  is_installed: true,
-  is_default: false,
-  is_removable: true,
-  is_recommended: false,
-  in_catalogue: true,
-};
 const BELLA = {
-  ...VOICE,
+  ...PIPER_VOICE,
   name: "af_bella",
   language: "en_US",
   engine: "kokoro",
@@ -31,7 +13,7 @@ const BELLA = {
   gender: "",
 };
 const ROBOT = {
-  ...VOICE,
+  ...PIPER_VOICE,
   name: "espeak-en-us",
   language: "en_US",
   engine: "espeak",
@@ -40,7 +22,7 @@ const ROBOT = {
   description: "espeak-ng English (America)",
 };
 const THORSTENS = ["low", "high"].map((quality) => ({
-  ...VOICE,
+  ...PIPER_VOICE,
   name: `de_DE-thorsten-${quality}`,
   quality,
 }));
@@ -49,7 +31,7 @@ const NEW_YORKER = {
   name: "espeak-en-us-nyc",
   description: "espeak-ng English (America, New York City)",
 };
-const VOICES = [VOICE, BELLA, { ...BELLA, name: "af_sky" }, ROBOT, NEW_YORKER, ...THORSTENS];
+const VOICES = [PIPER_VOICE, BELLA, { ...BELLA, name: "af_sky" }, ROBOT, NEW_YORKER, ...THORSTENS];
 const TEXTS = {
   en: {
     female: "female",
@@ -80,10 +62,10 @@ function namesIn(tag) {
 
 test("names are those of people, without language, engine and quality", () => {
   const names = languageNames("en");
-  assert.equal(shownName(VOICE, names), "Thorsten emotional");
+  assert.equal(shownName(PIPER_VOICE, names), "Thorsten emotional");
   assert.equal(shownName(BELLA, names), "Bella");
   assert.equal(shownName({ ...BELLA, name: "my_blend" }, names), "my_blend");
-  assert.equal(shownName({ ...VOICE, name: "anna" }, names), "anna");
+  assert.equal(shownName({ ...PIPER_VOICE, name: "anna" }, names), "anna");
   assert.equal(shownName(ROBOT, languageNames("de")), AMERICAN.de);
 });
 
@@ -96,7 +78,7 @@ test("a language without a name in the browser is called as the voice's author d
 test("letters that are no word are initials", () => {
   const names = languageNames("de");
   /** @param {string} name */
-  const shown = (name) => shownName({ ...VOICE, name: `de_DE-${name}-low` }, names);
+  const shown = (name) => shownName({ ...PIPER_VOICE, name: `de_DE-${name}-low` }, names);
   assert.deepEqual(["eva_k", "mls", "hfc_female", "bjørn", "rhys"].map(shown), [
     "Eva K",
     "MLS",

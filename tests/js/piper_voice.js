@@ -1,0 +1,20 @@
+/** A voice as the page's list has it, from which tests make others. */
+export const PIPER_VOICE = {
+  name: "de_DE-thorsten_emotional-medium",
+  language: "de_DE",
+  engine: "piper",
+  quality: "medium",
+  gender: "male",
+  description: "",
+  problem: "",
+  licence: "CC0",
+  sample: "",
+  speakers: 8,
+  size: 63e6,
+  shared_with: 0,
+  is_installed: true,
+  is_default: false,
+  is_removable: true,
+  is_recommended: false,
+  in_catalogue: true,
+};
