@@ -35,6 +35,19 @@ from wyoming_tts.transports.wyoming.server import WyomingOptions, WyomingServer
 from wyoming_tts.wyoming_framing import EventLimits
 
 
+async def internal_error_before_the_next_answer(fake: FakeSynthesizer) -> Event:
+    """The error that answers a request whose speech fails; the next request is answered as ever."""
+    async with connected(fake) as (_, client):
+        await client.send(synthesize("hello"))
+        events = await client.until("audio-stop")
+        fake.on_chunk = raise_at(EngineFailed("never"), at=-1)
+        await client.send(synthesize("again"))
+        assert pcm_of(await client.until("audio-stop")) == speech_pcm("again")
+    assert event_types(events) == ["error", "audio-start", "audio-stop"]
+    assert events[0].data["code"] == "internal"
+    return events[0]
+
+
 class TestErrors:
     @pytest.mark.parametrize("lone", [text_chunk("a"), STOP])
     async def test_a_chunk_or_stop_without_a_start_is_an_error_and_the_connection_stays_open(
@@ -83,16 +96,8 @@ class TestErrors:
         self, fake: FakeSynthesizer, caplog: pytest.LogCaptureFixture
     ) -> None:
         fake.on_chunk = raise_at(FileNotFoundError("/secret/path"))
-        async with connected(fake) as (_, client):
-            await client.send(synthesize("hello"))
-            events = await client.until("audio-stop")
-            fake.on_chunk = raise_at(EngineFailed("never"), at=-1)
-            await client.send(synthesize("again"))
-            assert pcm_of(await client.until("audio-stop")) == speech_pcm("again")
-
-        assert event_types(events) == ["error", "audio-start", "audio-stop"]
-        assert events[0].data["code"] == "internal"
-        assert "secret" not in events[0].data["text"]
+        error = await internal_error_before_the_next_answer(fake)
+        assert "secret" not in error.data["text"]
         (record,) = caplog.records
         assert record.exc_info is not None
 
@@ -103,15 +108,7 @@ class TestErrors:
             raise asyncio.CancelledError
 
         fake.on_chunk = cancel
-        async with connected(fake) as (_, client):
-            await client.send(synthesize("hello"))
-            events = await client.until("audio-stop")
-            fake.on_chunk = raise_at(EngineFailed("never"), at=-1)
-            await client.send(synthesize("again"))
-            assert pcm_of(await client.until("audio-stop")) == speech_pcm("again")
-
-        assert event_types(events) == ["error", "audio-start", "audio-stop"]
-        assert events[0].data["code"] == "internal"
+        await internal_error_before_the_next_answer(fake)
 
     async def test_a_sample_rate_change_is_an_internal_error_and_that_audio_is_not_sent(
         self, fake: FakeSynthesizer
