@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,6 +53,19 @@ def desktop(shared_page: Page) -> Iterator[Page]:
     set_color_scheme(shared_page, "light")
     yield shared_page
     assert problems_of(shared_page).found == []
+
+
+@contextmanager
+def page_with_own_clock(browser: Browser, locale: str) -> Iterator[Page]:
+    """A page in a context of its own, whose clock is that of all its pages."""
+    with browser.new_context(locale=locale) as context, checked_page(context) as page:
+        page.clock.install()
+        yield page
+
+
+def stop_clock(page: Page) -> None:
+    """Time passes only as a test says from now on."""
+    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
 
 
 def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(
@@ -102,12 +116,10 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
 def test_a_lost_server_is_told_on_every_tab_and_asked_ever_less_often(
     browser: Browser, tmp_path: Path
 ) -> None:
-    context = browser.new_context(locale="en-GB")  # its clock is that of all its pages
-    with checked_page(context) as page:
-        page.clock.install()
+    with page_with_own_clock(browser, "en-GB") as page:
         with site_in_a_thread(tmp_path) as lost:
             visit(page, lost.url)
-            page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+            stop_clock(page)
         asked: list[str] = []
         page.on("requestfailed", lambda request: asked.append(request.url))
         page.clock.run_for(3000)
@@ -119,17 +131,14 @@ def test_a_lost_server_is_told_on_every_tab_and_asked_ever_less_often(
             page.clock.run_for(1000)
         assert 0 < len(asked) < 15, asked
         problems_of(page).found.clear()
-    context.close()
 
 
 def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_asked(
     browser: Browser, site: Site
 ) -> None:
-    context = browser.new_context(locale="de-DE")  # its clock is that of all its pages
-    with checked_page(context) as page:
-        page.clock.install()
+    with page_with_own_clock(browser, "de-DE") as page:
         visit(page, site.url)
-        page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+        stop_clock(page)
         notice = page.locator("#tab-status .not-loaded")
         late: list[Route] = []
 
@@ -152,7 +161,6 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         expect(page.locator("#status h2").first).to_be_visible()
         expect(notice).to_have_count(0)
         problems_of(page).found.clear()  # the requests that were aborted
-    context.close()
 
 
 @pytest.mark.usefixtures("shared_page")
