@@ -71,6 +71,7 @@ class PlayerBar {
     player.addEventListener("words", () => this.#showWords());
     serverConnection.addEventListener("change", () => this.#showConnection());
     new ResizeObserver(() => this.#keepRoom()).observe(this.element);
+    document.addEventListener("focusin", ({ target }) => showWhole(target));
     pageState.addEventListener("change", () => {
       this.#showSpectrogram();
       this.#showRepeat();
@@ -228,6 +229,16 @@ class PlayerBar {
     if (error && !isAbort(error)) this.#showProblem(error);
     else this.#update();
   }
+}
+
+/**
+ * Bring a text area above the bar that has got the focus: browsers do so with the line of its caret only. Where it was
+ * pressed, that line is in sight, and the text must not move from under the pointer.
+ * @param {EventTarget | null} target
+ */
+function showWhole(target) {
+  if (target instanceof HTMLTextAreaElement && !target.matches(":active"))
+    target.scrollIntoView({ block: "nearest" });
 }
 
 /**
