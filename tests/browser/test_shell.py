@@ -288,7 +288,7 @@ _HIDDEN_FOCUS = """(tab) => {
     const behind = seen.reverse().filter((each) => {
         scrollTo(0, 0);
         const lines = each instanceof HTMLTextAreaElement && each.getBoundingClientRect();
-        if (lines) scrollBy(0, lines.top + 30 - bar.getBoundingClientRect().top); // its first line is above the bar
+        if (lines) scrollBy(0, lines.top + 30 - bar.getBoundingClientRect().top); // one is above the bar
         each.focus();
         const [it, edge] = [each.getBoundingClientRect(), bar.getBoundingClientRect().top];
         return it.height < edge && it.bottom > edge;
