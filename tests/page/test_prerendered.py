@@ -185,9 +185,22 @@ def test_the_front_end_of_gradio_is_enough_for_an_installed_page(
         asyncio.run(make_apart(tmp_path / "other"))
 
 
-async def test_the_page_is_served_where_it_cannot_be_kept(renderer: Renderer, tmp_path: Path) -> None:
-    (tmp_path / "no-directory").write_text("")
-    assert await read(await make(tmp_path / "no-directory")) == "The page."
+def _in_no_directory(kept: Path) -> None:
+    kept.parent.write_text("")
+
+
+def _by_a_link_to_itself(kept: Path) -> None:
+    kept.parent.mkdir()
+    kept.symlink_to(kept)
+
+
+@pytest.mark.parametrize("hinder", [_in_no_directory, _by_a_link_to_itself])
+async def test_the_page_is_served_where_it_cannot_be_kept(
+    renderer: Renderer, tmp_path: Path, hinder: Callable[[Path], object]
+) -> None:
+    directory = tmp_path / "directory"
+    hinder(directory / FILE_NAME)
+    assert await read(await make(directory)) == "The page."
     assert renderer.starts == 1
 
 

@@ -54,7 +54,7 @@ class WavFile:
     def __init__(self, path: Path) -> None:
         if path.is_dir():
             raise ClientError(f"Cannot write {path}: it is a directory.", hint="Name a file in it.")
-        self._path = path.resolve()
+        self._path = Path(os.path.realpath(path))  # `resolve` raises RuntimeError for a circle of links
         self._partial = self._path.with_name(f".wyoming-tts-{secrets.token_hex(4)}.part")
         self._file: BinaryIO | None = None
         self._format: AudioFormat | None = None

@@ -10,6 +10,7 @@ from wyoming_tts.captions import CaptionFormat, CaptionWriter
 from wyoming_tts.commands.console import CommandFailed
 from wyoming_tts.settings import SettingsError
 from wyoming_tts.speech import SpokenWord
+from wyoming_tts.system_reasons import system_reason
 
 
 class CaptionsFile:
@@ -42,7 +43,7 @@ class CaptionsFile:
         try:
             replace_file(self._path, "".join(self._written).encode("utf-8", "replace"))
         except OSError as error:
-            raise CommandFailed(f"Cannot write {self._path}: {error.strerror}.") from error
+            raise CommandFailed(f"Cannot write {self._path}: {system_reason(error)}.") from error
 
 
 def _format_of(path: Path) -> CaptionFormat:

@@ -189,7 +189,6 @@ def _save(path: Path, text: str, version: str) -> LexiconText:
                 message=first.message,
             )
         )
-    path = path.resolve()  # replace the target of a link, not the link
     if _version(_read_content(path)) != version:
         raise LexiconChanged(
             Message("file_changed", "{path} was changed in the meantime.", path=path),

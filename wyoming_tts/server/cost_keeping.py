@@ -19,6 +19,7 @@ from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, parse_json
 from wyoming_tts.synthesis import CostModel
+from wyoming_tts.system_reasons import system_reason
 
 FILE_NAME: Final = "voice_costs.json"
 
@@ -57,7 +58,9 @@ def _read(costs: CostModel, path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        _LOGGER.warning("What voices cost is learned anew: %s cannot be read: %s.", path, error.strerror)
+        _LOGGER.warning(
+            "What voices cost is learned anew: %s cannot be read: %s.", path, system_reason(error)
+        )
         return
     try:
         stored = parse_json(content, _LIMITS) if len(content) <= _MAX_BYTES else None
@@ -76,4 +79,4 @@ def _write(learned: dict[str, list[float]], path: Path) -> None:
             return
         replace_file(path, content)
     except OSError as error:
-        _LOGGER.debug("%s cannot be written: %s.", path, error.strerror)
+        _LOGGER.debug("%s cannot be written: %s.", path, system_reason(error))

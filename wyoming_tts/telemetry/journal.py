@@ -175,7 +175,7 @@ def move_journal(old: Path, new: Path, *, kept: int = 2) -> None:
     Raises:
         OSError: a file could not be moved; it is still at the old place.
     """
-    if not is_absent(new) or is_absent(old) or old.resolve() == new.resolve():
+    if not is_absent(new) or is_absent(old) or os.path.realpath(old) == os.path.realpath(new):
         return
     new.parent.mkdir(parents=True, exist_ok=True)
     # The journal itself comes last: while it is absent, there is something left to move.

@@ -119,6 +119,14 @@ async def test_a_symbolic_link_is_kept_and_its_target_written(tmp_path: Path) ->
     assert (tmp_path / "real.wav").stat().st_size == 44 + len(PCM)
 
 
+async def test_a_symbolic_link_that_leads_to_itself_makes_way_for_the_file(tmp_path: Path) -> None:
+    link = tmp_path / "circle.wav"
+    link.symlink_to(link)
+    async with open_wav_output(str(link)) as out:
+        await out.write(MONO, PCM)
+    assert link.stat().st_size == 44 + len(PCM)
+
+
 async def test_a_streamed_wav_begins_with_a_header_of_unknown_length() -> None:
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as pipe:  # noqa: ASYNC230, PTH123 -- the pipe buffers everything
