@@ -239,6 +239,19 @@ async def test_where_changes_cannot_be_kept_they_can_be_undone_until_the_next_st
     assert "until the next start only" in caplog.text
 
 
+@pytest.mark.parametrize("odd", ["v" * 250_000, "\ud800"])
+async def test_an_odd_name_costs_no_other_assistant_its_undo(
+    home: FakeHomeAssistant, tmp_path: Path, odd: str
+) -> None:
+    home.pipelines[1] |= CLOUD | {"tts_voice": odd}
+    service = await made_service(home.access, tmp_path)
+    for assistant in ("01a", "01b"):
+        await service.use_voice(ADMIN, assistant, voice=VOICE)
+    assert [*await asyncio.to_thread(changes.read_changes, tmp_path)] == ["01a"]
+    await service.undo(ADMIN, "01b")
+    assert home.pipelines[1]["tts_voice"] == odd
+
+
 async def test_only_so_many_changes_are_kept(
     home: FakeHomeAssistant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ FILE_NAME: Final = "home_assistant_changes.json"
 MAX_CHANGES: Final = 100
 """Assistants; of a hundred the one that was changed first is forgotten."""
 _MAX_BYTES = 200_000
+_MAX_CHANGE_BYTES = _MAX_BYTES // MAX_CHANGES
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,8 +59,14 @@ def _parse(content: bytes) -> dict[str, Change]:
 
 def keep_changes(directory: Path, changes: Mapping[str, Change]) -> None:
     """Keep the changes; those that cannot be written last until the next start, which is logged. Blocks."""
+    kept = {assistant: change for assistant, change in changes.items() if _can_be_read(assistant, change)}
+    if len(kept) < len(changes):
+        _LOGGER.warning(
+            "What was changed in Home Assistant can be undone until the next start only, where a name is "
+            "too long or no text."
+        )
     try:
-        replace_file(directory / FILE_NAME, _CHANGES.dump_json(dict(changes)))
+        replace_file(directory / FILE_NAME, _CHANGES.dump_json(kept))
     except OSError as error:
         _LOGGER.warning(
             "What was changed in Home Assistant can be undone until the next start only: %s cannot be "
@@ -67,3 +74,11 @@ def keep_changes(directory: Path, changes: Mapping[str, Change]) -> None:
             directory / FILE_NAME,
             system_reason(error),
         )
+
+
+def _can_be_read(assistant: str, change: Change) -> bool:
+    """Whether a file with the change can be read again: one odd name must not cost others their undo."""
+    try:
+        return len(_CHANGES.dump_json({assistant: change})) <= _MAX_CHANGE_BYTES
+    except ValueError:  # a lone surrogate, which JSON may bring and UTF-8 cannot encode
+        return False
