@@ -20,7 +20,8 @@ const SPEAKER_MARK = "#";
 const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
 const KOKORO_NAME = /^[a-z][fm]_(.+)$/;
 const VOWEL = /[aeiouyøæœ]/i;
-const RECIPE_PART = /([+-]?)([A-Za-z]\w*)(?:\(([\d.]+)\))?/gy;
+const RECIPE_PART = /([+-]?)([A-Za-z]\w*)(?:\((\d+(?:\.\d+)?)\))?/gy;
+const MAX_PARTS = 32; // as of the server's recipes: a link may name anything
 
 /**
  * The name of a voice without what its language, engine and quality say, as `Thorsten emotional`.
@@ -80,6 +81,7 @@ export function recipeParts(recipe) {
   const parts = [];
   let end = 0;
   for (const { 0: all, 1: sign, 2: voice, 3: weight = "1" } of recipe.matchAll(RECIPE_PART)) {
+    if (parts.length === MAX_PARTS) return null;
     parts.push({ voice, weight: sign === "-" ? -Number(weight) : Number(weight) });
     end += all.length;
   }
