@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,8 +47,12 @@ async def explain(
     import httpx  # noqa: PLC0415 - of this command alone
 
     headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+    try:
+        hostname = httpx.URL(server.url).host
+    except httpx.InvalidURL as error:
+        raise _unreachable(server, error) from error
     # A certificate seldom names the loopback address, which nobody else can answer on.
-    verify = urlsplit(server.url).hostname not in _LOOPBACK
+    verify = hostname not in _LOOPBACK
     async with httpx.AsyncClient(verify=verify, trust_env=False, timeout=_SECONDS, headers=headers) as client:
         async for request in requests:
             try:
@@ -86,17 +89,17 @@ def _parsed(server: ExplainingServer, answer: httpx.Response) -> Explanation | S
         if answer.status_code == HTTPStatus.NOT_FOUND:
             ErrorCode(told["code"])  # a path that it does not have is none of these
         return BadRequest(str(told["message"]))
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, RecursionError):
         raise _another(server) from None
 
 
-def _unreachable(server: ExplainingServer, error: httpx.HTTPError) -> CommandFailed:
+def _unreachable(server: ExplainingServer, error: httpx.HTTPError | httpx.InvalidURL) -> CommandFailed:
     cause = error.__context__
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__
     why = str(error) or type(error).__name__ if cause is None else system_reason(cause)
     return CommandFailed(
-        f"{server.url} cannot be reached: {why}.",
+        f"{server.url} cannot be reached: {why.rstrip('.')}.",
         hint="--url names the address of its HTTP API; without a server, --explain works in here.",
     )
 

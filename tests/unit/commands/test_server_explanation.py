@@ -53,6 +53,31 @@ async def test_a_server_that_does_not_explain_or_does_not_answer_is_told_with_wh
     assert "cannot be reached" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://\u202enas", "ftp://nas"])
+def test_what_is_no_address_is_told_without_a_traceback(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["say", "--explain", "--url", url, "Hello."]) == 1
+    told = capsys.readouterr().err
+    assert "cannot be reached: " in told
+    assert ".." not in told
+
+
+async def test_an_error_that_is_nested_without_end_is_that_of_another_server(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    nested = b"[" * 100_000
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(nested) + nested)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await explain("--url", f"http://127.0.0.1:{port}", "Hello.") == 1
+    assert "does not explain" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("flags", "problem"),
     [
