@@ -31,7 +31,18 @@ const NEW_YORKER = {
   name: "espeak-en-us-nyc",
   description: "espeak-ng English (America, New York City)",
 };
-const VOICES = [PIPER_VOICE, BELLA, { ...BELLA, name: "af_sky" }, ROBOT, NEW_YORKER, ...THORSTENS];
+const PRESET = { ...BELLA, name: "evening", is_preset: true };
+const OWN_BLEND = { ...BELLA, name: "my_evening" };
+const VOICES = [
+  PIPER_VOICE,
+  BELLA,
+  PRESET,
+  OWN_BLEND,
+  { ...BELLA, name: "af_sky" },
+  ROBOT,
+  NEW_YORKER,
+  ...THORSTENS,
+];
 const TEXTS = {
   en: {
     female: "female",
@@ -44,6 +55,7 @@ const TEXTS = {
   de: {
     female: "weiblich",
     male: "männlich",
+    "preset.evening": "Abend",
     quality_low: "niedrig",
     quality_high: "hoch",
     part: "{share} % {name}",
@@ -108,6 +120,11 @@ test("a full name leads back to its voice, and any other text stays as it is", (
   for (const { name } of VOICES) assert.equal(names.find(names.full(name)), name);
   assert.equal(names.find(" af_bella "), "af_bella");
   assert.equal(names.find("a voice of another server"), "a voice of another server");
+});
+
+test("a preset is named in the reader's language, a blend by its own name", () => {
+  assert.equal(namesIn("de").of("evening"), "Abend");
+  assert.equal(namesIn("de").of("my_evening"), "my_evening");
 });
 
 test("a recipe is said as whole percentages, the largest first", () => {

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
@@ -30,6 +32,8 @@ from wyoming_tts.server.voice_upkeep import maintain_voices
 from wyoming_tts.settings import Settings
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.transports.http.errors import install_error_handlers
+from wyoming_tts.voices.blends.mixing import Blend
+from wyoming_tts.voices.blends.recipes import parse_recipe
 from wyoming_tts.voices.catalogue import Catalogue, CatalogueFile, CatalogueVoice
 from wyoming_tts.voices.download.downloads import DownloadState, FailureCause
 from wyoming_tts.voices.download.hub import HUB
@@ -99,6 +103,21 @@ async def test_the_view_tells_whether_the_settings_or_a_user_name_the_default_vo
     assert not (await service.view()).default_is_chosen
     parts.library.choose_default(DefaultVoice("espeak-de"))
     assert (await service.view()).default_is_chosen
+
+
+async def test_a_preset_is_told_from_a_blend_that_has_taken_its_name(tmp_path: Path) -> None:
+    shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
+    with np.load(VOICES / "voices-tones.bin") as pack, (tmp_path / "voices-tones.bin").open("wb") as file:
+        np.savez_compressed(file, af_heart=pack["af_test"], af_bella=pack["am_test"])
+    async with running_parts(data_dir=[tmp_path], download_dir=tmp_path) as parts:
+        service = VoiceService(parts)
+        preset = await row(service, "companion")
+        await asyncio.to_thread(parts.blends.store.add, Blend("companion", parse_recipe("af_heart")))
+        await parts.refresh_voices()
+        own = await row(service, "companion")
+    assert preset is not None
+    assert own is not None
+    assert (preset.is_preset, own.is_preset) == (True, False)
 
 
 async def test_every_language_of_the_catalogue_has_a_sample_sentence(parts: Parts) -> None:

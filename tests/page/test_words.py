@@ -37,13 +37,13 @@ MODULES = {"player": "player_bar", "blend": "blending"}
 COMPUTED = {
     "audition": r"shelf_\w+|blind_(a|b|equal)|pitch|(length|noise|noise_w)_scale|\w+_short",
     "player": r"is_\w+",
-    "blend": r"kokoro_\w+|kind_\w+|preset\.\w+|preset_name\.\w+",
+    "blend": r"kokoro_\w+|kind_\w+|preset\.\w+",
     "stream_live": r"(was|first_after)_\w+",
     "stream_test": r"(state|what|row|example|lane|kind)\.\w+|side(_b)?|told_\w+",
     "voices": r"\w+_what|quality|state",
     "status": r"level_\w+|source_\w+|state_\w+|ready|starting|done|cancelled|failed",
     "problem": r"(code|download)_\w+",
-    "names": r"quality_\w+|female|male",
+    "names": r"quality_\w+|female|male|preset\.\w+",
     "downloads": r"\w+_what",
 }
 """Names that scripts put together, or take from values of the server."""

@@ -53,11 +53,11 @@ export class SavedBlends {
     this.#showDownloads();
   }
 
-  /** A preset is named in the reader's language. @param {SavedVoice} kept */
+  /** A preset is named in the reader's language, an imported voice as in the other tabs. @param {SavedVoice} kept */
   #title({ kind, draft }) {
-    const key = `preset_name.${draft.name}`;
-    const title = this.context.translate(key);
-    if (kind === "preset" && title !== key) return title;
+    const title = kind === "preset" && voiceNames.preset(draft.name);
+    if (title) return title;
+    if (kind === "imported") return voiceNames.of(draft.name);
     return recipeName(draft.description) === draft.name ? draft.description : draft.name;
   }
 

@@ -23,6 +23,7 @@ import { languageNames } from "./language_names.js";
  * @property {boolean} is_installed
  * @property {boolean} is_default
  * @property {boolean} is_removable
+ * @property {boolean} is_preset whether it is a blend that comes with the product
  * @property {boolean} is_recommended whether it is the one of its language to begin with
  * @property {boolean} in_catalogue
  */
@@ -194,11 +195,12 @@ export class VoiceSearch {
     const known = this.#texts.get(voice);
     if (known !== undefined) return known;
     const gender = genderOf(voice);
-    const { name, language, engine, quality, description } = voice;
+    const { name, language, engine, quality, description, is_preset } = voice;
     const languages = [this.languageName(language), this.englishName(language), language];
     const genders = gender ? [gender, this.translate(gender)] : [];
     const kind = [engine, engineLabel(engine), quality, qualityLabel(quality, this.translate)];
-    const said = [name, ...languages, ...genders, ...kind, description].join(" ");
+    const presets = is_preset ? [this.translate(`preset.${name}`)] : [];
+    const said = [name, ...presets, ...languages, ...genders, ...kind, description].join(" ");
     const text = ` ${wordsOf(said).join(" ")}`;
     this.#texts.set(voice, text);
     return text;

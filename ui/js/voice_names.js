@@ -186,7 +186,7 @@ export class VoiceNames {
     /** @type {Map<string, Voice[]>} */
     const alike = new Map();
     for (const voice of voices) {
-      const key = `${voice.language} ${shownName(voice, this.languageName)}`;
+      const key = `${voice.language} ${this.#shown(voice)}`;
       alike.set(key, [...(alike.get(key) ?? []), voice]);
     }
     const named = [...alike.values()].flatMap((group) =>
@@ -195,13 +195,25 @@ export class VoiceNames {
     return new Map(named);
   }
 
+  /** The name of a voice; a preset's is in the reader's language. @param {Voice} voice */
+  #shown(voice) {
+    return (voice.is_preset && this.preset(voice.name)) || shownName(voice, this.languageName);
+  }
+
+  /** The name of a preset in the reader's language, "" if it has none. @param {string} name */
+  preset(name) {
+    const key = `preset.${name}`;
+    const said = this.translate(key);
+    return said === key ? "" : said;
+  }
+
   /**
    * The name of a voice; where several of its language have it, with what tells them apart.
    * @param {Voice} voice
    * @param {readonly Voice[]} alike
    */
   #nameAmong(voice, alike) {
-    const name = shownName(voice, this.languageName);
+    const name = this.#shown(voice);
     const detail = alike.length > 1 ? this.#detailOf(voice, alike) : "";
     return detail ? `${name} (${detail})` : name;
   }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,8 @@ class VoiceRow:
     in_catalogue: bool
     is_default: bool
     is_removable: bool
+    is_preset: bool
+    """Whether it is a blend that comes with the product, whose name the page translates."""
     description: str
     problem: str
     """Why it cannot speak although its files are here, and what to do about it; empty for any other voice."""
@@ -277,7 +279,8 @@ class VoiceService:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
         problems = {each.voice.name: _why_mute(each) for each in inventory.unusable}
-        rows = (_row(entry, sizes, users, default, problems) for entry in inventory.entries())
+        known = _Known(sizes, users, default, problems, self._parts.blends.is_preset)
+        rows = (_row(entry, known) for entry in inventory.entries())
         directory = self._parts.settings.download_dir
         return VoicesView(
             revision,
@@ -318,14 +321,19 @@ class VoiceService:
         return Message("file_exists", "There is already a file {path}: delete it first.", path=existing)
 
 
-def _row(
-    entry: InventoryEntry,
-    sizes: Mapping[Path, int],
-    users: Counter[tuple[Path, ...]],
-    default: str,
-    problems: Mapping[str, str],
-) -> VoiceRow:
-    voice, known = entry.voice, entry.catalogue_voice
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of all voices, of which each row tells its own."""
+
+    sizes: Mapping[Path, int]
+    users: Counter[tuple[Path, ...]]
+    default: str
+    problems: Mapping[str, str]
+    is_preset: Callable[[str], bool]
+
+
+def _row(entry: InventoryEntry, known: _Known) -> VoiceRow:
+    voice, listed = entry.voice, entry.catalogue_voice
     derived = voice is not None and is_derived(voice)
     return VoiceRow(
         name=entry.name,
@@ -333,17 +341,18 @@ def _row(
         engine=entry.engine,
         quality=entry.quality,
         speakers=entry.speakers,
-        size=sum(sizes[path] for path in voice.files) if voice else known.size if known else None,
-        shared_with=max(0, users[voice.files] - (not derived)) if voice and voice.files else 0,
+        size=sum(known.sizes[path] for path in voice.files) if voice else listed.size if listed else None,
+        shared_with=max(0, known.users[voice.files] - (not derived)) if voice and voice.files else 0,
         is_installed=voice is not None,
-        in_catalogue=known is not None,
-        is_default=entry.name == default,
+        in_catalogue=listed is not None,
+        is_default=entry.name == known.default,
         is_removable=voice is not None and bool(voice.files) and not derived,
+        is_preset=voice is not None and derived and known.is_preset(voice.name),
         description=voice.description if voice else "",
-        problem=problems.get(entry.name, ""),
-        is_recommended=known is not None and known.is_recommended,
-        gender=(known.gender or "") if known else "",
-        licence=(known.licence or "") if known else "",
+        problem=known.problems.get(entry.name, ""),
+        is_recommended=listed is not None and listed.is_recommended,
+        gender=(listed.gender or "") if listed else "",
+        licence=(listed.licence or "") if listed else "",
         sample=sample_sentence(entry.language),
     )
 

@@ -110,6 +110,11 @@ class BlendStore:
         """
         return _found(self.load().blends, name)
 
+    @property
+    def presets(self) -> Mapping[str, Blend]:
+        """The product's own blends by name."""
+        return self._presets
+
     def is_preset(self, name: str) -> bool:
         """Whether it is a preset that is not overridden."""
         return name in self._presets and name not in self._read()[0]

@@ -133,6 +133,11 @@ class CachedBlends:
         except SpeechError as error:
             _LOGGER.error("The blends cannot be read. %s", error)  # noqa: TRY400 - the message suffices
 
+    def is_preset(self, name: str) -> bool:
+        """Whether it is a preset that is not overridden. Does no I/O."""
+        preset = self.store.presets.get(name)
+        return preset is not None and self._book.blends.get(name) == preset
+
     def voice(self, name: str, installed: Iterable[Voice]) -> Voice | None:
         """Return the voice of a blend's name or recipe. Does no I/O.
 
