@@ -62,8 +62,9 @@ def keep_changes(directory: Path, changes: Mapping[str, Change]) -> None:
     kept = {assistant: change for assistant, change in changes.items() if _can_be_read(assistant, change)}
     if len(kept) < len(changes):
         _LOGGER.warning(
-            "What was changed in Home Assistant can be undone until the next start only, where a name is "
-            "too long or no text."
+            "What was changed in Home Assistant can be undone until the next start only where a name is "
+            "too long for %s, or cannot be written as UTF-8.",
+            directory / FILE_NAME,
         )
     try:
         replace_file(directory / FILE_NAME, _CHANGES.dump_json(kept))
