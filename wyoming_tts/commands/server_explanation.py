@@ -46,31 +46,34 @@ async def explain(
     """
     import httpx  # noqa: PLC0415 - of this command alone
 
-    headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+    headers = {"Content-Type": "application/json"}
+    if server.key:
+        headers["Authorization"] = f"Bearer {server.key}"
     try:
         hostname = httpx.URL(server.url).host
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:  # the latter by names that IDNA or UTF-8 cannot encode
         raise _unreachable(server, error) from error
     # A certificate seldom names the loopback address, which nobody else can answer on.
     verify = hostname not in _LOOPBACK
     async with httpx.AsyncClient(verify=verify, trust_env=False, timeout=_SECONDS, headers=headers) as client:
         async for request in requests:
             try:
-                answer = await client.post(f"{server.url}/{paths.AUDITION}/explain", json=_body(request))
+                answer = await client.post(f"{server.url}/{paths.AUDITION}/explain", content=_body(request))
             except httpx.HTTPError as error:
                 raise _unreachable(server, error) from error
             yield _parsed(server, answer)
 
 
-def _body(request: ExplainRequest) -> dict[str, object]:
+def _body(request: ExplainRequest) -> bytes:
     voice = request.voice
-    return {
+    body = {
         "text": request.text,
         "voice": voice.name,
         "speaker": voice.speaker,
         "language": voice.language,
         "ssml": request.text_format is TextFormat.SSML,
     }
+    return json.dumps(body).encode()  # httpx's own fails at bytes that are not UTF-8, as arguments may have
 
 
 def _parsed(server: ExplainingServer, answer: httpx.Response) -> Explanation | SpeechError:
@@ -93,7 +96,7 @@ def _parsed(server: ExplainingServer, answer: httpx.Response) -> Explanation | S
         raise _another(server) from None
 
 
-def _unreachable(server: ExplainingServer, error: httpx.HTTPError | httpx.InvalidURL) -> CommandFailed:
+def _unreachable(server: ExplainingServer, error: Exception) -> CommandFailed:
     cause = error.__context__
     while cause is not None and not isinstance(cause, OSError):
         cause = cause.__context__

@@ -38,6 +38,7 @@ async def test_a_named_server_explains_with_its_own_lexicon_and_settings(
         ssml = "<speak>One.<break/> Two.</speak>"
         assert await explain("--host", "127.0.0.1", "--language", "de", "--ssml", ssml) == 0
         assert "voice:     de_DE-tones-low" in capsys.readouterr().out
+        assert await explain("--host", "127.0.0.1", "Not UTF-8: \udcff.") == 0
         assert await explain("--host", "127.0.0.1", "--voice", "nobody", "Hello.") == 1
         assert "There is no voice 'nobody'" in capsys.readouterr().err
 
@@ -53,7 +54,7 @@ async def test_a_server_that_does_not_explain_or_does_not_answer_is_told_with_wh
     assert "cannot be reached" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://\u202enas", "ftp://nas"])
+@pytest.mark.parametrize("url", ["http://[::1", "http://\u202enas", "http://xn--", "ftp://nas"])
 def test_what_is_no_address_is_told_without_a_traceback(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["say", "--explain", "--url", url, "Hello."]) == 1
     told = capsys.readouterr().err
