@@ -18,6 +18,11 @@ _HTML = """
 </section>
 <section id="blend-mixer" aria-labelledby="blend-mixer-title" hidden>
   <h2 id="blend-mixer-title" data-text="mixer"></h2>
+  <p id="blend-map-away" class="notice" role="status" hidden>
+    <span id="blend-map-reason"></span>
+    <button type="button" id="blend-map-more" data-text="map_more" hidden></button>
+    <button type="button" id="blend-map-again" hidden></button>
+  </p>
   <details id="blend-map" hidden>
     <summary data-text="map"></summary>
     <p class="quiet" data-text="map_hint"></p>

@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.page_actions import PHONE, open_tab, resize, visit
+from tests.browser.page_actions import PHONE, open_tab, problems_of, resize, visit
 from tests.support.page_site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # raised by Gradio's dependencies
@@ -62,6 +62,23 @@ def test_no_labels_overlap_and_none_is_cut_off_on_any_screen(page: Page, site: S
             assert area["x"] <= left < right <= area["x"] + area["width"]
             assert area["y"] - 2 <= top < bottom <= area["y"] + area["height"] + 2
         assert [pair for pair in combinations(boxes, 2) if overlap(*pair)] == []
+
+
+def test_a_map_that_cannot_be_read_is_told_with_another_try_and_too_few_voices_with_a_way_to_more(
+    page: Page, site: Site
+) -> None:
+    failure = {"error": {"message": "The voices cannot be read: it is gone."}}
+    page.route("**/page/blends/map", lambda route: route.fulfill(json=failure, status=503))
+    open_tab(visit(page, site.url), "blend")
+    told = page.locator("#blend-map-away")
+    expect(told).to_contain_text("cannot be shown: The voices cannot be read: it is gone.")
+    problems_of(page).found.clear()  # the failure that was made
+    page.route("**/page/blends/map", lambda route: route.fulfill(json=crowd(2)))
+    told.get_by_role("button", name="Try again").click()
+    expect(told).to_contain_text("needs at least 3 Kokoro voices that can speak; here: 2.")
+    expect(page.locator("#blend-map")).to_be_hidden()
+    told.get_by_role("button", name="Get more voices").click()
+    expect(page.locator("#tab-voices[role=tabpanel]")).to_be_visible()
 
 
 def test_a_finger_drags_the_dot_to_a_voice_which_is_then_the_mix(page: Page, site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -135,6 +136,30 @@ async def test_the_map_has_the_voices_of_the_pack_within_its_bounds(service: Ble
     }
     assert max(abs(each) for voice in voices for each in (voice.x, voice.y)) == pytest.approx(1.0)
     assert await service.map() == voices
+
+
+async def test_imported_voices_are_on_the_map_as_soon_as_they_can_speak(service: BlendService) -> None:
+    await service.map()
+    await service.import_voice("af_mine", "a.npy", upload_body(await service.export("af_sky")))
+    places = {voice.name: (voice.x, voice.y) for voice in await service.map()}
+    assert places.keys() == {*NAMES, "af_mine"}
+    assert places["af_mine"] == pytest.approx(places["af_sky"])
+    await service.remove("af_mine")
+    assert {voice.name for voice in await service.map()} == {*NAMES}
+
+
+async def test_the_map_shows_imported_voices_where_those_of_the_pack_cannot_speak(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "misaki", None)  # as if it were not installed: Japanese needs it
+    shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
+    with np.load(VOICES / "voices-tones.bin") as pack, (tmp_path / "voices-tones.bin").open("wb") as file:
+        np.savez_compressed(file, jf_alpha=pack["af_test"])
+        mine = encode_npy(pack["am_test"])
+    async with blend_service(tmp_path) as (service, _):
+        assert await service.map() == ()
+        await service.import_voice("am_mine", "a.npy", upload_body(mine))
+        assert [(voice.name, voice.language) for voice in await service.map()] == [("am_mine", "en_US")]
 
 
 async def test_recipes_are_parsed_in_any_notation_and_normalized(service: BlendService) -> None:

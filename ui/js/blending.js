@@ -6,6 +6,7 @@
  */
 
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
+import { BlendMap } from "./blend_map.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
 import { hasFailed, isRunning } from "./download_list.js";
 import { KeptBlend } from "./kept_blend.js";
@@ -18,7 +19,6 @@ import { player } from "./player.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { VoiceMap } from "./voice_map.js";
 
 /** @typedef {import("./blend_api.js").Draft} Draft */
 /** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
@@ -64,8 +64,8 @@ class BlendTab {
       hear: (name) => this.#hear(name),
     });
     this.justKept = new KeptBlend(context);
-    this.map = new VoiceMap(this.parts.map, {
-      translate: this.translate,
+    this.map = new BlendMap({
+      ...context,
       onMove: (parts) => this.mixer.set(parts),
       onRelease: () => this.hearMix(),
     });
@@ -298,7 +298,7 @@ class BlendTab {
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
     this.justKept.follow(fresh.kept);
     if (fresh.kokoro !== "ready") return;
-    if (isOther("voices")) this.#mapShown = this.#showMap();
+    if (isOther("voices")) this.#mapShown = this.map.load();
     if (!this.mixer.rows.length) this.#begin();
     else if (isOther("voices")) this.mixer.draw();
   }
@@ -323,13 +323,6 @@ class BlendTab {
     setText(fetch, this.translate(hasFailed(download) ? "fetch_again" : "fetch") + modelSize(this.#view));
     setText(fetching, isRunning(download) ? this.translate("fetching", { share }) : "");
     problems.show(absentProblem, download ? problems.ofDownload(download) : NO_PROBLEM);
-  }
-
-  async #showMap() {
-    const voices = await this.api.map().catch(() => []);
-    this.map.show(voices);
-    this.parts.map.hidden = voices.length < 3;
-    this.map.place(this.mixer.read?.parts ?? []);
   }
 
   /** Mix what was mixed before, or two voices of one language, so that there is something to hear. */
@@ -414,7 +407,6 @@ function partsOf(element) {
     languageRow: part("language-row", HTMLElement),
     leaveEdit: part("leave-edit", HTMLButtonElement),
     listProblem: part("list-problem", HTMLElement),
-    map: part("map", HTMLDetailsElement),
     mixer: part("mixer", HTMLElement),
     name: part("name", HTMLInputElement),
     problem: part("problem", HTMLElement),

@@ -164,10 +164,10 @@ class BlendService:
         return await self.run_blocking(self._read_view)
 
     async def map(self) -> tuple[MappedVoice, ...]:
-        """Return where the voices of the pack that can speak lie, computed once for each pack.
+        """Return where the voices of the pack and the imported ones lie, of those that can speak.
 
         Raises:
-            VoiceUnavailable: Kokoro is not installed, or its pack cannot be read.
+            SpeechError: Kokoro is not installed, or a file of its voices cannot be read.
         """
         return await self.run_blocking(self._read_map)
 
@@ -375,8 +375,13 @@ class BlendService:
         return content.getvalue()
 
     def _read_map(self) -> tuple[MappedVoice, ...]:
-        speaking = (voice for voice in self._parts.library.voices if voice.engine == BLENDING_ENGINE)
-        return self._map.read(self._pack_path(), {voice.name: voice.language for voice in speaking})
+        speaking = {
+            voice.name: voice.language
+            for voice in self._parts.library.voices
+            if voice.engine == BLENDING_ENGINE and voice.version is None
+        }
+        imported = {name: self._styles.path(name) for name in self._styles.names() if name in speaking}
+        return self._map.read(self._pack_path(), imported, speaking)
 
     def _pack_path(self) -> Path:
         voice = next(iter(self._kokoro_voices()), None)

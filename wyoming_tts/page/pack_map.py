@@ -1,21 +1,23 @@
-"""Map of the voices of Kokoro's pack for the Blend tab, computed once for each pack."""
+"""Map of the Kokoro voices for the Blend tab, computed once for each pack and what was imported beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import read_pack
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
+from wyoming_tts.voices.style_files import read_style_file
 
 
 @dataclass(frozen=True, slots=True)
 class MappedVoice:
-    """A voice of the pack on the map of voices."""
+    """A voice with a style table of its own on the map of voices."""
 
     name: str
     language: str
@@ -24,25 +26,39 @@ class MappedVoice:
     y: float
 
 
+class _FileState(NamedTuple):
+    path: Path
+    mtime_ns: int
+    size: int
+
+
 class PackMap:
-    """Where the voices of a pack lie; kept until the file is another one."""
+    """Where the voices of a pack and the imported ones lie; kept until a file is another one."""
 
     def __init__(self) -> None:
         """Have read none yet."""
         self._points: Mapping[str, MapPoint] = {}
-        self._state: tuple[Path, int, int] | None = None
+        self._states: tuple[_FileState, ...] = ()
 
-    def read(self, pack: Path, languages: Mapping[str, str]) -> tuple[MappedVoice, ...]:
+    def read(
+        self, pack: Path, imported: Mapping[str, Path], languages: Mapping[str, str]
+    ) -> tuple[MappedVoice, ...]:
         """Return where those of the voices lie whose languages are given. Blocks.
 
+        Args:
+            pack: The voice pack.
+            imported: Files of further style tables by voice; of one name, the voice of the pack goes first.
+            languages: Language tags by voice, of those that are wanted.
+
         Raises:
-            VoiceUnavailable: the pack cannot be read.
+            VoiceUnavailable: the pack or an imported file cannot be read.
+            BadRequest: an imported file is no longer a style table.
         """
         try:
-            status = pack.stat()
-            state = pack, status.st_mtime_ns, status.st_size
-            if state != self._state:
-                self._points, self._state = map_voices(read_pack(pack)), state
+            states = tuple(_states((pack, *imported.values())))
+            if states != self._states:
+                tables = {name: read_style_file(path) for name, path in imported.items()}
+                self._points, self._states = map_voices(tables | read_pack(pack)), states
         except (OSError, ValueError) as error:
             reason = system_reason(error) if isinstance(error, OSError) else str(error)
             raise VoiceUnavailable(
@@ -53,3 +69,9 @@ class PackMap:
             for name, point in self._points.items()
             if name in languages
         )
+
+
+def _states(paths: tuple[Path, ...]) -> Iterator[_FileState]:
+    for path in paths:
+        status = path.stat()
+        yield _FileState(path, status.st_mtime_ns, status.st_size)
