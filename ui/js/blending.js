@@ -9,6 +9,7 @@ import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { BlendMap } from "./blend_map.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
 import { hasFailed, isRunning } from "./download_list.js";
+import { firstMix } from "./first_mix.js";
 import { KeptBlend } from "./kept_blend.js";
 import { keepFields } from "./kept_fields.js";
 import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
@@ -79,6 +80,7 @@ class BlendTab {
   }
 
   async #fill() {
+    if (!voiceDirectory.isLoaded) await voiceDirectory.refresh(); // it tells which voices can speak
     await this.refresh();
     await Promise.all([this.#mapShown, this.mixer.settled()]);
   }
@@ -325,15 +327,16 @@ class BlendTab {
     problems.show(absentProblem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
 
-  /** Mix what was mixed before, or two voices of one language, so that there is something to hear. */
+  /** Mix what was mixed before, or the voice chosen in Listen with another, so that there is something to hear. */
   #begin() {
-    const pack = this.#view.voices.filter(({ kind }) => kind === "pack");
-    const first = pack.find(({ name }) => name === "af_heart") ?? pack[0];
-    if (!first) return;
-    const others = pack.filter((voice) => voice !== first);
-    const second = others.find(({ language }) => language === first.language) ?? others[0] ?? first;
-    this.mixer.add(first.name, 60);
-    this.mixer.add(second.name, 40);
+    const { voices } = this.#view;
+    const speaking = voices.filter(({ name }) => voiceDirectory.findInstalled(name));
+    const { voice, previous } = pageState.values;
+    const wanted = [voice, previous, voiceDirectory.first?.name ?? ""];
+    const mix = firstMix(speaking.length ? speaking : voices, wanted);
+    if (mix === null) return;
+    this.mixer.add(mix[0], 60);
+    this.mixer.add(mix[1], 40);
     this.mixer.draw();
     if (this.parts.recipe.value.trim()) this.#restore();
     else this.mixer.moved();
