@@ -24,7 +24,7 @@ from tests.support.page_site import Site, site_in_a_thread
 from tests.support.tones import VOICES
 from wyoming_tts.page import prerendered
 
-CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+CHROMIUM = Path(os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or "/usr/bin/chromium")
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
