@@ -26,6 +26,7 @@ from wyoming_tts.settings import Settings
 KOKORO = {"af_bella": "af_test", "af_heart": "bf_test", "af_sky": "am_test"}
 """Voices that the documents blend, and the test voices that replace them."""
 _TIMEOUT = 30.0
+_TEMPORARY = "/tmp/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class RunningServer:
     ports: dict[str, str]
     """Documented ports, and the actual ones that replace them."""
 
-    def with_actual_ports(self, word: str) -> str:
-        """A command's argument with documented ports replaced by the actual ones."""
+    def with_actual_places(self, word: str) -> str:
+        """A command's argument with documented ports and temporary files replaced by the actual ones."""
+        word = word.replace(_TEMPORARY, f"{self.directory}/")
         for documented, actual in self.ports.items():
             word = word.replace(f":{documented}", f":{actual}")
         return word
@@ -88,9 +90,9 @@ def _check_files(directory: Path) -> None:
 def _run(running: RunningServer, command: Command) -> None:
     output = b""
     for words in command.programs:
-        output = _run_program(running, [running.with_actual_ports(word) for word in words], output, command)
+        output = _run_program(running, [running.with_actual_places(word) for word in words], output, command)
     if command.out is not None:
-        (running.directory / command.out).write_bytes(output)
+        Path(running.directory, running.with_actual_places(command.out)).write_bytes(output)
 
 
 def _run_program(running: RunningServer, words: Sequence[str], stdin: bytes, command: Command) -> bytes:
