@@ -256,10 +256,12 @@ def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german
     spoken = german.locator("tr[data-figure=spoken] td").all_inner_texts()
     assert spoken == ["1 (1 – 1)", "1 (1 – 1)", "±0 (±0 %)", "kein klarer Unterschied erkennbar"]
     expect(german.locator("#stream_test .st-few")).to_contain_text("weniger als 5 Runden")
-    table = german.get_by_role("group", name="Ergebnisse")
-    table.focus()
-    table.press("ArrowRight")
-    german.wait_for_function("document.activeElement.scrollLeft > 0")
+    for cell in german.locator("tr[data-figure=ttfa_p50] > *").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390  # all of it is in sight, and says which column it is
+    label = german.locator("tr[data-figure=ttfa_p50] td").nth(1)
+    assert "B (Runden: 2)" in label.evaluate("(it) => getComputedStyle(it, '::before').content")
     kept = german.locator("#stream_test .run-list li")
     expect(kept.filter(has_text="Runden: 2")).to_have_count(2)
     german.locator("#stream_test .st-log summary").first.click()

@@ -118,6 +118,7 @@ export function roundsTable(words, columns) {
   );
   const differences = columns.length > 1 ? [translate("median_difference"), translate("told")] : [];
   const table = tableOf([translate("figure"), ...heads, ...differences], rows);
+  table.classList.add("st-rounds");
   table.prepend(createElement("caption", {}, translate("spread")));
   return table;
 }
@@ -212,10 +213,13 @@ function rowOf({ translate }, name, cells) {
 }
 
 /**
+ * A table whose cells know the heads of their columns: a phone shows them one below the other.
  * @param {string[]} heads
  * @param {HTMLElement[]} rows
  */
 function tableOf(heads, rows) {
+  for (const row of rows)
+    for (const [i, cell] of [...row.children].entries()) cell.setAttribute("data-label", heads[i]);
   const cells = heads.map((head) => createElement("th", { scope: "col" }, head));
   return createElement(
     "table",
