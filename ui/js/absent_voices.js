@@ -18,6 +18,14 @@ import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js"
 const DISMISSED_KEY = "wyoming-tts.dismissed";
 
 /**
+ * What a notice tells.
+ * @typedef {object} Told
+ * @property {string} key of the text; that of one line has "_short" after it
+ * @property {Record<string, string>} names
+ * @property {string} about ID of the voice it is about, "" for none: it is dismissed with that, whatever the language
+ */
+
+/**
  * @typedef {object} AbsentOptions
  * @property {import("./common.js").Translate} translate
  * @property {(value: number, digits?: number) => string} number
@@ -62,7 +70,8 @@ export class AbsentVoices {
     const { nameOf } = this.options;
     const known = voiceDirectory.find(absent);
     const names = { name: nameOf(absent), instead: nameOf(instead.name) };
-    this.#fill(this.parts.unknown, known ? "absent_voice" : "unknown_voice", names, known);
+    const key = known ? "absent_voice" : "unknown_voice";
+    this.#fill(this.parts.unknown, { key, names, about: absent }, known);
   }
 
   /**
@@ -74,7 +83,7 @@ export class AbsentVoices {
     if (first === usual) return;
     const usualName = this.options.nameOf(usual.name);
     const names = { name: this.#describe(first), usual: this.#describe(usual), short: usualName };
-    this.#fill(this.parts.unknown, "first_voice", names, undefined);
+    this.#fill(this.parts.unknown, { key: "first_voice", names, about: usual.name }, undefined);
   }
 
   /** A voice within a sentence: robot voices have the names of languages. @param {Voice} voice */
@@ -102,23 +111,26 @@ export class AbsentVoices {
     if (makeshift.hidden) return;
     const download = voiceDirectory.findDownload(wanted?.name ?? "") ?? voiceDirectory.findDownload(absent);
     const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
-    const isWantedLost = isRobotsOnly && download?.state === "failed" && download.voice === wanted?.name;
-    if (isWantedLost)
-      this.#fillMakeshift("makeshift_failed", { name: nameOf(download.voice) }, wanted, download);
-    else this.#fillMakeshift(isRobotsOnly ? "makeshift" : "absent_default", names, wanted, download);
+    if (!isRobotsOnly) this.#fillMakeshift({ key: "absent_default", names, about: absent }, wanted, download);
+    else if (download && hasFailed(download))
+      this.#fillMakeshift(
+        { key: "makeshift_failed", names: { name: nameOf(download.voice) }, about: download.voice },
+        wanted,
+        download,
+      );
+    else this.#fillMakeshift({ key: "makeshift", names: {}, about: "" }, wanted, download);
   }
 
   /**
    * What has not changed is left alone: its button may have the focus.
-   * @param {string} key of the text
-   * @param {Record<string, string>} names
+   * @param {Told} told
    * @param {Voice | undefined} wanted
    * @param {import("./voice_directory.js").Download | undefined} download that would make it better
    */
-  #fillMakeshift(key, names, wanted, download) {
+  #fillMakeshift(told, wanted, download) {
     const { makeshift } = this.parts;
-    const content = JSON.stringify([key, names, wanted?.name, wanted?.is_installed]);
-    if (content !== this.#makeshift) this.#fill(makeshift, key, names, wanted);
+    const content = JSON.stringify([told, wanted?.name, wanted?.is_installed]);
+    if (content !== this.#makeshift) this.#fill(makeshift, told, wanted);
     this.#makeshift = content;
     const fetching = makeshift.querySelector("button.primary");
     const isRunning = download?.voice === wanted?.name && download?.state !== "failed";
@@ -142,15 +154,14 @@ export class AbsentVoices {
 
   /**
    * @param {HTMLElement} notice
-   * @param {string} key of the text; that of one line has "_short" after it
-   * @param {Record<string, string>} names
+   * @param {Told} told
    * @param {Voice | undefined} voice to be offered if it is not installed
    */
-  #fill(notice, key, names, voice) {
+  #fill(notice, { key, names, about }, voice) {
     const { translate } = this.options;
-    const told = translate(key, names);
+    const id = `${key} ${about}`;
     notice.removeAttribute("data-unfolded");
-    if (told in readRecord(DISMISSED_KEY)) return notice.replaceChildren();
+    if (Object.hasOwn(readRecord(DISMISSED_KEY), id)) return notice.replaceChildren();
     const short = button(translate(`${key}_short`, names), () => unfold(), {
       class: "notice-short",
       "aria-expanded": "false",
@@ -158,9 +169,9 @@ export class AbsentVoices {
     const unfold = () => short.setAttribute("aria-expanded", String(notice.toggleAttribute("data-unfolded")));
     notice.replaceChildren(
       short,
-      createElement("span", { class: "notice-long" }, told),
+      createElement("span", { class: "notice-long" }, translate(key, names)),
       ...(voice && !voice.is_installed ? [this.#fetchButton(voice)] : []),
-      button("×", () => dismiss(notice, told), {
+      button("×", () => dismiss(notice, id), {
         class: "notice-dismiss",
         "aria-label": translate("dismiss"),
       }),
@@ -197,10 +208,10 @@ export class AbsentVoices {
 
 /**
  * @param {HTMLElement} notice
- * @param {string} told what is not to be told again
+ * @param {string} id of what is not to be told again
  */
-function dismiss(notice, told) {
-  writeJson(DISMISSED_KEY, { ...readRecord(DISMISSED_KEY), [told]: true });
+function dismiss(notice, id) {
+  writeJson(DISMISSED_KEY, { ...readRecord(DISMISSED_KEY), [id]: true });
   notice.replaceChildren();
 }
 

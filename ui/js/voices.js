@@ -6,7 +6,7 @@
  */
 
 import { button, createElement, localize, requestJson, setText } from "./common.js";
-import { DownloadList, hasFailed, isRunning, showProblemAt } from "./download_list.js";
+import { DownloadList, hasFailed, isRunning } from "./download_list.js";
 import { languageNames } from "./language_names.js";
 import { ownSentence } from "./own_sentence.js";
 import { player } from "./player.js";
@@ -443,7 +443,6 @@ class VoiceList {
       fetching.disabled = isRunning(download);
       setText(fetching, this.translate(what));
       fetching.setAttribute("aria-label", this.translate(`${what}_what`, { name: voiceNames.full(name) }));
-      showProblemAt(row, download);
     }
   }
 }
