@@ -5,7 +5,7 @@
  * of the sound. A click in a picture, or on a word, plays from there.
  */
 
-import { find, isAbort, localize, localizeElements, setText } from "./common.js";
+import { createElement, find, isAbort, localize, localizeElements, setText } from "./common.js";
 import { HeardList } from "./heard_list.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
@@ -32,6 +32,7 @@ const TOLD_AFTER = 2; // seconds of waiting that are not told
 class PlayerBar {
   #frame = 0;
   #toldState = "";
+  #toldFacts = "";
   /** @type {boolean | null} null until there is a clip */
   #hasSpectrogram = null;
 
@@ -170,7 +171,12 @@ class PlayerBar {
 
   #showMeasured() {
     const { stats } = player;
-    setText(this.parts.measured, stats ? measured(stats, this.translate, this.number) : "");
+    const facts = stats ? measured(stats, this.translate, this.number) : [];
+    const told = facts.map(([, text]) => text).join("");
+    if (told === this.#toldFacts) return;
+    this.#toldFacts = told;
+    const shown = facts.map(([name, text]) => createElement("span", { "data-fact": name }, text));
+    this.parts.measured.replaceChildren(...shown);
   }
 
   #showWords() {
@@ -247,12 +253,15 @@ function showWhole(target) {
  * @param {(value: number, digits?: number) => string} number
  */
 function measured({ ttfa, received, seconds, underruns }, translate, number) {
-  const parts = [];
-  if (ttfa !== null) parts.push(translate("first_sound", { time: shortTime(ttfa / 1000, number) }));
-  if (received !== null) parts.push(translate("received_in", { time: shortTime(received, number) }));
-  if (seconds) parts.push(`${number(seconds, 1)} s`);
-  if (underruns) parts.push(translate("underruns", { count: underruns }));
-  return parts.join(" · ");
+  /** @type {[string, string][]} */
+  const facts = [];
+  if (seconds) facts.push(["length", translate("length", { time: `${number(seconds, 1)} s` })]);
+  if (ttfa !== null)
+    facts.push(["first_sound", translate("first_sound", { time: shortTime(ttfa / 1000, number) })]);
+  if (received !== null)
+    facts.push(["received", translate("received_in", { time: shortTime(received, number) })]);
+  if (underruns) facts.push(["underruns", translate("underruns", { count: underruns })]);
+  return facts;
 }
 
 /**
