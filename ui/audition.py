@@ -36,7 +36,7 @@ _HTML = """
   <section id="audition-use" class="audition-use" aria-labelledby="audition-use-title">
     <h2 id="audition-use-title"></h2>
     <div class="actions">
-      <button type="button" id="audition-make-default" data-text="make_default"></button>
+      <button type="button" id="audition-make-default"></button>
       <button type="button" id="audition-link" data-text="copy_link"></button>
     </div>
     <p id="audition-used" role="status"></p>

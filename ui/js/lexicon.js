@@ -29,6 +29,7 @@ class LexiconEditor {
       spellcheck: "false",
       autocomplete: "off",
       wrap: "off",
+      placeholder: translate("lexicon_placeholder"),
       oninput: () => this.checkSoon(),
     });
     this.state = createElement("p", { class: "voices-message", role: "status", "aria-live": "polite" });

@@ -41,7 +41,9 @@ export class UseVoice {
     const { languageName, nameOf, translate } = this.options;
     const { voice } = pageState.values;
     const known = voiceDirectory.find(voice);
-    makeDefault.disabled = !known || voiceDirectory.isSettledDefault(known);
+    const isDefault = known !== undefined && voiceDirectory.isSettledDefault(known);
+    makeDefault.disabled = !known || isDefault;
+    setText(makeDefault, translate(isDefault ? "is_default" : "make_default"));
     if (!known) return;
     const listed = known.description || voice; // as Home Assistant lists it
     setText(title, translate(isRobot(known) ? "use_robot" : "use", { name: nameOf(voice) }));
