@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, settings
 import wyoming_tts  # noqa: F401  # first of all: it keeps ONNX Runtime from reporting
 
 # Neither deadlines nor slow drawing: a busy machine is no mistake.
-settings.register_profile("whole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fast", settings.get_profile("whole"), max_examples=15)
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The hundred examples of each night find what forty after each change have missed.
+settings.register_profile("whole", settings.get_profile("thorough"), max_examples=40)
+settings.register_profile("fast", settings.get_profile("thorough"), max_examples=15)
 settings.load_profile("whole")
 
 

@@ -8,5 +8,5 @@ _USUAL = 100
 
 
 def scaled_examples(number: int) -> int:
-    """Scale a number of examples: all of them in the whole run, proportionally fewer with a fast profile."""
+    """Scale a number of examples: all of them each night, proportionally fewer in other runs."""
     return max(1, number * settings().max_examples // _USUAL)
