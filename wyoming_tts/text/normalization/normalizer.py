@@ -30,6 +30,7 @@ from wyoming_tts.text.normalization.plain_numbers import PlainNumberRules
 from wyoming_tts.text.normalization.roman_numerals import RomanNumeralRules
 from wyoming_tts.text.normalization.rules import Rule, with_endings
 from wyoming_tts.text.normalization.times import TimeRules
+from wyoming_tts.text.normalization.tokens import Tokens
 from wyoming_tts.text.normalization.unspaced import for_unspaced_script, joint_rules, splice
 
 _DIGIT_RE = regex.compile(r"\d")
@@ -54,6 +55,7 @@ class LanguageRules:
     plain_numbers: PlainNumberRules
     rules: tuple[Rule, ...]
     """In order of precedence."""
+    tokens: Tokens
 
     @classmethod
     def of(cls, language: LanguageData) -> Self:
@@ -99,7 +101,7 @@ class LanguageRules:
             rules = [with_endings(each, endings) for each in rules]
         if language.is_attached:
             rules = [for_unspaced_script(rule) for rule in [*joint_rules(language), *rules]]
-        return cls(language, numerals, dates, measures, plain_numbers, tuple(rules))
+        return cls(language, numerals, dates, measures, plain_numbers, tuple(rules), Tokens.of(language))
 
 
 class TextNormalizer:

@@ -11,16 +11,14 @@ In scripts without spaces each letter is a token, and two of them are as much as
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import regex  # type: ignore[import-untyped]
 
 from wyoming_tts.offset_text import OffsetBuffer, join_texts
 from wyoming_tts.text.normalization.foreign_figures import to_ascii_figures
-from wyoming_tts.text.normalization.language_data import LanguageData
 from wyoming_tts.text.normalization.normalizer import TextNormalizer
+from wyoming_tts.text.normalization.tokens import PLAIN_TOKENS, UNSPACED_LETTER_RE
 from wyoming_tts.text.plain_text import TextPiece
-from wyoming_tts.text.unspaced_scripts import UNSPACED_LETTERS
 
 MAX_WINDOW_CHARS = 200
 MAX_TOKEN_CHARS = 300
@@ -28,45 +26,6 @@ MAX_TOKEN_CHARS = 300
 _BEFORE_CHARS = 48
 
 
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """Patterns of tokens, which spaces separate; where none are written, letters and stops are tokens too."""
-
-    complete: regex.Pattern[str]
-    """A token behind which no more of it can follow."""
-    last: regex.Pattern[str]
-    """One at the end of a text."""
-    over: regex.Pattern[str]
-    """What a token ends at."""
-    single: regex.Pattern[str]
-    """A token of one character."""
-    plain: regex.Pattern[str]
-    """A run of those that concern no rule."""
-
-
-_SPACED = _Tokens(
-    complete=regex.compile(r"\s*+(\S++)(?=\s)"),
-    last=regex.compile(r"\s*+(\S++)"),
-    over=regex.compile(r"\s"),
-    single=regex.compile(r"(?!)"),
-    plain=regex.compile(r"(?!)"),
-)
-_SINGLE = UNSPACED_LETTERS + "。，、；！？（）「」『』【】《》〈〉〔〕“”"
-
-
-def _unspaced_tokens(special: str) -> _Tokens:
-    """The tokens of scripts without spaces; the special letters concern a rule."""
-    others = rf"[^\s{_SINGLE}]++"
-    return _Tokens(
-        complete=regex.compile(rf"\s*+(?|([{_SINGLE}])|({others})(?=[\s{_SINGLE}]))"),
-        last=regex.compile(rf"\s*+(?|([{_SINGLE}])|({others}))"),
-        over=regex.compile(rf"[\s{_SINGLE}]"),
-        single=regex.compile(f"[{_SINGLE}]"),
-        plain=regex.compile(rf"(?:\s*+[[{_SINGLE}]--[\0{special}]])++", regex.V1),
-    )
-
-
-_LETTER_RE = regex.compile(f"[{UNSPACED_LETTERS}]")
 _WORD_RE = regex.compile(
     r"[\"'“”„‘«»‹›(\[¿¡]*+(?P<core>\p{L}[\p{L}\p{M}'’\u200c\u200d]*+(?:-[\p{L}\p{M}'’]++)*+)"
     r"(?P<stop>\.?)[.,;:!?…\"'“”’»«›)\]،؛؟۔।॥]*+"
@@ -83,10 +42,8 @@ class StreamingNormalizer:
 
     def __init__(self, normalizer: TextNormalizer) -> None:
         self._normalizer = normalizer
-        self._special = _special_words(normalizer.language) if normalizer.language else frozenset[str]()
-        self._units = self._normalizer.language.units if self._normalizer.language else {}
-        self._half_day_re = _half_day(normalizer.language)
-        self._tokens = _tokens(normalizer.language)
+        self._tokens = normalizer.language_rules.tokens if normalizer.language_rules else PLAIN_TOKENS
+        self._units = normalizer.language.units if normalizer.language else {}
         self._held = ""
         self._written = OffsetBuffer()
         """The same text with its offsets."""
@@ -207,59 +164,23 @@ class StreamingNormalizer:
         if word is None:
             return False
         core = word["core"]
-        if window and (core in self._units or self._half_day_re.fullmatch(core)):
+        if window and (core in self._units or self._tokens.half_day.fullmatch(core)):
             return False  # the noun that it describes may follow, "a 5 km run", or "AM – 5 PM"
-        if core in self._special or (word["stop"] and f"{core}." in self._special):
+        if core in self._tokens.special or (word["stop"] and f"{core}." in self._tokens.special):
             return False
-        if "-" in core and any(part in self._special for part in core.split("-")):
+        if "-" in core and any(part in self._tokens.special for part in core.split("-")):
             return False
         return _ROMAN_RE.fullmatch(core) is None
 
     def _is_plain_single(self, token: str, window: str) -> bool:
         """Whether a character ends the window: a stop does, and the second letter of a word."""
-        if not _LETTER_RE.match(token):
+        if not UNSPACED_LETTER_RE.match(token):
             return True
-        return self._tokens.plain.match(token) is not None and _LETTER_RE.match(window[-1:]) is not None
+        return (
+            self._tokens.plain.match(token) is not None and UNSPACED_LETTER_RE.match(window[-1:]) is not None
+        )
 
 
 def _pieces(spoken: Iterator[str]) -> list[TextPiece]:
     text = join_texts(spoken)
     return [TextPiece(text)] if text else []
-
-
-def _tokens(language: LanguageData | None) -> _Tokens:
-    if language is None or language.is_spaced:
-        return _SPACED
-    spellings = [*language.section("abbreviations"), *language.section("phrases")]
-    special = "".join(each for each in spellings if _LETTER_RE.match(each))
-    return _unspaced_tokens("".join(sorted(set(_LETTER_RE.findall(special)))))
-
-
-def _half_day(language: LanguageData | None) -> regex.Pattern[str]:
-    halves = (language.section("times").get("half_days") or {}) if language else {}
-    return regex.compile("|".join(halves) or "(?!)", regex.IGNORECASE)
-
-
-def _special_words(language: LanguageData) -> frozenset[str]:
-    """Words, with their own full stop but no other punctuation, that a rule may change or continue from."""
-    dates, times = language.section("dates"), language.section("times")
-    found = {unit for unit, noun in language.units.items() if noun.alone}
-    found.update(*(unit.split()[:-1] for unit in language.units))
-    found.update(f"{unit.rstrip('.')}." for unit in language.units if unit.rstrip(".").isalpha())
-    found.update(language.currencies, language.scales, "x")
-    if language.data.get("compass_before"):
-        found.update(point for point in language.section("compass") if len(point) > 1)
-    for key in [*language.section("abbreviations"), *language.section("phrases")]:
-        found.update(key.replace(" | ", " ").split())
-    names = [*language.months, *language.weekdays, *(dates.get("month_forms") or [])]
-    found.update(name for spellings in names for name in spellings)
-    found.update(name for names in dates.get("month_names") or [] for name in names.split(" | "))
-    year_ends = [
-        {"suffix": dates.get("year_suffix")},
-        {"suffix": (dates.get("year_first") or {}).get("between")},
-    ]
-    for entry in (*year_ends, *(language.section("numbers").get("ordinals") or [])):
-        found.update(f"{word}." for word in regex.findall(r"(?<!\\)(\p{L}+)\\\.", entry.get("suffix") or ""))
-    for pattern in (dates.get("between"), times.get("suffix"), times.get("before")):
-        found.update(regex.findall(r"(?<!\\)\p{L}+", pattern or ""))
-    return frozenset(found)
