@@ -247,6 +247,21 @@ def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None
     set_color_scheme(german, "dark")
 
 
+def test_files_that_cannot_be_read_are_listed_while_there_are_some(status: Page) -> None:
+    def answer(route: Route) -> None:
+        told = route.fetch().json() | {"listeners": []}
+        told["server"]["unreadable"] = {"/data/default_voice.yaml": "expected `voice: NAME`"}
+        route.fulfill(json=told)
+
+    unreadable = status.locator(".status-fact-unreadable")
+    expect(unreadable).to_be_hidden()
+    status.route(STATUS, answer, times=1)
+    advance_to_next_poll(status)
+    expect(unreadable).to_have_text("Not readable now/data/default_voice.yaml: expected `voice: NAME`")
+    advance_to_next_poll(status)
+    expect(unreadable).to_be_hidden()
+
+
 def test_the_status_is_not_polled_while_the_tab_is_hidden(status: Page) -> None:
     requested: list[str] = []
     status.on("request", lambda request: requested.append(request.url))

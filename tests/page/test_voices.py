@@ -22,9 +22,10 @@ from tests.support.fake_hub import Behaviour, FakeHub
 from tests.support.parts import running_parts, running_parts_of, settings_for_tests
 from tests.support.tones import LETTERS, LOW, TONES, VOICES
 from tests.support.voice_files import CONFIG, MODEL
-from wyoming_tts.assembly.chosen_default import keep_chosen_default, read_chosen_default
+from wyoming_tts.assembly.chosen_default import Choice, ChosenDefaultFile, keep_chosen_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, UnknownVoice, VoiceUnavailable
+from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.voice_routes import voice_routes
 from wyoming_tts.page.voices import VoiceRow, VoiceService
@@ -372,39 +373,60 @@ BROKEN_CHOICES = (
 )
 
 
-@pytest.mark.parametrize("content", BROKEN_CHOICES, ids=lambda content: repr(content[:20]))
-def test_a_file_that_names_no_voice_chooses_none(
-    data_dir: Path, content: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
+def chosen_default_file(data_dir: Path) -> ChosenDefaultFile:
     settings = settings_for_tests(data_dir=[data_dir])
     settings.model_fields_set.discard("voice")
-    (data_dir / "default_voice.yaml").write_bytes(content)
-    assert read_chosen_default(settings) is None
-    assert "The chosen default voice cannot be read" in caplog.text
+    return ChosenDefaultFile(settings, KnownFiles())
+
+
+@pytest.mark.parametrize("content", BROKEN_CHOICES, ids=lambda content: repr(content[:20]))
+def test_a_file_that_names_no_voice_changes_nothing_and_is_told_of_once(
+    data_dir: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, chosen = data_dir / "default_voice.yaml", chosen_default_file(data_dir)
+    path.write_bytes(content)
+    assert (chosen.read_change(), chosen.read_change()) == (None, None)
+    assert [*chosen.troubles] == [path]
+    assert len(caplog.records) == 1
+    path.unlink()
+    assert chosen.read_change() is None
+    assert not chosen.troubles
+
+
+async def test_the_chosen_default_speaks_on_while_its_file_is_damaged(data_dir: Path) -> None:
+    settings, path = (
+        settings_for_tests(data_dir=[data_dir], download_dir=data_dir),
+        data_dir / "default_voice.yaml",
+    )
+    settings.model_fields_set.discard("voice")
+    async with running_parts_of(settings) as parts:
+        await VoiceService(parts).make_default(LOW.name)
+        path.write_text("voice: [")
+        await parts.refresh_voices()
+        assert parts.library.default.name == LOW.name
+        assert [*parts.unreadable] == [path]
+        path.write_text(f"voice: {LETTERS.name}")
+        await parts.refresh_voices()
+        assert parts.library.default.name == LETTERS.name
+        assert not parts.unreadable
 
 
 @pytest.mark.parametrize("name", ["2020-99-99", "1" + "9" * 5000])
 def test_what_looks_like_another_value_is_a_name(data_dir: Path, name: str) -> None:
-    settings = settings_for_tests(data_dir=[data_dir])
-    settings.model_fields_set.discard("voice")
     (data_dir / "default_voice.yaml").write_text(f"voice: {name}")
-    assert read_chosen_default(settings) == DefaultVoice(name)
+    assert chosen_default_file(data_dir).read_change() == Choice(DefaultVoice(name))
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_what_is_no_file_chooses_none(data_dir: Path, make: Callable[[Path], None]) -> None:
-    settings = settings_for_tests(data_dir=[data_dir])
-    settings.model_fields_set.discard("voice")
     make(data_dir / "default_voice.yaml")
-    assert read_chosen_default(settings) is None
+    assert chosen_default_file(data_dir).read_change() is None
 
 
 @pytest.mark.parametrize("name", ["a: b # 'c'", "null", "1.5", "~", "2020-01-01", "- ü", "x" * 2000])
 def test_any_name_is_read_as_it_was_kept(data_dir: Path, name: str) -> None:
-    settings = settings_for_tests(data_dir=[data_dir])
-    settings.model_fields_set.discard("voice")
-    keep_chosen_default(settings, name)
-    assert read_chosen_default(settings) == DefaultVoice(name)
+    keep_chosen_default(settings_for_tests(data_dir=[data_dir]), name)
+    assert chosen_default_file(data_dir).read_change() == Choice(DefaultVoice(name))
 
 
 async def test_make_default_refuses_an_unavailable_voice(

@@ -69,12 +69,19 @@ const FACTS = {
     const size = bytes ? ` (${figures.megabytes(bytes)})` : "";
     return server.models.length ? server.models.join(", ") + size : translate("none");
   },
+  unreadable: ({ server }) => {
+    const files = Object.entries(server.unreadable);
+    return files.map((fileAndReason) => fileAndReason.join(": ")).join("\n");
+  },
   engines: ({ server }) => server.engines.map(engineLabel).join(", "),
   versions: ({ server }) => {
     const packages = Object.entries({ Python: server.python, ...server.packages });
     return packages.map((pair) => pair.join(" ")).join(", ");
   },
 };
+
+/** What is seldom there to be told. @type {keyof typeof FACTS} */
+const RARE = "unreadable";
 
 /** A voice's name, with the one that the settings take. @param {string} id */
 function withId(id) {
@@ -91,7 +98,7 @@ export class Facts {
     const facts = this.values.map(({ name, value }) =>
       createElement(
         "div",
-        { class: `status-fact status-fact-${name}` },
+        { class: `status-fact status-fact-${name}`, hidden: name === RARE },
         createElement("dt", {}, words.translate(name)),
         value,
       ),
@@ -99,9 +106,13 @@ export class Facts {
     this.element = section(words, "load", createElement("dl", { class: "status-facts" }, ...facts));
   }
 
-  /** @param {Status} status */
+  /** A fact that has nothing to say is not shown. @param {Status} status */
   show(status) {
-    for (const { name, value } of this.values) setText(value, FACTS[name](status, this.words, this.figures));
+    for (const { name, value } of this.values) {
+      const text = FACTS[name](status, this.words, this.figures);
+      setText(value, text);
+      value.parentElement?.toggleAttribute("hidden", !text);
+    }
   }
 }
 

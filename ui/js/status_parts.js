@@ -16,6 +16,7 @@ import { voiceNames } from "./voice_names.js";
  * @property {number} memory_bytes
  * @property {string} default_voice
  * @property {string | null} default_voice_fallback what speaks in its place, if it is not installed
+ * @property {Record<string, string>} unreadable why a file or directory cannot be read now
  * @property {string} python
  * @property {string[]} engines
  * @property {string[]} models

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import yaml
 
 from wyoming_tts.atomic_write import replace_file
-from wyoming_tts.known_files import ABSENT, KnownFiles, is_absent
+from wyoming_tts.known_files import ABSENT, KnownFiles
 from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.settings import Settings
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.yaml_files.reading import InvalidYaml, YamlLimits, read_yaml
 
 FILE_NAME: Final = "default_voice.yaml"
 _MAX_BYTES = 10_000
+
+_Stamp: TypeAlias = tuple[int, int, int] | None
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,46 +35,79 @@ def settings_name_a_voice(settings: Settings) -> bool:
     return "voice" in settings.model_fields_set
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is chosen now: the voice, or None for that of the settings."""
+
+    voice: DefaultVoice | None
+
+
 class ChosenDefaultFile:
-    """The file of the choice, and whether this server or another one has changed it."""
+    """The file of the choice, and whether this server or another one has changed it.
+
+    Where the settings name a voice, it is not looked at. A file that cannot be read, or names none,
+    changes nothing: the log says so once.
+    """
 
     def __init__(self, settings: Settings, known: KnownFiles) -> None:
         self._settings = settings
         self._known = known
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: _Stamp = None
+        self._trouble = ""
 
-    def has_changed(self) -> bool:
-        """Whether it was changed since the last call; never if the settings name a voice. Blocks."""
+    def __repr__(self) -> str:
+        return f"<ChosenDefaultFile {_path(self._settings)}: {self._trouble or 'readable'}>"
+
+    @property
+    def troubles(self) -> Mapping[Path, str]:
+        """The file with why it could not be read, if it could not when last tried."""
+        return {_path(self._settings): self._trouble} if self._trouble else {}
+
+    def read_change(self) -> Choice | None:
+        """Return what was chosen since the last call, if anything. Blocks."""
         path = _path(self._settings)
         if settings_name_a_voice(self._settings):
-            return False
+            return None
         try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            stamp = _read_stamp(path)
+            if stamp is None and self._known.is_away(path.parent):
+                return None
+            is_same = stamp == self._stamp
+            choice = None if is_same else Choice(DefaultVoice(_read_name(path)) if stamp else None)
         except ABSENT:
-            stamp = None
-        except OSError:
-            return False  # what was chosen holds until it can be read again
-        if stamp is None and self._known.is_away(path.parent):
-            return False
-        has_changed, self._stamp = stamp != self._stamp, stamp
-        return has_changed
+            return None  # it was removed meanwhile, which the next call finds
+        except (OSError, ValueError, InvalidYaml) as error:
+            self._note(error)
+            return None
+        self._stamp = stamp
+        self._settle("is used again" if stamp else "is gone")
+        return choice
 
-    def read(self) -> DefaultVoice | None:
-        """Return the voice that was chosen; None if none was. Blocks."""
-        return read_chosen_default(self._settings)
+    def _note(self, error: Exception) -> None:
+        trouble = system_reason(error) if isinstance(error, OSError) else str(error)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _LOGGER.warning(
+                "%s is not used, and the default voice stays: %s.", _path(self._settings), trouble
+            )
+
+    def _settle(self, news: str) -> None:
+        if self._trouble:
+            self._trouble = ""
+            _LOGGER.info("%s %s.", _path(self._settings), news)
 
 
-def read_chosen_default(settings: Settings) -> DefaultVoice | None:
-    """Return the voice that was chosen; None if none was, or if the settings name one. Blocks."""
-    path = _path(settings)
-    if settings_name_a_voice(settings):
-        return None
+def _read_stamp(path: Path) -> _Stamp:
+    """Identify the content of the file; None if there is none.
+
+    Raises:
+        OSError: it cannot be told.
+    """
     try:
-        return None if is_absent(path) else DefaultVoice(_read_name(path))
-    except (OSError, ValueError, InvalidYaml) as error:
-        _LOGGER.warning("The chosen default voice cannot be read: %s: %s", path, error)
+        status = path.stat()
+    except ABSENT:
         return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read_name(path: Path) -> str:
@@ -100,8 +137,14 @@ def keep_chosen_default(settings: Settings, name: str) -> None:
 
 
 def forget_chosen_default(settings: Settings) -> None:
-    """Return to the voice of the settings from the next start on. Blocks."""
-    _path(settings).unlink(missing_ok=True)
+    """Return to the voice of the settings from the next start on. Blocks.
+
+    A file that cannot be removed stays, as the log says; what it names counts only while it is installed.
+    """
+    try:
+        _path(settings).unlink(missing_ok=True)
+    except OSError as error:
+        _LOGGER.warning("%s cannot be removed: %s.", _path(settings), system_reason(error))
 
 
 def _path(settings: Settings) -> Path:

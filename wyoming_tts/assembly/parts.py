@@ -98,6 +98,11 @@ class Parts:
     downloads: DownloadService = field(default_factory=DownloadService)
 
     @property
+    def unreadable(self) -> Mapping[Path, str]:
+        """The directories and files that could not be read when last tried, each with the reason."""
+        return {**self.known.troubles, **self.chosen_default.troubles}
+
+    @property
     def remote(self) -> RemoteEngine | None:
         """The engine that uses other servers; None if none is configured."""
         engine = self.engines.get(REMOTE_ENGINE)
@@ -116,8 +121,8 @@ class Parts:
         """
         async with self.refreshing:  # otherwise an older listing could overwrite a newer one
             await self.blends.read()
-            if await self.workers.run_blocking(self.chosen_default.has_changed):
-                self.library.choose_default(await self.workers.run_blocking(self.chosen_default.read))
+            if choice := await self.workers.run_blocking(self.chosen_default.read_change):
+                self.library.choose_default(choice.voice)
             # Of voices with the same name the first wins: local engines come before remote ones.
             engines = sorted(self.engines.values(), key=lambda engine: engine.name == REMOTE_ENGINE)
             look = partial(list_installed_voices, engines, known=self.known, before=self.library.voices)

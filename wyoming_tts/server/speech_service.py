@@ -117,7 +117,7 @@ class ServerSpeechService:
         return ServiceHealth(
             not_ready=self._why_not_ready(),
             degraded="Some files cannot be read now: what was known of them is used."
-            if self._parts.known.troubles
+            if self._parts.unreadable
             else "",
             engines=sorted(self._parts.engines),
             device=compute_device(engine_options(self._parts.settings, self._parts.workers)),
@@ -159,7 +159,7 @@ class ServerSpeechService:
             "default_voice_installed": parts.library.default_is_installed,
             "default_voice_fallback": fallback.name if fallback else None,
             "voices": {"installed": len(installed), "downloadable": len(parts.library.downloadable)},
-            "unreadable": {str(path): reason for path, reason in parts.known.troubles.items()},
+            "unreadable": {str(path): reason for path, reason in parts.unreadable.items()},
             "bucket": None if parts.bucket is None else _sync_status(parts.bucket),
             "models": _file_names(parts.loaded.models),
             "load": {
