@@ -90,7 +90,8 @@ _HTML = """
     <div class="fields">
       <label class="field">
         <span data-text="name"></span>
-        <input type="text" id="blend-name" name="name" maxlength="64" autocapitalize="off" spellcheck="false">
+        <input type="text" id="blend-name" name="name" maxlength="64" autocapitalize="off" spellcheck="false"
+          aria-describedby="blend-name-hint">
       </label>
       <label class="field">
         <span data-text="description"></span>
@@ -101,6 +102,7 @@ _HTML = """
         <select id="blend-language" name="language"></select>
       </label>
     </div>
+    <p id="blend-name-hint" class="quiet" role="status"></p>
     <div class="actions">
       <button type="submit" id="blend-keep" class="primary" data-text="keep"></button>
       <label class="check">

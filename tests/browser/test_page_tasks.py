@@ -51,7 +51,7 @@ def test_a_blend_is_kept_and_made_the_default_with_six_clicks(hand: Pointer) -> 
     expect(page.locator("#blend-kept")).to_contain_text(f"{BLEND} is the default voice")
     expect(page.locator("#blend-make-default")).to_be_disabled()
     page.locator("#blend-use").click()
-    expect(page.locator("#audition-use-title")).to_have_text("Use The map")
+    expect(page.locator("#audition-use-title")).to_have_text("Use of_the_map")
     expect(page.locator("#audition-use-steps")).to_be_in_viewport()
 
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { recipeName } from "../../ui/js/mix.js";
+import { blendNames, recipeName } from "../../ui/js/mix.js";
 import { pairRecipe } from "../../ui/js/pair_blend.js";
 
 test("a recipe of two voices has both shares, and at the ends one voice", () => {
@@ -19,4 +19,9 @@ test("a name as people write it becomes one that recipes can hold", () => {
   assert.equal(recipeName("kept_mix"), "kept_mix");
   assert.equal(recipeName("x".repeat(80)).length, 64);
   assert.equal(recipeName(" "), "");
+});
+
+test("what was written is the title of a blend, unless it is its name", () => {
+  assert.deepEqual(blendNames(" Küchenstimme "), { name: "Kuechenstimme", title: "Küchenstimme" });
+  assert.deepEqual(blendNames("dawn "), { name: "dawn", title: "" });
 });

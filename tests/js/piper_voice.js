@@ -15,6 +15,8 @@ export const PIPER_VOICE = {
   is_installed: true,
   is_default: false,
   is_removable: true,
+  is_blend: false,
+  title: "",
   is_preset: false,
   is_recommended: false,
   in_catalogue: true,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { languageNames } from "../../ui/js/language_names.js";
+import { genderOf } from "../../ui/js/voice_facts.js";
 import { recipeParts, shownName, VoiceNames } from "../../ui/js/voice_names.js";
 import { PIPER_VOICE } from "./piper_voice.js";
 
@@ -76,9 +77,20 @@ test("names are those of people, without language, engine and quality", () => {
   const names = languageNames("en");
   assert.equal(shownName(PIPER_VOICE, names), "Thorsten emotional");
   assert.equal(shownName(BELLA, names), "Bella");
-  assert.equal(shownName({ ...BELLA, name: "my_blend" }, names), "my_blend");
+  assert.equal(shownName({ ...BELLA, name: "my_voice" }, names), "my_voice");
   assert.equal(shownName({ ...PIPER_VOICE, name: "anna" }, names), "anna");
   assert.equal(shownName(ROBOT, languageNames("de")), AMERICAN.de);
+});
+
+test("a blend has its own name, also where it looks like that of a Kokoro voice", () => {
+  const names = languageNames("en");
+  assert.equal(shownName({ ...BELLA, name: "if_only", is_blend: true }, names), "if_only");
+  assert.equal(
+    shownName({ ...BELLA, name: "Kueche", is_blend: true, title: "Für die Küche" }, names),
+    "Für die Küche",
+  );
+  assert.equal(genderOf({ ...BELLA, name: "if_only", is_blend: true }), "");
+  assert.equal(namesIn("en").of("of_the_map"), "of_the_map"); // Kokoro has no such language
 });
 
 test("a language without a name in the browser is called as the voice's author does", () => {

@@ -351,16 +351,18 @@ async def client_of(data: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_blends_are_saved_edited_renamed_and_removed_over_http(data: Path) -> None:
     async with client_of(data) as client:
-        draft = {"name": "dawn", "recipe": "af_bella+af_sky"}
+        draft = {"name": "dawn", "recipe": "af_bella+af_sky", "title": "Dämmerung", "description": "Light."}
         kept = (await client.post("/page/blends/keep", json={"draft": draft})).json()
         found = next(each for each in kept["kept"] if each["draft"]["name"] == "dawn")
+        assert (found["title"], found["draft"]["description"]) == ("Dämmerung", "Light.")
         edited = {"draft": found["draft"] | {"recipe": "af_sky"}, "expected": found["draft"]}
         assert (await client.post("/page/blends/keep", json=edited)).status_code == 200
         stale = await client.post("/page/blends/keep", json=edited)
         assert stale.status_code == 400
         assert "changed meanwhile" in stale.json()["error"]["message"]
-        body = {"name": "dawn", "new": "dusk"}
-        assert (await client.post("/page/blends/rename", json=body)).status_code == 200
+        body = {"name": "dawn", "new": "dusk", "title": "Däm-mer"}
+        renamed = (await client.post("/page/blends/rename", json=body)).json()["kept"]
+        assert ("dusk", "Däm-mer") in {(each["draft"]["name"], each["title"]) for each in renamed}
         assert "dusk" in {voice["name"] for voice in (await client.get("/v1/voices")).json()["voices"]}
         left = (await client.post("/page/blends/remove", json={"name": "dusk"})).json()
         assert "dusk" not in {each["draft"]["name"] for each in left["kept"]}

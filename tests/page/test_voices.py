@@ -106,19 +106,24 @@ async def test_the_view_tells_whether_the_settings_or_a_user_name_the_default_vo
     assert (await service.view()).default_is_chosen
 
 
-async def test_a_preset_is_told_from_a_blend_that_has_taken_its_name(tmp_path: Path) -> None:
+async def test_presets_and_own_blends_are_told_from_voices_of_their_names(tmp_path: Path) -> None:
     shutil.copy(VOICES / "kokoro-tones.onnx", tmp_path)
     with np.load(VOICES / "voices-tones.bin") as pack, (tmp_path / "voices-tones.bin").open("wb") as file:
         np.savez_compressed(file, af_heart=pack["af_test"], af_bella=pack["am_test"])
     async with running_parts(data_dir=[tmp_path], download_dir=tmp_path) as parts:
         service = VoiceService(parts)
         preset = await row(service, "companion")
-        await asyncio.to_thread(parts.blends.store.add, Blend("companion", parse_recipe("af_heart")))
+        await asyncio.to_thread(
+            parts.blends.store.add, Blend("companion", parse_recipe("af_heart"), title="Für mich")
+        )
         await parts.refresh_voices()
-        own = await row(service, "companion")
+        own, heart = await row(service, "companion"), await row(service, "af_heart")
     assert preset is not None
     assert own is not None
+    assert heart is not None
     assert (preset.is_preset, own.is_preset) == (True, False)
+    assert (preset.is_blend, own.is_blend, heart.is_blend) == (True, True, False)
+    assert (preset.title, own.title, heart.title) == ("", "Für mich", "")
 
 
 async def test_every_language_of_the_catalogue_has_a_sample_sentence(parts: Parts) -> None:

@@ -14,11 +14,13 @@ import { problems } from "./problems.js";
  * @property {string} description
  * @property {boolean} spherical mixed along arcs
  * @property {boolean} normalized
+ * @property {string} title the name as people write it, "" where that is the name
  */
 
 /**
  * @typedef {object} SavedVoice
  * @property {Draft} draft
+ * @property {string} title as people call it, also in a file of former versions; "" where that is its name
  * @property {string} kind
  * @property {string} language
  * @property {boolean} can_speak
@@ -60,7 +62,15 @@ export const EMPTY_VIEW = {
   samples: {},
 };
 
-const FACTS = /** @type {const} */ (["name", "recipe", "language", "description", "spherical", "normalized"]);
+const FACTS = /** @type {const} */ ([
+  "name",
+  "recipe",
+  "language",
+  "description",
+  "spherical",
+  "normalized",
+  "title",
+]);
 
 /**
  * Whether two drafts would be the same blend.

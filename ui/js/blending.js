@@ -12,7 +12,7 @@ import { hasFailed, isRunning } from "./download_list.js";
 import { firstMix } from "./first_mix.js";
 import { KeptBlend } from "./kept_blend.js";
 import { keepFields } from "./kept_fields.js";
-import { FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
+import { blendNames, FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { ownSentence } from "./own_sentence.js";
 import { pageState } from "./page_state.js";
@@ -74,6 +74,7 @@ class BlendTab {
     this.hearSoon = debounce(this.hearMix, HEAR_AFTER);
     this.keep = this.api.trying(this.parts.keepProblem, () => this.#keep());
     this.refresh = this.api.trying(this.parts.listProblem, () => this.#refresh());
+    this.#showName();
     this.#listen();
     /** Resolves once all is in its place. */
     this.filled = this.#fill();
@@ -92,6 +93,7 @@ class BlendTab {
       this.#isOwnText = true;
     });
     parts.hear.addEventListener("click", () => this.hearMix());
+    parts.name.addEventListener("input", () => this.#showName());
     parts.language.addEventListener("change", () => {
       this.#chosenLanguage = parts.language.value;
     });
@@ -151,13 +153,11 @@ class BlendTab {
   /** @returns {Draft} */
   #draft() {
     const { name, recipe, language, description, spherical } = this.parts;
-    const written = name.value.trim();
-    const safe = recipeName(written);
     return {
-      name: safe,
+      ...blendNames(name.value),
       recipe: this.mixer.read?.recipe ?? recipe.value,
       language: language.value || null,
-      description: description.value.trim() || (safe === written ? "" : written),
+      description: description.value.trim(),
       spherical: spherical.checked,
       normalized: this.#isNormalized,
     };
@@ -168,6 +168,13 @@ class BlendTab {
     return (
       this.#view.kept.find(({ draft, kind }) => draft.name === name && kind !== "imported")?.draft ?? null
     );
+  }
+
+  /** Any words make a name; tell which one programs have to send. */
+  #showName() {
+    const { name, title } = blendNames(this.parts.name.value);
+    const said = title ? this.translate("name_as", { name }) : this.translate("name_hint");
+    setText(this.parts.nameHint, said);
   }
 
   /** Of voices of several languages, the server's is preselected: that of the heaviest. */
@@ -199,7 +206,7 @@ class BlendTab {
       return;
     }
     this.#expect(this.#keptNow(draft.name));
-    this.justKept.show(draft.name);
+    this.justKept.show(draft);
   }
 
   /** @param {Draft} expected */
@@ -239,7 +246,7 @@ class BlendTab {
     this.#expected = blend;
     parts.stale.hidden = true;
     parts.editing.hidden = blend === null;
-    setText(parts.editingWords, blend === null ? "" : this.translate("editing", { name: blend.name }));
+    setText(parts.editingWords, blend === null ? "" : this.translate("editing", { name: calledBy(blend) }));
     setText(parts.keep, this.translate(blend === null ? "keep" : "keep_changes"));
     parts.expected.value = blend === null ? "" : JSON.stringify(blend);
     this.keepFields();
@@ -249,6 +256,7 @@ class BlendTab {
     this.#isNormalized = true;
     this.#chosenLanguage = "";
     this.parts.name.value = "";
+    this.#showName();
     this.#expect(null);
   }
 
@@ -260,7 +268,7 @@ class BlendTab {
     const isOwn = kind === "own";
     this.justKept.hide();
     this.#expect(isOwn ? draft : null);
-    this.#open(isOwn ? draft : { ...draft, name: unusedName(draft.name, takenNames(this.#view)) });
+    this.#open(isOwn ? draft : { ...draft, name: unusedName(draft.name, takenNames(this.#view)), title: "" });
   }
 
   /**
@@ -269,7 +277,8 @@ class BlendTab {
    */
   #open(blend) {
     const { name, description, spherical, recipe, mixer } = this.parts;
-    name.value = blend.name;
+    name.value = calledBy(blend);
+    this.#showName();
     description.value = blend.description;
     spherical.checked = blend.spherical;
     this.#isNormalized = blend.normalized;
@@ -363,7 +372,7 @@ class BlendTab {
     const { file, importName, importProblem } = this.parts;
     const chosen = file.files?.[0];
     setText(importProblem, "");
-    if (chosen) importName.value = chosen.name.replace(/\.[^.]*$/, "").replace(/\W+/g, "_");
+    if (chosen) importName.value = recipeName(chosen.name.replace(/\.[^.]*$/, ""));
   }
 
   async #importVoice() {
@@ -412,6 +421,7 @@ function partsOf(element) {
     listProblem: part("list-problem", HTMLElement),
     mixer: part("mixer", HTMLElement),
     name: part("name", HTMLInputElement),
+    nameHint: part("name-hint", HTMLElement),
     problem: part("problem", HTMLElement),
     recipe: part("recipe", HTMLInputElement),
     spherical: part("spherical", HTMLInputElement),
@@ -423,6 +433,9 @@ function partsOf(element) {
     whileMoving: part("while-moving", HTMLInputElement),
   };
 }
+
+/** @param {Draft} blend */
+const calledBy = ({ name, title }) => title || name;
 
 /**
  * @param {string} json

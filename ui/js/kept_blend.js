@@ -2,6 +2,7 @@
 
 import { find, setText } from "./common.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { voiceNames } from "./voice_names.js";
 import { makeDefault, voiceUse } from "./voice_use.js";
 
 export class KeptBlend {
@@ -29,10 +30,10 @@ export class KeptBlend {
     voiceDirectory.addEventListener("change", () => this.#showDefault());
   }
 
-  /** @param {string} name */
-  show(name) {
+  /** @param {import("./blend_api.js").Draft} blend */
+  show({ name, title }) {
     this.#name = name;
-    setText(this.parts.kept, this.translate("kept_as", { name }));
+    setText(this.parts.kept, this.translate("kept_as", { name: title || name }));
     this.parts.next.hidden = false;
     this.#showDefault();
   }
@@ -54,6 +55,6 @@ export class KeptBlend {
 
   async #makeDefault() {
     const name = this.#name;
-    setText(this.parts.kept, await makeDefault(name, name, this.translate));
+    setText(this.parts.kept, await makeDefault(name, voiceNames.of(name), this.translate));
   }
 }

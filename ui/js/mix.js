@@ -134,6 +134,17 @@ export function recipeName(written) {
 }
 
 /**
+ * Both names of a blend: the one that recipes can hold, and the title that people read, "" where it is the same.
+ * @param {string} written
+ * @returns {{ name: string, title: string }}
+ */
+export function blendNames(written) {
+  const name = recipeName(written);
+  const title = written.trim();
+  return { name, title: name === title ? "" : title };
+}
+
+/**
  * A name that is not taken yet, made unique by a number.
  * @param {string} name
  * @param {Iterable<string>} taken

@@ -6,7 +6,7 @@
 
 import { BlendApi } from "./blend_api.js";
 import { partFinder, setText } from "./common.js";
-import { recipeName, unusedName } from "./mix.js";
+import { blendNames, unusedName } from "./mix.js";
 import { voiceNames } from "./voice_names.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
@@ -109,10 +109,10 @@ export class PairBlend {
     const written = name.value.trim();
     const { recipe, language, languages } = await this.api.parse(this.recipe);
     const draft = {
-      name: recipeName(written),
+      ...blendNames(written),
       recipe,
       language: languages.length > 1 ? language : null,
-      description: recipeName(written) === written ? "" : written,
+      description: "",
       spherical: false,
       normalized: true,
     };

@@ -4,7 +4,7 @@ import { PATH } from "./blend_api.js";
 import { button, createElement, partFinder, setText, urlOf } from "./common.js";
 import { CopyButtons } from "./copy_buttons.js";
 import { hasFailed, isRunning } from "./download_list.js";
-import { recipeName, unusedName } from "./mix.js";
+import { blendNames, unusedName } from "./mix.js";
 import { problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { sizeText } from "./voice_facts.js";
@@ -54,18 +54,17 @@ export class SavedBlends {
   }
 
   /** A preset is named in the reader's language, an imported voice as in the other tabs. @param {SavedVoice} kept */
-  #title({ kind, draft }) {
-    const title = kind === "preset" && voiceNames.preset(draft.name);
-    if (title) return title;
+  #title({ kind, draft, title }) {
     if (kind === "imported") return voiceNames.of(draft.name);
-    return recipeName(draft.description) === draft.name ? draft.description : draft.name;
+    return (kind === "preset" && voiceNames.preset(draft.name)) || title || draft.name;
   }
 
   /** A preset is described in the reader's language. @param {SavedVoice} kept */
-  #describe({ kind, draft }) {
+  #describe({ kind, draft, title }) {
     const name = `preset.${draft.name}`;
     const description = this.context.translate(name);
-    return kind === "preset" && description !== name ? description : draft.description;
+    if (kind === "preset" && description !== name) return description;
+    return draft.description === title ? "" : draft.description;
   }
 
   /** @param {SavedVoice} kept */
@@ -152,7 +151,7 @@ export class SavedBlends {
       isImported
         ? null
         : this.#button("duplicate", title, () => changing("duplicate", other())(), isMute && !isOwn),
-      isOwn ? this.#button("rename", title, changing("rename", { title: newName, value: name })) : null,
+      isOwn ? this.#button("rename", title, changing("rename", { title: newName, value: title })) : null,
       isImported || kept.can_speak ? this.#export(name, title) : null,
       kept.kind === "preset" ? null : this.#button("remove", title, changing("remove", this.#sure(title))),
     ];
@@ -245,8 +244,8 @@ export class SavedBlends {
   #change(what, name, renamed, problem) {
     const { api, onChanged } = this.context;
     const change = async () => {
-      const changed = recipeName(renamed);
-      onChanged(await api.change(what, what === "remove" ? { name } : { name, new: changed }));
+      const { name: changed, title } = blendNames(renamed);
+      onChanged(await api.change(what, what === "remove" ? { name } : { name, new: changed, title }));
       this.#focus(changed);
     };
     return api.trying(problem, change)();

@@ -23,6 +23,8 @@ import { languageNames } from "./language_names.js";
  * @property {boolean} is_installed
  * @property {boolean} is_default
  * @property {boolean} is_removable
+ * @property {boolean} is_blend
+ * @property {string} title of a blend, as people write its name; "" where that is its name
  * @property {boolean} is_preset whether it is a blend that comes with the product
  * @property {boolean} is_recommended whether it is the one of its language to begin with
  * @property {boolean} in_catalogue
@@ -48,9 +50,9 @@ const GENDERS = { f: "female", m: "male" };
  */
 export const isRobot = ({ engine }) => engine === EMBEDDED_ENGINE;
 
-/** @param {Pick<Voice, "engine" | "gender" | "name">} voice */
-export function genderOf({ engine, gender, name }) {
-  if (gender || engine !== "kokoro") return gender;
+/** @param {Pick<Voice, "engine" | "gender" | "name" | "is_blend">} voice */
+export function genderOf({ engine, gender, name, is_blend }) {
+  if (gender || engine !== "kokoro" || is_blend) return gender;
   return GENDERS[KOKORO_GENDER.exec(name)?.[1] ?? ""] ?? "";
 }
 

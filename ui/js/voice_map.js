@@ -241,7 +241,7 @@ function labelOf(voice, voices) {
  * @returns {Mark}
  */
 function voiceMark(voice, label) {
-  const gender = genderOf({ ...voice, engine: "kokoro", gender: "" });
+  const gender = genderOf({ ...voice, engine: "kokoro", gender: "", is_blend: false });
   const group = shape("g", { class: `voice-map-voice voice-map-${gender}` });
   const title = shape("title", {});
   title.textContent = voiceNames.full(voice.name);

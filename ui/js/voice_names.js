@@ -18,18 +18,19 @@ import { engineLabel, genderOf, isRobot, qualityLabel } from "./voice_facts.js";
 const TEXTS = "names-texts"; // the ID of their element, which `ui/application.py` brings
 const SPEAKER_MARK = "#";
 const PIPER_NAME = /^[a-z]{2,3}_[A-Z]{2,3}-(.+)-(?:x_low|low|medium|high)$/;
-const KOKORO_NAME = /^[a-z][fm]_(.+)$/;
+const KOKORO_NAME = /^[abefhijpz][fm]_(.+)$/; // the first letter is the language
 const VOWEL = /[aeiouyøæœ]/i;
 const RECIPE_PART = /([+-]?)([A-Za-z]\w*)(?:\((\d+(?:\.\d+)?)\))?/gy;
 const MAX_PARTS = 32; // as of the server's recipes: a link may name anything
 
 /**
  * The name of a voice without what its language, engine and quality say, as `Thorsten emotional`.
- * @param {Pick<Voice, "name" | "engine" | "language" | "description">} voice
+ * @param {Pick<Voice, "name" | "engine" | "language" | "description" | "is_blend" | "title">} voice
  * @param {LanguageName} languageName
  */
 export function shownName(voice, languageName) {
-  const { name, engine } = voice;
+  const { name, engine, is_blend, title } = voice;
+  if (is_blend) return title || name;
   if (isRobot(voice)) return robotName(voice, languageName);
   if (engine === "kokoro") return kokoroName(name);
   return readable(PIPER_NAME.exec(name)?.[1], name);

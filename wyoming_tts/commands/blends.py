@@ -84,6 +84,7 @@ def _add(arguments: argparse.Namespace, settings: Settings) -> int:
         description=arguments.description,
         spherical=arguments.spherical,
         normalized=arguments.normalize,
+        title=arguments.title,
     )
     before = context.store.load().blends.get(blend.name) if arguments.replace else None
     if before is None:
@@ -172,6 +173,7 @@ def _as_object(context: _BlendContext, blend: Blend) -> dict[str, Any]:
         "recipe": str(blend.recipe),
         "language": _language(context, blend),
         "kind": "preset" if context.store.is_preset(blend.name) else "own",
+        "title": blend.shown_title,
         "description": blend.description,
         "spherical": blend.spherical,
         "normalized": blend.normalized,

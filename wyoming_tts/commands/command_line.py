@@ -247,6 +247,7 @@ def _add_blend_flags(blend: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--language", help="its language, such as en_US; required if its voices speak different languages"
     )
+    add.add_argument("--title", default="", help="its name as people write it, such as 'Küchenstimme'")
     add.add_argument("--description", default="", help="a description of one line")
     add.add_argument("--spherical", action="store_true", help="interpolate along arcs (spherically)")
     add.add_argument(

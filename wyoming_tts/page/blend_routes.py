@@ -30,6 +30,7 @@ class DraftBody(RequestBody):
     description: Annotated[str, Field(max_length=10 * _MAX_NAME)] = ""
     spherical: bool = False
     normalized: bool = True
+    title: _Name = ""
 
     def draft(self) -> BlendDraft:
         """Return it as the service takes it."""
@@ -50,9 +51,10 @@ class SaveBlendBody(RequestBody):
 
 
 class NewNameBody(VoiceNameBody):
-    """A blend and a new name for it or its copy."""
+    """A blend and a new name for it or its copy, also as people write it."""
 
     new: _Name
+    title: _Name = ""
 
 
 def blend_routes(service: BlendService) -> APIRouter:
@@ -89,11 +91,11 @@ def _add_changes(router: APIRouter, service: BlendService) -> None:
 
     @router.post("/rename")
     async def rename(body: NewNameBody) -> Response:
-        return await _view_response(service, await service.rename(body.name, body.new))
+        return await _view_response(service, await service.rename(body.name, body.new, body.title))
 
     @router.post("/duplicate")
     async def duplicate(body: NewNameBody) -> Response:
-        return await _view_response(service, await service.duplicate(body.name, body.new))
+        return await _view_response(service, await service.duplicate(body.name, body.new, body.title))
 
     @router.post("/remove")
     async def remove(body: VoiceNameBody) -> Response:

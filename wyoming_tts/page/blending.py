@@ -79,6 +79,8 @@ class BlendDraft:
     description: str = ""
     spherical: bool = False
     normalized: bool = True
+    title: str = ""
+    """The name as people write it; empty where that is `name`."""
 
     def blend(self) -> Blend:
         """Return it in the form in which it is stored.
@@ -93,6 +95,7 @@ class BlendDraft:
             description=self.description.strip(),
             spherical=self.spherical,
             normalized=self.normalized,
+            title=self.title.strip(),
         )
 
 
@@ -101,6 +104,8 @@ class SavedVoice:
     """A row of the list: a blend of the user's own, a preset or an imported voice."""
 
     draft: BlendDraft
+    title: str
+    """Its name as people write it, also in a file of former versions; empty where that is its name."""
     kind: VoiceOrigin
     language: str
     """The language it speaks; empty if one of its voices is unknown."""
@@ -210,21 +215,21 @@ class BlendService:
             return await self._apply(partial(self._store.add, blend))
         return await self._apply(partial(self._store.replace, blend, expected=expected.blend()))
 
-    async def rename(self, old: str, new: str) -> BlendingView:
+    async def rename(self, old: str, new: str, title: str = "") -> BlendingView:
         """Give a blend another name, also in the recipes that use it.
 
         Raises:
             SpeechError: as for `BlendStore.rename`; nothing was changed.
         """
-        return await self._apply(partial(self._store.rename, old, new))
+        return await self._apply(partial(self._store.rename, old, new, title.strip()))
 
-    async def duplicate(self, name: str, new: str) -> BlendingView:
+    async def duplicate(self, name: str, new: str, title: str = "") -> BlendingView:
         """Save a copy under another name.
 
         Raises:
             SpeechError: as for `BlendStore.duplicate`; nothing was changed.
         """
-        return await self._apply(partial(self._store.duplicate, name, new))
+        return await self._apply(partial(self._store.duplicate, name, new, title.strip()))
 
     async def remove(self, name: str) -> BlendingView:
         """Remove a blend or an imported voice.
@@ -322,7 +327,15 @@ class BlendService:
         can_speak = blend.name in installed
         missing = sorted(book.pack_voices(blend) - {*installed})
         fetch = self._fetchable(missing, installed)
-        return SavedVoice(_draft(blend), self._kind(blend.name), language, can_speak, tuple(missing), fetch)
+        return SavedVoice(
+            _draft(blend),
+            blend.shown_title,
+            self._kind(blend.name),
+            language,
+            can_speak,
+            tuple(missing),
+            fetch,
+        )
 
     def _fetchable(self, missing: list[str], installed: Iterable[str]) -> str:
         """The voice to download for those that are missing: the same for all, as they come in one pack."""
@@ -401,13 +414,16 @@ def _draft(blend: Blend) -> BlendDraft:
         blend.description,
         spherical=blend.spherical,
         normalized=blend.normalized,
+        title=blend.title,
     )
 
 
 def _imported(name: str, installed: Iterable[str]) -> SavedVoice:
     language = named_language(name).tag
     can_speak = name in installed
-    return SavedVoice(BlendDraft(name, name), VoiceOrigin.IMPORTED, language, can_speak, missing=(), fetch="")
+    return SavedVoice(
+        BlendDraft(name, name), "", VoiceOrigin.IMPORTED, language, can_speak, missing=(), fetch=""
+    )
 
 
 def _append(path: Path, piece: bytes) -> None:

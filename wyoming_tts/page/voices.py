@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,8 +20,9 @@ from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import VoiceUploads
 from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest
 from wyoming_tts.system_reasons import system_reason
+from wyoming_tts.voices.blends.voices import CachedBlends
 from wyoming_tts.voices.download.service import DownloadStatus
-from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_derived
+from wyoming_tts.voices.inventory import Inventory, InventoryEntry, is_blend, is_derived
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.voices.names import find_catalogue_voice, find_name, unknown_voice_error
 from wyoming_tts.voices.removal import delete_files, plan_removal
@@ -49,6 +50,9 @@ class VoiceRow:
     in_catalogue: bool
     is_default: bool
     is_removable: bool
+    is_blend: bool
+    title: str
+    """The name of a blend as people write it; empty where that is `name`, and for any other voice."""
     is_preset: bool
     """Whether it is a blend that comes with the product, whose name the page translates."""
     description: str
@@ -279,7 +283,7 @@ class VoiceService:
         sizes = {path: _size(path) for voice in inventory.voices for path in voice.files}
         users = Counter(voice.files for voice in inventory.voices if voice.files and not is_derived(voice))
         problems = {each.voice.name: _why_mute(each) for each in inventory.unusable}
-        known = _Known(sizes, users, default, problems, self._parts.blends.is_preset)
+        known = _Known(sizes, users, default, problems, self._parts.blends)
         rows = (_row(entry, known) for entry in inventory.entries())
         directory = self._parts.settings.download_dir
         return VoicesView(
@@ -329,12 +333,13 @@ class _Known:
     users: Counter[tuple[Path, ...]]
     default: str
     problems: Mapping[str, str]
-    is_preset: Callable[[str], bool]
+    blends: CachedBlends
 
 
 def _row(entry: InventoryEntry, known: _Known) -> VoiceRow:
     voice, listed = entry.voice, entry.catalogue_voice
     derived = voice is not None and is_derived(voice)
+    blend = voice is not None and is_blend(voice)
     return VoiceRow(
         name=entry.name,
         language=entry.language,
@@ -347,7 +352,9 @@ def _row(entry: InventoryEntry, known: _Known) -> VoiceRow:
         in_catalogue=listed is not None,
         is_default=entry.name == known.default,
         is_removable=voice is not None and bool(voice.files) and not derived,
-        is_preset=voice is not None and derived and known.is_preset(voice.name),
+        is_blend=blend,
+        title=known.blends.title(entry.name) if blend else "",
+        is_preset=blend and known.blends.is_preset(entry.name),
         description=voice.description if voice else "",
         problem=known.problems.get(entry.name, ""),
         is_recommended=listed is not None and listed.is_recommended,

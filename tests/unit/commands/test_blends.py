@@ -54,7 +54,16 @@ def blend_json(data: Path, capsys: pytest.CaptureFixture[str], *words: str) -> A
 
 
 def test_a_blend_is_saved_with_all_its_options(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("--description", "Warm.", "--spherical", "--no-normalize", "--language", "en-gb")
+    words = (
+        "--title",
+        "Däm-mer",
+        "--description",
+        "Warm.",
+        "--spherical",
+        "--no-normalize",
+        "--language",
+        "en-gb",
+    )
     assert blend(data, "add", "dawn", "60*af_bella + 40*bf_emma", *words) == 0
     assert capsys.readouterr().out == "Saved dawn: af_bella(60)+bf_emma(40), speaks en_GB.\n"
     assert blend_json(data, capsys, "show", "dawn") == {
@@ -62,6 +71,7 @@ def test_a_blend_is_saved_with_all_its_options(data: Path, capsys: pytest.Captur
         "recipe": "af_bella(60)+bf_emma(40)",
         "language": "en_GB",
         "kind": "own",
+        "title": "Däm-mer",
         "description": "Warm.",
         "spherical": True,
         "normalized": False,

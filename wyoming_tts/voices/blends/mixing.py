@@ -11,7 +11,7 @@ specifies one; `BlendSet.language` defines the default for one that does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import TypeAlias
@@ -24,9 +24,11 @@ from wyoming_tts.languages import is_tag, published_tag
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import StyleTable, check_style_table
 from wyoming_tts.voices.blends.recipes import Recipe, check_name
+from wyoming_tts.voices.blends.titles import is_spelling
 from wyoming_tts.voices.names import did_you_mean
 
 MAX_DESCRIPTION = 200
+MAX_TITLE = 64
 MAX_DEPTH = 16
 """Most levels of nested blends."""
 
@@ -51,10 +53,54 @@ class Blend:
     """Mix along arcs: keeps the length of the vectors, which straight mixing shortens."""
     normalized: bool = True
     """Divide the weights by the sum of their magnitudes, as Kokoro-FastAPI does."""
+    title: str = ""
+    """The name as people write it, one line; empty where that is `name`."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "language", parse_blend_language(self.language))
+        self._check_words()
+        if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
+            raise BadRequest(
+                Message(
+                    "blend_subtracts",
+                    "{name} subtracts voices, which spherical mixing does not support.",
+                    name=self.name,
+                ),
+                hint=Message("blend_linearly", "Mix it linearly, or leave out the voices with a minus."),
+            )
+
+    @property
+    def shown_title(self) -> str:
+        """The name as people write it; empty where that is `name`.
+
+        A blend without a title may have it for a description: former versions stored it there.
+        """
+        return self.title or (self.description if is_spelling(self.description, self.name) else "")
+
+    def called(self, name: str, title: str = "") -> Blend:
+        """The same mix under another name, without what is written of the former one."""
+        description = "" if self.description == self.shown_title else self.description
+        return replace(self, name=name, title=title, description=description)
+
+    def _check_words(self) -> None:
+        if len(self.title) > MAX_TITLE:
+            raise TooLong(
+                Message(
+                    "blend_title",
+                    "The title has {length} characters, expected at most {most}.",
+                    length=len(self.title),
+                    most=MAX_TITLE,
+                )
+            )
+        if not self.title.isprintable():
+            raise BadRequest(
+                Message(
+                    "blend_title_line",
+                    "The title {title} is expected to be one line of text.",
+                    title=repr(self.title),
+                )
+            )
         if len(self.description) > MAX_DESCRIPTION:
             raise TooLong(
                 Message(
@@ -71,15 +117,6 @@ class Blend:
                     "The description {description} is expected to be one line of text.",
                     description=repr(self.description),
                 )
-            )
-        if self.spherical and any(part.weight < 0 for part in self.recipe.parts):
-            raise BadRequest(
-                Message(
-                    "blend_subtracts",
-                    "{name} subtracts voices, which spherical mixing does not support.",
-                    name=self.name,
-                ),
-                hint=Message("blend_linearly", "Mix it linearly, or leave out the voices with a minus."),
             )
 
     @classmethod
@@ -130,7 +167,7 @@ class BlendSet:
         return tuple(sorted(blend.name for blend in self.blends.values() if name in blend.recipe.voices))
 
     def identity(self, blend: Blend) -> str:
-        """Fingerprint of the sound: sixteen hexadecimal digits, independent of name and description."""
+        """Fingerprint of the sound: sixteen hexadecimal digits, independent of how it is called."""
         lines = sorted(
             f"{'' if part is blend else part.name}={part.recipe} "
             f"{part.spherical} {part.normalized} {part.language}"

@@ -167,8 +167,13 @@ class BlendStore:
 
         return self._changed(put)
 
-    def rename(self, old: str, new: str) -> Blend:
+    def rename(self, old: str, new: str, title: str = "") -> Blend:
         """Rename a blend, also in the recipes that contain it.
+
+        Args:
+            old: Its name.
+            new: The new name.
+            title: The new name as people write it; empty where that is `new`.
 
         Raises:
             BadRequest: the name is taken, or the blend is a preset.
@@ -176,7 +181,7 @@ class BlendStore:
         """
 
         def rename(own: dict[str, Blend]) -> Blend:
-            blend = replace(self._own(own, old), name=new)
+            blend = self._own(own, old).called(new, title)
             del own[old]
             self._check_name_is_free(new, own)
             own[new] = blend
@@ -186,8 +191,8 @@ class BlendStore:
 
         return self._changed(rename)
 
-    def duplicate(self, name: str, new: str) -> Blend:
-        """Store a copy of a blend or preset under another name.
+    def duplicate(self, name: str, new: str, title: str = "") -> Blend:
+        """Store a copy of a blend or preset under another name; the title is as for `rename`.
 
         Raises:
             BadRequest, UnknownVoice, VoiceUnavailable: as for `add`.
@@ -195,7 +200,7 @@ class BlendStore:
 
         def duplicate(own: dict[str, Blend]) -> Blend:
             self._check_name_is_free(new, own)
-            own[new] = replace(_found({**self._presets, **own}, name), name=new)
+            own[new] = _found({**self._presets, **own}, name).called(new, title)
             return own[new]
 
         return self._changed(duplicate)

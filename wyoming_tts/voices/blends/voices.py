@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,9 +18,6 @@ from wyoming_tts.voices.catalogue import BLENDING_ENGINE
 from wyoming_tts.voices.names import find_name
 
 _LOGGER = logging.getLogger(__name__)
-_SPELLED = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "o", "å": "a", "œ": "oe", "ł": "l"}
-)
 _NO_VOICES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -138,6 +134,11 @@ class CachedBlends:
         preset = self.store.presets.get(name)
         return preset is not None and self._book.blends.get(name) == preset
 
+    def title(self, name: str) -> str:
+        """The name of a stored blend as people write it; empty where that is its name. Does no I/O."""
+        blend = self._book.blends.get(name)
+        return "" if blend is None else blend.shown_title
+
     def voice(self, name: str, installed: Iterable[Voice]) -> Voice | None:
         """Return the voice of a blend's name or recipe. Does no I/O.
 
@@ -170,19 +171,11 @@ def _describe(name: str, blend: Blend) -> str:
     """How clients such as Home Assistant list a blend: its name, then what is said of it."""
     if name == str(blend.recipe):
         return f"{name} (Kokoro blend)"
-    shown = name[:1].upper() + name[1:].replace("_", " ")
-    said = blend.description
-    if not said:
-        return f"{shown} (Kokoro blend)"
-    return said if _plain(said) == _plain(name) else f"{shown}: {said}"
-
-
-def _plain(name: str) -> str:
-    """The letters and digits of a name, to compare it with the one that the page made of it for recipes."""
-    spelled = unicodedata.normalize("NFC", name).casefold().translate(_SPELLED)
-    return "".join(
-        sign for sign in unicodedata.normalize("NFD", spelled) if sign.isascii() and sign.isalnum()
-    )
+    title = blend.shown_title
+    shown = title or name[:1].upper() + name[1:].replace("_", " ")
+    if blend.description and blend.description != title:
+        return f"{shown}: {blend.description}"
+    return title or f"{shown} (Kokoro blend)"
 
 
 def _combine(parts: list[Voice], blend: BlendedVoice) -> Voice:

@@ -69,8 +69,10 @@ def update_blends(content: bytes, blends: Mapping[str, Blend]) -> bytes:
     for name, blend in blends.items():
         if name not in before:
             # A renamed blend is written as it was.
-            old = next((old for old, one in gone.items() if replace(one, name=name) == blend), None)
-            entries[name] = _facts(blend) if old is None else written[old]
+            old = next((old for old, one in gone.items() if one.called(name, blend.title) == blend), None)
+            entries[name] = (
+                _facts(blend) if old is None else _changed(blend, replace(gone[old], name=name), written[old])
+            )
             gone.pop(old or "", None)
     try:
         return _edited(document, entries)
@@ -117,6 +119,7 @@ class _Entry(YamlModel):
     """A blend."""
 
     recipe: Annotated[Recipe, PlainValidator(_recipe), Field(description=_RECIPE)]
+    title: str | None = None
     language: Annotated[str, AfterValidator(_checked(parse_blend_language))] | None = None
     description: str | None = None
     spherical: Flag = False
@@ -158,6 +161,7 @@ def _blends(document: YamlDocument) -> dict[str, Blend]:
                 description=entry.description or "",
                 spherical=entry.spherical,
                 normalized=entry.normalized,
+                title=entry.title or "",
             )
         except SpeechError as error:
             document.add_problem((_BLENDS, name), str(error))
@@ -172,6 +176,8 @@ def _edited(document: YamlDocument, entries: Mapping[str, Any]) -> bytes:
 def _facts(blend: Blend) -> dict[str, Any]:
     """A blend's entry as a mapping."""
     facts: dict[str, Any] = {"recipe": str(blend.recipe)}
+    if blend.title:
+        facts["title"] = blend.title
     if blend.language is not None:
         facts["language"] = blend.language
     if blend.description:

@@ -240,5 +240,9 @@ def test_blend_descriptions_and_languages_are_validated() -> None:
         Blend("x", parse_recipe("a"), description="two\nlines")
     with pytest.raises(TooLong, match="201 characters"):
         Blend("x", parse_recipe("a"), description="d" * 201)
+    with pytest.raises(BadRequest, match="The title has 65 characters"):
+        Blend("x", parse_recipe("a"), title="t" * 65)
+    with pytest.raises(BadRequest, match="one line"):
+        Blend("x", parse_recipe("a"), title="two\nlines")
     with pytest.raises(BadRequest, match="is not a language tag"):
         Blend("x", parse_recipe("a"), language="english")

@@ -52,7 +52,13 @@ def test_without_a_file_the_store_has_the_presets(store: BlendStore) -> None:
 
 def test_an_acknowledged_blend_is_visible_to_every_other_reader(store: BlendStore) -> None:
     blend = Blend(
-        "mine", parse_recipe("af_bella+bf_emma"), "en_GB", "Ü: # 'x'", spherical=True, normalized=False
+        "mine",
+        parse_recipe("af_bella+bf_emma"),
+        "en_GB",
+        "Ü: # 'x'",
+        spherical=True,
+        normalized=False,
+        title="Für mich: # 'x'",
     )
     assert store.add(blend) == blend
     assert BlendStore(store._path.parent).find("MINE") == blend
@@ -133,7 +139,7 @@ def test_a_blend_across_languages_must_name_its_language(store: BlendStore) -> N
         ("blends:\n  a: {recipe: b}\n  b: {recipe: a}\n", "contain itself"),
         (
             "blends:\n  a: {receipt: x}\n",
-            "line 2: got the key 'receipt', expected recipe, language.*did you mean 'recipe'",
+            "line 2: got the key 'receipt', expected recipe, title, language.*did you mean 'recipe'",
         ),
         ("blends:\n  a:\n", "line 2: got no 'recipe', expected a recipe such as"),
         ("blends:\n  a: {recipe: x, spherical: maybe}\n", "line 2: got 'maybe'"),
@@ -223,6 +229,26 @@ def test_renaming_a_blend_keeps_its_position_and_the_comments(store: BlendStore)
     store._path.write_text(BY_HAND)
     store.rename("ann", "eva")
     assert store._path.read_text() == BY_HAND.replace("  ann:", "  eva:").replace("zoe+ann", "eva+zoe")
+
+
+def test_a_new_name_has_its_own_title_and_keeps_the_description(store: BlendStore) -> None:
+    store.add(replace(make_blend("Kuechenstimme"), title="Küchenstimme", description="Klar."))
+    store.add(replace(make_blend("Flur"), description="flur"))  # the title, as former versions stored it
+    store.rename("Kuechenstimme", "Guete", "Güte")
+    store.rename("Flur", "Tuer", "Tür")
+    store.duplicate("Guete", "copy")
+    kept = {blend.name: (blend.shown_title, blend.description) for blend in store.blends()}
+    assert kept["Guete"] == ("Güte", "Klar.")
+    assert kept["Tuer"] == ("Tür", "")
+    assert kept["copy"] == ("", "Klar.")
+
+
+def test_a_renamed_blend_is_written_as_it_was_but_for_its_title(store: BlendStore) -> None:
+    by_hand = "# Mine.\nblends:\n  old:\n    recipe: 60*af_bella + 40*af_sky\n    title: Öld\n"
+    store._path.parent.mkdir()
+    store._path.write_text(by_hand)
+    store.rename("old", "new", "Nëw")
+    assert store._path.read_text() == by_hand.replace("old", "new").replace("Öld", "Nëw")
 
 
 def test_a_file_never_edited_by_hand_is_sorted(store: BlendStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,16 +114,18 @@ def test_the_engine_mixes_the_voices_of_a_blend_and_reloads_a_changed_blend(
 
 
 @pytest.mark.parametrize(
-    ("name", "description", "listed"),
+    ("name", "written", "listed"),
     [
-        ("kitchen_voice", "", "Kitchen voice (Kokoro blend)"),
-        ("captain", "A full male voice.", "Captain: A full male voice."),
-        ("Kuechenstimme", "Küchenstimme", "Küchenstimme"),
+        ("kitchen_voice", {}, "Kitchen voice (Kokoro blend)"),
+        ("captain", {"description": "A full male voice."}, "Captain: A full male voice."),
+        ("Kuechenstimme", {"title": "Küchenstimme"}, "Küchenstimme"),
+        ("Kuechenstimme", {"title": "Küchenstimme", "description": "Klar."}, "Küchenstimme: Klar."),
+        ("Kuechenstimme", {"description": "Küchenstimme"}, "Küchenstimme"),  # as former versions stored it
     ],
 )
 def test_a_stored_blend_is_listed_by_the_name_that_it_was_given(
-    store: BlendStore, voices: BlendResolver, name: str, description: str, listed: str
+    store: BlendStore, voices: BlendResolver, name: str, written: dict[str, Any], listed: str
 ) -> None:
-    store.add(replace(make_blend(name, "af_test+am_test"), description=description))
+    store.add(replace(make_blend(name, "af_test+am_test"), **written))
     (voice,) = voices.list_voices()
     assert voice.description == listed
