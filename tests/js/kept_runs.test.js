@@ -96,6 +96,7 @@ test("what is no run is left out, whichever part of it is rubbish", () => {
   const unused = new Set(["settings.recorded", "settings.vary", "settings.warm_up", "lane.starts"]);
   /** @type {unknown[]} */
   const broken = [null, 1, "run", [], {}, { ...good, lanes: [null] }, { ...good, lanes: {} }];
+  broken.push({ ...good, rounds: Array(1000).fill({}) });
   for (const rubbish of [{}, "x", undefined]) {
     for (const key of ["id", "at", "seconds", "settings", "summary", "lanes"]) {
       const isHarmless = key === "summary" ? typeof rubbish === "object" : key === "id" && rubbish === "x";

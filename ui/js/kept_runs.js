@@ -22,6 +22,7 @@ import { FIGURES } from "./stream_results.js";
 export const KEY = "wyoming-tts.stream_runs";
 const MAX_RUNS = 20;
 const MAX_CHARS = 1_500_000; // of all together; browsers keep 5 MB for a site
+const MAX_ROUNDS = 20; // the page offers fewer; whether sides differ takes the fourth power of it
 const MAX_WORDS = 200; // of a lane: more cannot be read in a chart
 const SETTINGS = /** @type {const} */ ([
   "kind",
@@ -141,7 +142,7 @@ const isKeptRun = (run) =>
   isNumber(run.seconds) &&
   isSettings(run.settings) &&
   isSummary(run.summary) &&
-  (run.rounds === undefined || isListOf(run.rounds, isSummary)) &&
+  (run.rounds === undefined || (isListOf(run.rounds, isSummary) && run.rounds.length <= MAX_ROUNDS)) &&
   Array.isArray(run.lanes) &&
   run.lanes.every(isLane);
 
