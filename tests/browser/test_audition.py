@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED, SENTENCE, ListenTab
 from tests.browser.page_actions import DESKTOP, PHONE, resize
@@ -154,13 +154,17 @@ def test_a_marked_voice_is_on_the_shortlist_until_it_is_unmarked(tab: ListenTab)
     tab.find("")
 
 
+def toggle_stars(tab: ListenTab, voices: list[str]) -> None:
+    for voice in voices:
+        tab.find(voice)
+        tab.card(voice).locator(".card-star").click()
+
+
 def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: ListenTab) -> None:
     page = tab.page
     tab.write("Ho.")
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
-    for voice in shortlist:
-        tab.find(voice)
-        tab.card(voice).locator(".card-star").click()
+    toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
     dialog = page.get_by_role("dialog")
     better = dialog.get_by_role("button", name="B is better")
@@ -176,12 +180,11 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     page.keyboard.press("ArrowRight")
     winner = "Tones" if preferred == "de_DE-tones-low" else "British English (Scotland)"
     expect(dialog.get_by_role("heading")).to_have_text(f"{winner} won")
+    expect(title).to_have_text(winner)
     expect(dialog.locator("tr").first).to_contain_text("1 of 1")
     dialog.get_by_role("button", name=f"Choose {winner}").click()
     expect(tab.card(preferred)).to_have_class(re.compile("card-chosen"))
-    for voice in shortlist:
-        tab.find(voice)
-        tab.card(voice).locator(".card-star").click()
+    toggle_stars(tab, shortlist)
     tab.hear_card(EMBEDDED)
     tab.find("")
 
@@ -190,9 +193,7 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
     page = tab.page
     tab.write(SENTENCE * 20)
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland", EMBEDDED]
-    for voice in shortlist:
-        tab.find(voice)
-        tab.card(voice).locator(".card-star").click()
+    toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
     dialog = page.get_by_role("dialog")
     end = dialog.get_by_role("button", name="End now and count")
@@ -204,13 +205,49 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
     expect(dialog.get_by_role("button", name="Stop B")).to_be_visible()
     expect(dialog).not_to_contain_text("Hear both A and B first.")
     dialog.get_by_role("button", name="B is better").click()
+    expect(dialog.get_by_role("button", name="Stop A")).to_be_visible()
+    dialog.get_by_role("button", name="Back").click()
+    tab.wait_for("ttsPlayer.state === 'stopped'")
+    page.keyboard.press("Control+0")
+    for key in "120":
+        page.keyboard.press(key)
     end.click()
-    expect(dialog.locator("tr").first).to_contain_text("1 of 1")
-    expect(dialog.get_by_role("heading")).to_contain_text("won")
+    expect(dialog.locator("tr").first).to_contain_text("0.5 of 1")
     dialog.get_by_role("button", name="Close").click()
-    for voice in shortlist:
-        tab.find(voice)
-        tab.card(voice).locator(".card-star").click()
+    toggle_stars(tab, shortlist)
+    tab.find("")
+
+
+def test_one_escape_leaves_a_blind_comparison_and_nothing_speaks_from_then_on(tab: ListenTab) -> None:
+    page, dialog = tab.page, tab.page.get_by_role("dialog")
+    shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
+    tab.write(SENTENCE * 20)
+    toggle_stars(tab, shortlist)
+    page.locator("#audition-blind").click()
+    expect(dialog.get_by_role("button", name="Stop A")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    tab.wait_for("ttsPlayer.state === 'stopped'")
+
+    held: list[Route] = []
+    facts = re.compile(f"/voice\\?name=({'|'.join(shortlist)})$")
+    page.route(facts, lambda route: held.append(route))  # noqa: PLW0108 - Playwright sets attributes of it
+    tab.open(page.url)
+    with page.expect_request(facts):
+        page.locator("#audition-blind").click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    spoken: list[str] = []
+    page.on("request", lambda request: spoken.append(request.url) if "speech" in request.url else None)
+    with page.expect_response(facts):
+        for route in held:
+            route.continue_()
+    page.unroute(facts)
+    toggle_stars(tab, shortlist)
+    tab.hear_card(EMBEDDED)
+    tab.wait_for("ttsPlayer.isBusy")
+    tab.stop()
+    assert len(spoken) == 1
     tab.find("")
 
 

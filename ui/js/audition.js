@@ -253,7 +253,7 @@ class AuditionTab {
     const dialog = new BlindDialog(this.#comparable(), {
       translate: this.translate,
       nameOf: (name) => voiceNames.of(name),
-      hear: (name, label) => this.#attempt(() => this.#hearBlind(name, label)),
+      hear: (name, label, signal) => this.#attempt(() => this.#hearBlind(name, label, signal)),
       choose: (name) => this.#choose(voiceDirectory.find(name)),
     });
     dialog.open(this.parts.root);
@@ -262,10 +262,12 @@ class AuditionTab {
   /**
    * @param {string} name
    * @param {string} label
+   * @param {AbortSignal} signal aborts once it is no longer wanted
    */
-  async #hearBlind(name, label) {
+  async #hearBlind(name, label, signal) {
     const usual = { ...pageState.values, speaker: "", sliders: {} };
-    await player.play(this.#request(usual, await this.#factsOf(name)), label);
+    const facts = await this.#factsOf(name);
+    if (!signal.aborted) await player.play(this.#request(usual, facts), label);
   }
 
   /**

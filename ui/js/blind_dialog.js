@@ -14,7 +14,8 @@ import { player } from "./player.js";
  * @typedef {object} BlindOptions
  * @property {import("./common.js").Translate} translate
  * @property {(voice: string) => string} nameOf
- * @property {(voice: string, label: string) => Promise<unknown>} hear has a voice say the sentence, shown as `label`
+ * @property {(voice: string, label: string, signal: AbortSignal) => Promise<unknown>} hear has a voice say the sentence,
+ *   shown as `label`, unless the signal has aborted by then
  * @property {(voice: string) => void} choose the winner
  */
 
@@ -33,6 +34,8 @@ export class BlindDialog {
   /** @type {Set<"a" | "b">} */
   #heard = new Set();
   #whileOpen = new AbortController();
+  /** Of what is to be heard, which may wait for its facts. */
+  #hearing = new AbortController();
 
   /**
    * @param {readonly string[]} voices
@@ -57,7 +60,7 @@ export class BlindDialog {
 
   #close() {
     this.#whileOpen.abort();
-    player.stop();
+    this.#silence();
     this.dialog.remove();
   }
 
@@ -115,6 +118,7 @@ export class BlindDialog {
   }
 
   #result() {
+    player.reveal();
     const { translate, nameOf } = this.options;
     const { winners, scores } = this.comparison;
     const names = winners.map(nameOf).join(", ");
@@ -145,8 +149,13 @@ export class BlindDialog {
 
   /** @param {"a" | "b"} side */
   #hearOrStop(side) {
-    if (isSpeaking(side)) player.stop();
+    if (isSpeaking(side)) this.#silence();
     else this.#hear(side);
+  }
+
+  #silence() {
+    this.#hearing.abort();
+    player.stop();
   }
 
   /** @param {"a" | "b"} side */
@@ -155,7 +164,9 @@ export class BlindDialog {
     if (!pair) return;
     this.#heard.add(side);
     if (this.#heard.size === 2) this.#allowVerdicts();
-    this.options.hear(pair[side], labelOf(side));
+    this.#hearing.abort();
+    this.#hearing = new AbortController();
+    this.options.hear(pair[side], labelOf(side), this.#hearing.signal);
   }
 
   /** Both have to be heard before one is better. */
@@ -167,7 +178,7 @@ export class BlindDialog {
   /** @param {Verdict} verdict */
   #judge(verdict) {
     if (this.#heard.size < 2) return;
-    player.stop();
+    this.#silence();
     this.comparison.judge(verdict);
     this.#show();
     this.#hear("a");
@@ -175,12 +186,13 @@ export class BlindDialog {
 
   /** Count what was judged so far. */
   #end() {
-    player.stop();
+    this.#silence();
     this.comparison.end();
     this.#show();
   }
 
   #undo() {
+    this.#silence();
     this.comparison.undo();
     this.#show();
   }
@@ -191,8 +203,9 @@ export class BlindDialog {
     this.options.choose(voice);
   }
 
-  /** @param {KeyboardEvent} event */
+  /** Keys with a modifier are the browser's, as Ctrl+0 and Alt+Left are. @param {KeyboardEvent} event */
   #onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const side = SIDES[event.key];
     const verdict = VERDICTS[event.key];
     if (side) this.#hear(side);

@@ -229,6 +229,13 @@ export class Player extends EventTarget {
     this.#setState(playback, "stopped");
   }
 
+  /** Name the voice that was hidden behind a label. */
+  reveal() {
+    if (!this.label) return;
+    this.label = "";
+    this.#notify();
+  }
+
   /** @param {Playback} playback */
   #next(playback) {
     this.#cancel();

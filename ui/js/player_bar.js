@@ -225,6 +225,7 @@ class PlayerBar {
   /** @param {KeyboardEvent} event */
   #onKey(event) {
     if (event.key !== "Escape" || !player.isBusy || !this.element.isConnected) return;
+    if (document.querySelector("dialog[open]")) return; // which it closes
     player.stop();
     event.preventDefault();
     event.stopPropagation();
