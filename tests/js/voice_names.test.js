@@ -33,6 +33,10 @@ const NEW_YORKER = {
   description: "espeak-ng English (America, New York City)",
 };
 const PRESET = { ...BELLA, name: "evening", is_preset: true };
+const SIWIS = [
+  { ...BELLA, name: "ff_siwis", language: "fr_FR", quality: "" },
+  { ...PIPER_VOICE, name: "fr_FR-siwis-low", language: "fr_FR", quality: "low" },
+];
 const OWN_BLEND = { ...BELLA, name: "my_evening" };
 const VOICES = [
   PIPER_VOICE,
@@ -42,6 +46,7 @@ const VOICES = [
   { ...BELLA, name: "af_sky" },
   ROBOT,
   NEW_YORKER,
+  ...SIWIS,
   ...THORSTENS,
 ];
 const TEXTS = {
@@ -112,10 +117,11 @@ test("letters that are no word are initials", () => {
   ]);
 });
 
-test("voices of one name and language are told apart by their quality, or by where they speak so", () => {
+test("voices of one name and language are told apart by their quality or engine, or by where they speak so", () => {
   const names = namesIn("de");
   assert.equal(names.of("de_DE-thorsten-high"), "Thorsten (hoch)");
   assert.equal(names.of("de_DE-thorsten_emotional-medium"), "Thorsten emotional");
+  assert.equal(names.of("ff_siwis"), "Siwis (Kokoro)");
   assert.equal(names.of("espeak-en-us"), AMERICAN.de);
   assert.equal(names.of("espeak-en-us-nyc"), `${AMERICAN.de} (America, New York City)`);
 });

@@ -224,13 +224,14 @@ export class VoiceNames {
    * @param {readonly Voice[]} alike
    */
   #detailOf(voice, alike) {
-    const { name, quality, description } = voice;
+    const { name, engine, quality, description } = voice;
     if (isRobot(voice)) {
       const isPlainest = alike.every((other) => name.length <= other.name.length);
       return isPlainest ? "" : (/\((.+)\)$/.exec(description)?.[1] ?? name);
     }
-    const isTold = alike.every((other) => other === voice || other.quality !== quality);
-    return isTold && quality ? this.quality(quality) : name;
+    const others = alike.filter((other) => other !== voice);
+    if (quality && others.every((other) => other.quality !== quality)) return this.quality(quality);
+    return others.every((other) => other.engine !== engine) ? engineLabel(engine) : name;
   }
 }
 
