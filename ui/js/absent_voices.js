@@ -118,6 +118,12 @@ export class AbsentVoices {
         wanted,
         download,
       );
+    else if (download)
+      this.#fillMakeshift(
+        { key: "makeshift_running", names: { name: nameOf(download.voice) }, about: "" },
+        wanted,
+        download,
+      );
     else this.#fillMakeshift({ key: "makeshift", names: {}, about: "" }, wanted, download);
   }
 

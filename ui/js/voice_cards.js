@@ -144,8 +144,8 @@ export class VoiceCards {
     const facts = createElement(
       "div",
       { class: "card-facts" },
-      createElement("strong", {}, name),
-      createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
+      createElement("div", { class: "card-name" }, createElement("strong", {}, name), this.#mark(voice)),
+      createElement("span", { class: "quiet" }, ...factLine(this.#shownFactsOf(voice))),
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice);
@@ -209,6 +209,29 @@ export class VoiceCards {
     const told = { name: voiceNames.of(voice), facts: this.#factsOf(found).join(" · ") };
     setText(fetching, isAgain ? "↻" : "↓");
     fetching.setAttribute("aria-label", this.options.translate(isAgain ? "again_card" : "fetch_card", told));
+  }
+
+  /** @param {Voice} voice */
+  #mark({ is_default }) {
+    return is_default
+      ? createElement("span", { class: "voices-mark" }, this.options.translate("default"))
+      : "";
+  }
+
+  /**
+   * What a card says below its name: size and licence matter until a voice is here, and all voices of Kokoro share one
+   * model.
+   * @param {Voice} voice
+   */
+  #shownFactsOf(voice) {
+    const { engine, is_installed, licence, quality, size } = voice;
+    return this.#factsOf({
+      ...voice,
+      quality: is_installed && engine === "kokoro" ? "" : quality,
+      size: is_installed ? null : size,
+      licence: is_installed ? "" : licence,
+      is_default: false,
+    });
   }
 
   /** @param {Voice} voice */
