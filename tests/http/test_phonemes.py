@@ -55,6 +55,21 @@ async def test_without_a_voice_the_language_chooses_one(server: Served) -> None:
     assert french == same
 
 
+async def test_a_recipe_speaks_the_language_that_is_asked_for_and_a_voice_its_own(server: Served) -> None:
+    recipe = f"{KOKORO}(2)+am_test"
+    french, voice = [
+        (await phonemize(server, voice=voice, language="fr", text="5 °C")).json()["phonemes"]
+        for voice in (recipe, KOKORO)
+    ]
+    assert french.startswith("sˈɛ̃k dəɡʁˈe")
+    assert voice.startswith("fˈaɪv")
+    english, heard, same = [
+        await speak(server, "/v1/audio/speech", input="5 °C", voice=recipe, **language)
+        for language in ({}, {"language": "fr_FR"}, {"lang_code": "f"})
+    ]
+    assert english != heard == same
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "param"),
     [

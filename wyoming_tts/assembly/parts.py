@@ -296,7 +296,8 @@ def _make_library(settings: Settings, catalogue: CurrentCatalogue, blends: Cache
         embedded_engine=EMBEDDED_ENGINE,
         catalogue=lambda: catalogue.current.voices,
         rules=NameRules(
-            voice_map=voice_map(settings), blend=lambda name: blends.voice(name, library.blendable)
+            voice_map=voice_map(settings),
+            blend=lambda name, language: blends.voice(name, library.blendable, language),
         ),
     )
     return library

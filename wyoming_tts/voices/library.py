@@ -364,13 +364,13 @@ class VoiceLibrary:
 
     def _resolve_name(self, request: VoiceRequest) -> ResolvedName:
         if request.name is None or fold_case(request.name) == fold_case(self._default.name):
-            return replace(self.names.default(), speaker=None)  # `_default_speaker` knows it
-        return self._resolve_known(request.name)
+            return replace(self.names.default(request.language), speaker=None)  # `_default_speaker` knows it
+        return self._resolve_known(request.name, request.language)
 
-    def _resolve_known(self, name: str) -> ResolvedName:
+    def _resolve_known(self, name: str, language: str | None = None) -> ResolvedName:
         """Resolve a name as `names` does, also that of a voice that cannot speak and is in no catalogue."""
         try:
-            return self.names.resolve(name)
+            return self.names.resolve(name, language)
         except UnknownVoice:
             if (unusable := self._unusable_names.find(name)) is not None:
                 raise _cannot_speak(name, unusable) from None

@@ -134,9 +134,10 @@ class NameRules:
 
     voice_map: Mapping[str, VoiceAlias] = field(default_factory=lambda: MappingProxyType({}))
     """Aliases from the settings."""
-    blend: Callable[[str], Voice | None] = lambda _: None
+    blend: Callable[[str, str | None], Voice | None] = lambda _name, _language: None
     """Finds the voice of a blend or a recipe such as `af_bella(2)+af_sky(1)`, None for other names; called on
-    the event loop. May raise `UnknownVoice` for a recipe whose voices are not installed."""
+    the event loop. A recipe has no language of its own: it speaks the given one, if any. May raise
+    `UnknownVoice` for a recipe whose voices are not installed."""
     default: str | None = None
     """The name of the default voice; without one the well-known names are unknown."""
 
@@ -168,8 +169,12 @@ class NameResolver:
     def __repr__(self) -> str:
         return f"<NameResolver {len(self.voices)} installed, {len(self.catalogue)} in the catalogue>"
 
-    def resolve(self, name: str) -> ResolvedName:
+    def resolve(self, name: str, language: str | None = None) -> ResolvedName:
         """Find the voice that a name means, installed or not.
+
+        Args:
+            name: As described above.
+            language: The tag of the language that a recipe is to speak; nothing else has a choice.
 
         Raises:
             UnknownVoice: no voice has the name, or several begin with it.
@@ -177,7 +182,8 @@ class NameResolver:
         """
         mapped = self._mapping(name)
         name = mapped.voice
-        found = self._substitute(fold_name(name)) if self._is_well_known(name) else self._resolve_own(name)
+        is_well_known = self._is_well_known(name)
+        found = self._substitute(fold_name(name)) if is_well_known else self._resolve_own(name, language)
         return replace(found, rate=mapped.rate)
 
     def find_exact(self, name: str) -> ResolvedName | None:
@@ -191,11 +197,14 @@ class NameResolver:
         found = self.find_exact(name)
         return found.catalogue_voice if found is not None else None
 
-    def default(self) -> ResolvedName:
-        """Resolve the default voice; an unknown name gives a voice of that name that is not installed."""
+    def default(self, language: str | None = None) -> ResolvedName:
+        """Resolve the default voice; an unknown name gives a voice of that name that is not installed.
+
+        The language is as for `resolve`.
+        """
         name = self._rules.default or ""
         try:
-            return self.resolve(name)
+            return self.resolve(name, language)
         except UnknownVoice:
             return ResolvedName(name)
 
@@ -226,14 +235,14 @@ class NameResolver:
     def _of_installed(self, voice: Voice) -> ResolvedName:
         return ResolvedName(voice.name, voice, self._listed.same(voice.name))
 
-    def _resolve_own(self, name: str) -> ResolvedName:
+    def _resolve_own(self, name: str, language: str | None = None) -> ResolvedName:
         """Resolve by the names of voices and blends alone."""
         if (found := self.find_exact(name)) is not None:
             return found
         base, mark, speaker = name.partition(SPEAKER_MARK)
         if mark and (found := self.find_exact(base)) is not None:
             return replace(found, speaker=speaker or None)
-        if (blend := self._rules.blend(name)) is not None:
+        if (blend := self._rules.blend(name, language)) is not None:
             return ResolvedName(blend.name, blend)
         if base and (found := self._find_by_language(base) or self._find_by_prefix(base)) is not None:
             return replace(found, speaker=speaker or None)

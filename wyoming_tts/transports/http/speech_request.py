@@ -130,7 +130,9 @@ class SpeechFields(BaseModel):
     speed: Speed | None = Field(None, description="Pace, relative to the server's setting.")
     stream_format: Literal["audio", "sse"] | None = Field(None, description="`audio` where it is left out.")
     stream: bool | None = Field(None, description="False: send it as a whole, with its length.")
-    language: Name | None = Field(None, description="As `en_US`: chooses a voice where none is named.")
+    language: Name | None = Field(
+        None, description="As `en_US`: chooses a voice where none is named; what a recipe speaks."
+    )
     lang_code: Name | None = Field(None, description="Kokoro-FastAPI's word for `language`: `a`, `en-us`.")
     speaker: Name | int | None = Field(None, description="A speaker of the voice, by name or number.")
     sample_rate: SampleRate | None = Field(None, description="Hz; the voice's own where it is left out.")

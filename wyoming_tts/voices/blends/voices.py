@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.languages import KOKORO_LETTERS, LanguageTag
 from wyoming_tts.speech import Voice
 from wyoming_tts.style_tables import StyleTable
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
@@ -73,10 +74,16 @@ class BlendResolver:
                 _LOGGER.debug("The blend %s cannot be spoken: %s", blend.name, error)
         return found
 
-    def find(self, name: str, pack: Mapping[str, str] = _NO_VOICES) -> BlendedVoice | None:
+    def find(
+        self, name: str, pack: Mapping[str, str] = _NO_VOICES, language: str | None = None
+    ) -> BlendedVoice | None:
         """Find the blend of that name in any case, or the one of that recipe; None if it is neither.
 
-        `pack` is as for `list_voices`.
+        Args:
+            name: The name of a stored blend, or a recipe.
+            pack: As for `list_voices`.
+            language: The tag of the language that a recipe is to speak, if Kokoro knows it; None for that of
+                its voices.
 
         Raises:
             BadRequest: the recipe is malformed.
@@ -88,7 +95,11 @@ class BlendResolver:
         if not looks_like_recipe(name):
             return None
         recipe = parse_recipe(name, (*book.blends, *pack, *self._voices()))
-        return self._voice(str(recipe), Blend.unnamed(recipe), book, pack)
+        blend = Blend.unnamed(recipe)
+        if language is not None:
+            own = book.language(blend, {**pack, **self._voices()}).tag
+            blend = replace(blend, language=_spoken_language(own, language))
+        return self._voice(str(recipe), blend, book, pack)
 
     def _voice(self, name: str, blend: Blend, book: BlendSet, pack: Mapping[str, str]) -> BlendedVoice:
         spoken = book.language(blend, {**pack, **self._voices()})
@@ -139,12 +150,13 @@ class CachedBlends:
         blend = self._book.blends.get(name)
         return "" if blend is None else blend.shown_title
 
-    def voice(self, name: str, installed: Iterable[Voice]) -> Voice | None:
+    def voice(self, name: str, installed: Iterable[Voice], language: str | None = None) -> Voice | None:
         """Return the voice of a blend's name or recipe. Does no I/O.
 
         Args:
             name: The name of a stored blend, or a recipe, which may consist of one voice alone.
             installed: All installed voices.
+            language: As for `BlendResolver.find`.
 
         Returns:
             None if nothing can be blended, or the name is neither.
@@ -160,11 +172,25 @@ class CachedBlends:
         if not here:
             return None
         languages = {voice.name: voice.language for voice in here.values()}
-        found = BlendResolver(lambda: self._book, lambda: languages).find(name)
+        found = BlendResolver(lambda: self._book, lambda: languages).find(name, language=language)
         if found is not None:
             return self._as_voice(_combine([here[part] for part in sorted(found.made_of)], found), found)
         own = find_name(name, here)
         return here[own] if own is not None else None
+
+
+def _spoken_language(own: str, wanted: str) -> str | None:
+    """Kokoro's language for a tag: of the region asked for, else of the voices' own; None where it has none.
+
+    Args:
+        own: The tag of the voices' own language.
+        wanted: The tag that was asked for.
+    """
+    tag = LanguageTag.parse(wanted)
+    spoken = [
+        each for each in (own, *KOKORO_LETTERS.values()) if LanguageTag.parse(each).is_same_language(tag)
+    ]
+    return min(spoken, key=lambda each: LanguageTag.parse(each).differs_in_region(tag), default=None)
 
 
 def _describe(name: str, blend: Blend) -> str:

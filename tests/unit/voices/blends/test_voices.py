@@ -129,3 +129,29 @@ def test_a_stored_blend_is_listed_by_the_name_that_it_was_given(
     store.add(replace(make_blend(name, "af_test+am_test"), **written))
     (voice,) = voices.list_voices()
     assert voice.description == listed
+
+
+@pytest.mark.parametrize(
+    ("wanted", "spoken"),
+    [
+        ("fr", "fr_FR"),
+        ("en-us", "en_US"),
+        ("en", "en_GB"),
+        ("en_AU", "en_GB"),
+        ("es_MX", "es_ES"),
+        ("de", "en_GB"),
+    ],
+)
+def test_a_recipe_speaks_the_language_that_is_asked_for_where_kokoro_knows_it(
+    voices: BlendResolver, wanted: str, spoken: str
+) -> None:
+    found = voices.find("bf_test(2)+af_test", language=wanted)
+    assert found
+    assert found.language == spoken
+
+
+def test_a_stored_blend_has_a_language_of_its_own(store: BlendStore, voices: BlendResolver) -> None:
+    store.add(make_blend("mine", "af_test+bf_test", "en_GB"))
+    found = voices.find("mine", language="fr")
+    assert found
+    assert found.language == "en_GB"
