@@ -68,6 +68,10 @@ _HTML = """
       <input type="range" id="audition-pair-share" min="0" max="100" step="5" data-label="pair">
       <span id="audition-pair-b"></span>
     </div>
+    <label class="field" id="audition-pair-language-row" hidden>
+      <span data-text="pair_language"></span>
+      <select id="audition-pair-language"></select>
+    </label>
     <form id="audition-pair-keep" class="actions" autocomplete="off">
       <input type="text" id="audition-pair-name" maxlength="64" required autocapitalize="off"
         spellcheck="false" data-label="pair_name">

@@ -189,6 +189,10 @@ def test_a_blend_of_two_languages_is_named_freely_and_speaks_that_of_the_heavier
     expect(page.locator("#blend-language")).to_have_value("en_GB")
     type_recipe(page, "af_bella(70)+bf_emma(30)")
     expect(page.locator("#blend-language")).to_have_value("en_US")
+    page.locator("#blend-language").select_option("en_GB")
+    with page.expect_request("**/v1/audio/speech") as heard:
+        page.locator("#blend-hear").click()
+    assert (heard.value.post_data_json or {})["language"] == "en_GB"
     expect(page.locator("#blend-name-hint")).to_have_text("Any words make a name.")
     page.locator("#blend-name").fill("Küchenstimme")
     expect(page.locator("#blend-name-hint")).to_contain_text("call it Kuechenstimme")
@@ -197,7 +201,7 @@ def test_a_blend_of_two_languages_is_named_freely_and_speaks_that_of_the_heavier
     kept = card(page, "Kuechenstimme")
     expect(kept.locator("b")).to_have_text("Küchenstimme")
     expect(kept).to_contain_text("Above the noise.")
-    expect(kept).to_contain_text("American English")
+    expect(kept).to_contain_text("British English")
     page.locator("#blend-description").fill("")  # kept by the browser for whoever comes next
     kept.get_by_role("button", name="Delete: Küchenstimme").click()
     kept.get_by_role("button", name="Delete", exact=True).click()

@@ -65,7 +65,7 @@ class AuditionTab {
     });
     this.pair = new PairBlend(this.parts.pair, {
       translate,
-      hear: (recipe) => this.#attempt(() => this.#hearRecipe(recipe)),
+      hear: (recipe, language) => this.#attempt(() => this.#hearRecipe(recipe, language)),
       takenNames: () => new Set(voiceDirectory.view.voices.map(({ name }) => name)),
       onKept: (name) => this.#chooseKept(name),
     });
@@ -277,15 +277,20 @@ class AuditionTab {
    */
   #showPair(one, other) {
     this.#choose(one);
-    this.hear(other);
+    this.#choose(other);
+    this.pair.hear();
     this.parts.pair.open = true;
     this.parts.pair.scrollIntoView({ block: "nearest" });
   }
 
-  /** @param {string} recipe */
-  async #hearRecipe(recipe) {
+  /**
+   * @param {string} recipe
+   * @param {string} language "" for that of the voices
+   */
+  async #hearRecipe(recipe, language) {
     const facts = await this.#factsOf(pageState.values.voice);
-    await player.play(this.#request(pageState.values, { ...facts, name: recipe }));
+    const request = this.#request(pageState.values, { ...facts, name: recipe });
+    await player.play(language ? { ...request, language } : request);
   }
 
   /** @param {string} name of a blend that was saved */

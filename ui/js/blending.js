@@ -96,6 +96,7 @@ class BlendTab {
     parts.name.addEventListener("input", () => this.#showName());
     parts.language.addEventListener("change", () => {
       this.#chosenLanguage = parts.language.value;
+      if (parts.whileMoving.checked) this.hearSoon();
     });
     parts.stop.addEventListener("click", () => this.#stop());
     onSubmit(parts.keepForm, () => this.keep());
@@ -116,12 +117,15 @@ class BlendTab {
 
   // ---- What is heard
 
-  /** @param {string} voice */
-  async #hear(voice) {
+  /**
+   * @param {string} voice
+   * @param {string} [language] that a recipe is to speak
+   */
+  async #hear(voice, language = "") {
     this.hearSoon.cancel();
     const input = this.parts.text.value.trim();
     if (!input) throw new Error(this.translate("no_text"));
-    await player.play({ input, voice });
+    await player.play(language ? { input, voice, language } : { input, voice });
     if (player.state === "failed") throw player.error;
   }
 
@@ -131,7 +135,8 @@ class BlendTab {
     const { read } = this.mixer;
     if (read === null) throw new Error(this.translate("no_mix"));
     const expected = this.#expected;
-    await this.#hear(expected !== null && isSame(this.#draft(), expected) ? expected.name : read.recipe);
+    if (expected !== null && isSame(this.#draft(), expected)) return this.#hear(expected.name);
+    await this.#hear(read.recipe, this.parts.language.value);
   }
 
   #stop() {

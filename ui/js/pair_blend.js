@@ -14,7 +14,7 @@ import { voiceNames } from "./voice_names.js";
 /**
  * @typedef {object} PairOptions
  * @property {import("./common.js").Translate} translate
- * @property {(recipe: string) => Promise<unknown>} hear
+ * @property {(recipe: string, language: string) => Promise<unknown>} hear the language is "" for that of the voices
  * @property {() => Set<string>} takenNames
  * @property {(name: string) => Promise<unknown>} onKept
  */
@@ -39,6 +39,10 @@ export function pairRecipe(one, other, share) {
 export class PairBlend {
   /** @type {[one: string, other: string]} */
   #pair = ["", ""];
+  /** Of the two. @type {[one: string, other: string]} */
+  #languages = ["", ""];
+  /** Whether somebody chose the language, which else is that of the louder voice. */
+  #isLanguageChosen = false;
   /** The blend that was kept last: it is no part of another pair at once. */
   #keptName = "";
 
@@ -56,13 +60,19 @@ export class PairBlend {
       b: part("b", HTMLElement),
       form: part("keep", HTMLFormElement),
       kept: part("kept", HTMLElement),
+      language: part("language", HTMLSelectElement),
+      languageRow: part("language-row", HTMLElement),
       name: part("name", HTMLInputElement),
       problem: part("problem", HTMLElement),
       share: part("share", HTMLInputElement),
     };
     const keep = this.api.trying(this.parts.problem, () => this.#keep());
     this.parts.share.addEventListener("input", () => this.#showShares());
-    this.parts.share.addEventListener("change", () => options.hear(this.recipe));
+    this.parts.share.addEventListener("change", () => this.hear());
+    this.parts.language.addEventListener("change", () => {
+      this.#isLanguageChosen = true;
+      this.hear();
+    });
     this.parts.form.addEventListener("submit", (event) => {
       event.preventDefault();
       keep();
@@ -71,6 +81,17 @@ export class PairBlend {
 
   get recipe() {
     return pairRecipe(...this.#pair, Number(this.parts.share.value));
+  }
+
+  /** The language to speak, "" where both voices have the same one. */
+  get #language() {
+    const [one, other] = this.#languages;
+    return one === other ? "" : this.parts.language.value;
+  }
+
+  /** Hear the mix where the slider stands. */
+  hear() {
+    return this.options.hear(this.recipe, this.#language);
   }
 
   /**
@@ -85,6 +106,11 @@ export class PairBlend {
     if (!isPair || !one || !other) return;
     if (this.#pair[0] === one.name && this.#pair[1] === other.name) return;
     this.#pair = [one.name, other.name];
+    this.#languages = [one.language, other.language];
+    this.#isLanguageChosen = false;
+    this.parts.languageRow.hidden = one.language === other.language;
+    const offered = this.#languages.map((tag) => new Option(voiceNames.languageName(tag), tag));
+    this.parts.language.replaceChildren(...offered);
     const { share, name, kept } = this.parts;
     share.value = String(WHOLE / 2);
     const proposed = [one, other]
@@ -101,17 +127,18 @@ export class PairBlend {
     const [one, other] = this.#pair.map((voice) => voiceNames.of(voice));
     setText(this.parts.a, `${one} ${WHOLE - share} %`);
     setText(this.parts.b, `${other} ${share} %`);
+    if (!this.#isLanguageChosen) this.parts.language.value = this.#languages[share > WHOLE / 2 ? 1 : 0];
     this.parts.share.setAttribute("aria-valuetext", `${one} ${WHOLE - share} %, ${other} ${share} %`);
   }
 
   async #keep() {
     const { name, kept } = this.parts;
     const written = name.value.trim();
-    const { recipe, language, languages } = await this.api.parse(this.recipe);
+    const { recipe } = await this.api.parse(this.recipe);
     const draft = {
       ...blendNames(written),
       recipe,
-      language: languages.length > 1 ? language : null,
+      language: this.#language || null,
       description: "",
       spherical: false,
       normalized: true,

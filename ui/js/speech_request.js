@@ -2,7 +2,7 @@
 
 /**
  * A body of `v1/audio/speech`.
- * @typedef {{ input: string, voice?: string, speaker?: string, speed?: number, [field: string]: unknown }} SpeechRequest
+ * @typedef {{ input: string, voice?: string, speaker?: string, language?: string, speed?: number, [field: string]: unknown }} SpeechRequest
  */
 
 /** @typedef {{ name: string, minimum: number, maximum: number, step: number, value: number }} Slider */
