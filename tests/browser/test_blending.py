@@ -47,8 +47,9 @@ def tab(shared_page: Page, problems: PageProblems) -> Iterator[Page]:
     """The blend tab with two voices in its mixer."""
     page = shared_page
     page.locator("#blend-while-moving").uncheck()
-    type_recipe(page, START)
-    page.locator("#blend-recipe").blur()  # what is typed is read at once, not after what the test does
+    with page.expect_response("**/page/blends/read"):
+        type_recipe(page, START)
+        page.locator("#blend-recipe").blur()  # what is typed is read at once, not after what the test does
     expect(page.locator("#blend-legend")).to_have_text("Bella60 %Sky40 %")
     show_numbers(page)
     yield page
@@ -248,6 +249,12 @@ def test_typing_a_recipe_moves_the_sliders_and_an_invalid_one_leaves_them(tab: P
     expect(tab.locator("#blend-rows input[type=range]").nth(0)).to_have_value("50")
     assert bar_shares(tab) == {"af_bella": 50, "af_sky": 25, "bf_emma": 25}
     expect(tab.locator("#blend-language-row")).to_be_visible()
+    row = tab.locator("#blend-rows .blend-row").first.element_handle()
+    type_recipe(tab, "2*af_bella + af_sky, bf_emma, af_sky")
+    expect(tab.locator("#blend-legend")).to_have_text("Bella40 %Sky40 %Emma20 %")
+    assert row.evaluate("(row) => row.isConnected")  # it may have the focus, or be clicked right now
+    type_recipe(tab, "2*af_bella + af_sky, bf_emma")
+    expect(tab.locator("#blend-legend")).to_have_text("Bella50 %Sky25 %Emma25 %")
     type_recipe(tab, "2*af_bella + af_skye")
     expect(tab.locator("#blend-recipe-problem")).to_contain_text("Did you mean af_sky")
     expect(tab.locator("#blend-recipe")).to_have_value("2*af_bella + af_skye")

@@ -113,8 +113,7 @@ export class Mixer {
    */
   take(recipe, then = () => {}) {
     this.#understand(recipe, (read) => {
-      this.rows = rowsFromRecipe(this.rows, read.parts);
-      this.draw();
+      this.#show(rowsFromRecipe(this.rows, read.parts));
       then();
     });
   }
@@ -124,9 +123,26 @@ export class Mixer {
    * @param {readonly import("./mix.js").Part[]} parts
    */
   set(parts) {
-    this.rows = rowsFromRecipe(this.rows, parts);
-    this.draw();
+    this.#show(rowsFromRecipe(this.rows, parts));
     this.moved();
+  }
+
+  /**
+   * Show a mix; where only the weights are others, the rows stay, with the focus and what is being done with them.
+   * @param {Row[]} rows
+   */
+  #show(rows) {
+    const isDrawnAlike =
+      rows.length === this.rows.length &&
+      lowestOf(rows) === lowestOf(this.rows) &&
+      rows.every(({ voice }, index) => voice === this.rows[index].voice);
+    if (isDrawnAlike) {
+      for (const [index, { weight }] of rows.entries()) this.rows[index].weight = weight;
+      this.#drawNumbers();
+      return;
+    }
+    this.rows = rows;
+    this.draw();
   }
 
   #readTyped() {
@@ -250,7 +266,7 @@ export class Mixer {
   }
 
   draw() {
-    const lowest = this.rows.some(({ weight }) => weight < 0) ? -FULL_WEIGHT : 0;
+    const lowest = lowestOf(this.rows);
     this.parts.rows.replaceChildren(...this.rows.map((row, index) => this.#rowOf(row, index, lowest)));
     for (const [index, picker] of this.parts.fadeVoices.entries())
       picker.replaceChildren(...this.#options(this.rows[index]?.voice ?? ""));
@@ -395,3 +411,6 @@ export class Mixer {
     this.parts.parents.replaceChildren(...parents);
   }
 }
+
+/** Where the sliders of rows begin. @param {readonly Row[]} rows */
+const lowestOf = (rows) => (rows.some(({ weight }) => weight < 0) ? -FULL_WEIGHT : 0);
