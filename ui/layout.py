@@ -14,8 +14,6 @@ SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "Cascadia Mono", "Consolas", "monospace")
 """System fonts only: a web font would be requested from another server."""
 SHARED_SHEETS = ("base.css", "fields.css")
-FIRST_SCRIPTS = ("mounting", "audition", "player_bar", "tabs")
-"""The scripts of what is in sight at first."""
 
 _TABS = {
     "audition": audition.tab,

@@ -23,7 +23,6 @@ from fastapi import FastAPI
 from ui import scripts
 from ui.application import make_page
 from ui.front_end import page_assets
-from ui.layout import FIRST_SCRIPTS
 
 FRONT_END = Path(gr.__file__).parent / "templates" / "frontend"
 _HOST = "http://page.invalid"
@@ -69,8 +68,8 @@ def _files(app: FastAPI) -> Iterator[tuple[str, str, str, bytes]]:
     yield "/", index.headers["content-type"], _REVALIDATED, rewrite_index(index.text, assets).encode()
     for path, answer in zip(_FETCHED, fetched, strict=True):
         yield path, answer.headers["content-type"], _REVALIDATED, answer.content
-    for name, source in scripts.sources().items():
-        yield f"/{scripts.path_of(name.removesuffix('.js'))}", _TYPES[".js"], _FOREVER, source.encode()
+    for path, text in scripts.files().items():
+        yield f"/{path}", _TYPES[".js"], _FOREVER, text.encode()
     for asset in assets:
         content = (FRONT_END / "assets" / asset).read_bytes()
         yield f"/assets/{asset}", _TYPES[Path(asset).suffix], _FOREVER, content
@@ -100,4 +99,4 @@ def rewrite_index(index: str, assets: Sequence[str]) -> str:
     for asset in assets:
         own = own.replace(_STYLE_LINK.format(asset), "")  # it comes first, below: others override it
     links = "".join(_LINK_FORMATS[Path(asset).suffix].format(asset) for asset in assets)
-    return own.replace(_BASE, f"{_BASE}{links}{scripts.preloads(FIRST_SCRIPTS)}", 1)
+    return own.replace(_BASE, f"{_BASE}{links}{scripts.preload()}", 1)

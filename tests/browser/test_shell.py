@@ -34,6 +34,8 @@ from tests.scenarios.page_problems import PageProblems
 from tests.support.fake_synthesizer import run_in_thread
 from tests.support.ingress_proxy import PREFIX, run_ingress_proxy
 from tests.support.page_site import Site, site_in_a_thread
+from ui import scripts
+from ui.chunks import chunks
 from ui.words import Words
 from wyoming_tts.page.prerendered import make_page
 
@@ -313,6 +315,23 @@ def test_what_has_the_focus_is_not_behind_the_player_bar(desktop: Page) -> None:
         behind[tab] = desktop.evaluate(_HIDDEN_FOCUS, tab)
     desktop.get_by_role("button", name="Words and more").click()
     assert behind == {tab: [] for tab in TABS}
+
+
+_LOADED = """performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname)
+    .filter((path) => /[.](js|css)$/.test(path))"""
+
+
+def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them(desktop: Page) -> None:
+    for tab in TABS:
+        open_tab(desktop, tab)
+        expect(desktop.locator(f"#tab-{tab} .tts[inert]")).to_have_count(0)
+    loaded = desktop.evaluate(_LOADED)
+    names = [path.rpartition("/")[2].removesuffix(".js") for path in loaded if path.startswith("/static/js/")]
+    assert "first" in names
+    assert "status" in names
+    assert sorted(names) == sorted(set(names))
+    assert set(names) <= set(chunks(scripts.sources(), scripts.FIRST)), "a module was loaded by itself"
+    assert len(loaded) < 50, loaded
 
 
 def test_every_tab_fits_a_phone_screen(desktop: Page, german: Page) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,17 +13,6 @@ ROOT = Path(__file__).parents[2]
 TESTS = sorted((ROOT / "tests" / "js").glob("*.test.js"))
 SCRIPTS = sorted((ROOT / "ui" / "js").glob("*.js"))
 _GLOBAL = re.compile(r"\b(?:window|globalThis|self)\.\w+\s*=[^=]")
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """The path of Node.js."""
-    found = shutil.which(os.environ.get("NODE") or "node")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("There is no Node.js.")
-        pytest.skip("There is no Node.js: script/node installs it, or set NODE to where it is.")
-    return found
 
 
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.name.removesuffix(".test.js"))

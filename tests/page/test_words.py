@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ui import scripts
+from ui.chunks import with_imports
 from ui.words import LANGUAGES, Words, read_texts
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
@@ -53,8 +54,8 @@ _USED = re.compile(r"""\btranslate\(\s*"([\w.]+)"|\bdata-(?:text|label|placehold
 def sources_of(section: str) -> dict[str, str]:
     """Everything that may use the texts of a section, by name."""
     of_others = {"problems", "voice_names", "download_list", "stream_lanes"} - set(ROOTS[section])
-    modules = scripts.with_imports(ROOTS[section]) - of_others
-    found = {name: scripts.sources()[f"{name}.js"] for name in modules}
+    modules = set(with_imports(scripts.sources(), ROOTS[section])) - of_others
+    found = {name: scripts.sources()[name] for name in modules}
     markup = files("ui").joinpath(f"{MODULES.get(section, section)}.py")
     return found | ({"markup": markup.read_text("utf-8")} if markup.is_file() else {})
 
@@ -62,7 +63,7 @@ def sources_of(section: str) -> dict[str, str]:
 def test_every_section_has_its_scripts_and_every_script_with_texts_its_section() -> None:
     assert {name.partition(".")[0] for name in read_texts("en")} == {"page", *ROOTS}
     known = {name for section in ROOTS for name in sources_of(section)}
-    using = {name.removesuffix(".js") for name, source in scripts.sources().items() if _USED.search(source)}
+    using = {name for name, source in scripts.sources().items() if _USED.search(source)}
     assert using - known == set()
 
 

@@ -17,18 +17,19 @@ const LONGEST_UNSEEN = 3000; // milliseconds in which a script may ask the serve
 const LONGEST_PAUSE = 10_000; // milliseconds between two tries
 
 /**
- * @param {string} path of the script, relative to the page
+ * @param {string} path of the file with the script, relative to the page
  * @param {MountContext} context
- * @param {{ waitsUntilSeen: boolean }} options whether the script is loaded once the element is in sight
+ * @param {{ module: string, waitsUntilSeen: boolean }} options the name of the script in that file, and whether it is
+ * loaded once the element is in sight
  */
-export async function mountScript(path, context, { waitsUntilSeen }) {
+export async function mountScript(path, context, { module, waitsUntilSeen }) {
   const { element } = context;
   element.inert = true;
   if (waitsUntilSeen) await inSight(element);
   const notice = new TabNotice(element);
   const waiting = setTimeout(() => notice.tellLoading(), UNTOLD);
   try {
-    const script = await load(path, notice);
+    const script = (await load(path, notice))[module];
     await Promise.race([script.mount(context), pause(LONGEST_UNSEEN)]);
   } catch (error) {
     notice.tell(problems.broken, () => location.reload()); // what was typed and chosen is kept
@@ -56,17 +57,17 @@ const inSight = (element) =>
   });
 
 /**
- * Load a script, however often that fails. Each try has an address of its own, as browsers remember a module that
- * could not be fetched.
+ * Load the scripts of a file, however often that fails. Each try has an address of its own, as browsers remember a
+ * module that could not be fetched.
  * @param {string} path
  * @param {TabNotice} notice
- * @returns {Promise<Script>}
+ * @returns {Promise<Record<string, Script>>}
  */
 async function load(path, notice) {
   if (serverConnection.isAway) notice.tell(problems.away);
   for (let tries = 0; ; tries++) {
-    const script = await import(urlOf(tries ? `${path}?${tries}` : path).href).catch(() => null);
-    if (script) return script;
+    const scripts = await import(urlOf(tries ? `${path}?${tries}` : path).href).catch(() => null);
+    if (scripts) return scripts;
     const told = await reason(path);
     const isAsked = new Promise((asked) => notice.tell(told, () => asked(undefined)));
     const isDue = serverConnection.isAway ? serverConnection.whenBack() : pause(pauseAfter(tries));
