@@ -20,7 +20,7 @@ def test_the_node_tests_of_a_file_pass(node: str, file: Path) -> None:
     # Node sets this variable for nested test runs, which would suppress the report.
     environment = {name: value for name, value in os.environ.items() if name != "NODE_TEST_CONTEXT"}
     run = subprocess.run(
-        [node, "--test", "--test-reporter=tap", file],
+        [node, "--test-reporter=tap", file],  # with --test it would start another Node
         capture_output=True,
         text=True,
         cwd=ROOT,

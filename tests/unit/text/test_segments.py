@@ -507,10 +507,10 @@ def test_the_work_grows_linearly_with_the_text(flood: str, monkeypatch: pytest.M
         segment_text(split_every((flood * length)[:length], 5))
         return searched
 
-    once, twice = work(10_000), work(20_000)
+    once, twice = work(4_000), work(8_000)
 
     assert twice <= 2.1 * once + 1000
-    assert twice <= 100 * 20_000
+    assert twice <= 100 * 8_000
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)

@@ -30,6 +30,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+pytestmark = pytest.mark.usefixtures("decoders_are_shared")
+
+
 @pytest.fixture(autouse=True)
 def _short_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     def sentences(language: str) -> Sequence[str]:

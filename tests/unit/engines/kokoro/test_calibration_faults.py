@@ -59,6 +59,9 @@ def state(tmp_path: Path) -> State:
     return State(tmp_path)
 
 
+pytestmark = pytest.mark.usefixtures("decoders_are_shared")
+
+
 @pytest.fixture(autouse=True)
 def _short_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = [f"{letter}." for letter in ascii_lowercase[:CALIBRATED]]

@@ -65,18 +65,18 @@ def test_the_normalized_text_does_not_depend_on_its_chunks(
 LINES = 200
 """Limit of Python lines executed per character: twice what a number in every second character takes."""
 HOSTILE = [
-    "5" * 20_000,
+    "5" * 5_000,
     "5 " * 500,
-    "-" * 20_000,
-    "1,000" * 5_000,
-    "1.5" * 5_000,
-    "%5" * 10_000,
-    "1/2/" * 5_000,
-    "٣٫" * 10_000,
-    "5天" * 10_000,
-    "天" * 20_000,
+    "-" * 5_000,
+    "1,000" * 1_000,
+    "1.5" * 2_000,
+    "%5" * 2_500,
+    "1/2/" * 1_000,
+    "٣٫" * 2_500,
+    "5天" * 2_500,
+    "天" * 5_000,
     "+48 22 " * 500,
-    "2026.11." * 2_000,
+    "2026.11." * 500,
 ]
 
 

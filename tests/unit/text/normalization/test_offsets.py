@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,6 @@ from tests.support.hypothesis_examples import scaled_examples
 from tests.support.offsets import character_spans, check_offsets, word_spans, written_pieces
 from tests.support.tables import check_rows, load_pairs
 from tests.unit.text.normalization.test_normalizer import TABLE as ENGLISH_TABLE
-from tests.unit.text.normalization.test_spoken_tables import EACH_TABLE
 from wyoming_tts.offset_text import OffsetText, join_texts
 from wyoming_tts.text.markup import InterpretAs, SayAs
 from wyoming_tts.text.normalization import NormalizerRegistry, StreamingNormalizer
@@ -75,22 +73,6 @@ def test_words_stand_for_what_they_are_read_from(
     language: str, text: str, expected: list[tuple[str, str]]
 ) -> None:
     assert changed(text, language) == expected
-
-
-def _sizes(text: str) -> list[list[str]]:
-    """A text whole, letter by letter, and in words."""
-    words = text.split(" ")
-    return [[text], list(text), [f"{word} " for word in words[:-1]] + words[-1:]]
-
-
-@EACH_TABLE
-def test_offsets_of_every_example_lead_to_its_text(table: Path) -> None:
-    def check(text: str, _spoken: str) -> None:
-        whole, *divided = (character_spans(normalize(pieces, table.stem)) for pieces in _sizes(text))
-        assert divided == [whole, whole]
-        check_offsets([normalize([text], table.stem)], text)
-
-    check_rows(check, load_pairs(table))
 
 
 def test_every_spoken_word_of_the_english_examples_is_written_somewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import pytest
 from piper.phonemize_espeak import EspeakPhonemizer
 
+from tests.support.offsets import character_spans, check_offsets, written_pieces
 from tests.support.tables import check_rows, load_pairs
+from wyoming_tts.offset_text import join_texts
 from wyoming_tts.text.normalization import NormalizerRegistry, StreamingNormalizer
 from wyoming_tts.text.plain_text import TextPiece
 
 TABLES = sorted((Path(__file__).parent / "spoken").glob("*.yaml"))
-EACH_TABLE = pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES])
+# With their scope the tests of a table follow each other, so that few workers compile its language.
+EACH_TABLE = pytest.mark.parametrize("table", TABLES, ids=[table.stem for table in TABLES], scope="module")
 SPOKEN = NormalizerRegistry()
 
 ESPEAK_VOICES = {
@@ -44,10 +48,11 @@ def phonemes(language: str, text: str) -> str:
 
 
 def normalize(language: str, pieces: Iterable[str]) -> str:
+    """The text as it is spoken, with its offsets."""
     SPOKEN.load(language)
     stream = StreamingNormalizer(SPOKEN.normalizer(language))
-    spoken = [each for piece in pieces for each in stream.feed(TextPiece(piece))]
-    return "".join(each.text for each in [*spoken, *stream.finish()])
+    spoken = [each for text in written_pieces(pieces) for each in stream.feed(TextPiece(text))]
+    return join_texts(each.text for each in [*spoken, *stream.finish()])
 
 
 @EACH_TABLE
@@ -62,9 +67,14 @@ def test_text_sounds_like_its_words_written_out(table: Path) -> None:
 
 
 @EACH_TABLE
-def test_text_may_arrive_letter_by_letter(table: Path) -> None:
-    for text, _ in load_pairs(table):
-        assert normalize(table.stem, text) == normalize(table.stem, [text])
+def test_offsets_lead_to_the_text_which_may_arrive_letter_by_letter_or_in_words(table: Path) -> None:
+    def check(text: str, _words: str) -> None:
+        whole = normalize(table.stem, [text])
+        check_offsets([whole], text)
+        for pieces in (list(text), re.findall(r"[^ ]+ ?| ", text)):
+            assert character_spans(normalize(table.stem, pieces)) == character_spans(whole)
+
+    check_rows(check, load_pairs(table))
 
 
 @EACH_TABLE

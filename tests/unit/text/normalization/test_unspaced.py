@@ -103,7 +103,7 @@ def test_any_text_normalizes_alike_whatever_its_chunks(
 
 
 @pytest.mark.parametrize(
-    "text", ["今" * 100_000, "5今" * 20_000, "5" * 100_000, "第5-" * 20_000, "年2026" * 10_000]
+    "text", ["今" * 20_000, "5今" * 4_000, "5" * 20_000, "第5-" * 4_000, "年2026" * 2_000]
 )
 def test_hostile_text_is_normalized_cheaply(text: str) -> None:
     assert count_lines(lambda: _normalize([text])) < 150 * len(text)
