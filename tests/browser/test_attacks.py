@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from functools import wraps
-from typing import Any, ParamSpec
+from functools import cached_property, wraps
+from typing import Any
 
 import gradio as gr
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounted_page, wait_until_ready
@@ -20,11 +21,33 @@ from ui.words import Words
 from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
 
-Given = ParamSpec("Given")
 EVIL = "http://evil.example"
 
 
-def page_with_a_handler() -> gr.Blocks:
+class Apps:
+    """The same page as Gradio itself mounts it and as the product does, each made once."""
+
+    def __init__(self, pool: ThreadPoolExecutor, runner: asyncio.Runner) -> None:
+        self._pool, self._runner = pool, runner
+
+    @cached_property
+    def bare(self) -> FastAPI:
+        """Gradio's own."""
+        app = FastAPI()
+        gr.mount_gradio_app(app, _page_with_a_handler(), path="/", run_history=False)
+        return app
+
+    @cached_property
+    def ours(self) -> Any:
+        """The one that the product guards."""
+        return make_application(_page_with_a_handler(), Words())
+
+    def run(self, test: Coroutine[Any, Any, None]) -> None:
+        """Run a test in the one event loop of the apps: Gradio's locks belong to it."""
+        self._pool.submit(self._runner.run, test).result()
+
+
+def _page_with_a_handler() -> gr.Blocks:
     """A page with a handler of an event, which the product's own does not have."""
     blocks: gr.Blocks
     with gr.Blocks(analytics_enabled=False) as blocks:
@@ -33,23 +56,28 @@ def page_with_a_handler() -> gr.Blocks:
     return blocks
 
 
-def in_a_thread(test: Callable[Given, Coroutine[Any, Any, None]]) -> Callable[Given, None]:
-    """Run a coroutine test in a thread, because this thread's event loop belongs to Playwright."""
+@pytest.fixture(scope="module")
+def apps() -> Iterator[Apps]:
+    with ThreadPoolExecutor(1) as pool:  # the event loop of this thread belongs to Playwright
+        runner = asyncio.Runner()
+        yield Apps(pool, runner)
+        pool.submit(runner.close).result()
+
+
+def in_a_thread(test: Callable[[Apps], Coroutine[Any, Any, None]]) -> Callable[[Apps], None]:
+    """Run a coroutine test in the event loop of its apps."""
 
     @wraps(test)
-    def run(*args: Given.args, **kwargs: Given.kwargs) -> None:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, test(*args, **kwargs)).result()
+    def run(apps: Apps) -> None:
+        apps.run(test(apps))
 
     return run
 
 
 @asynccontextmanager
-async def unguarded() -> AsyncIterator[httpx.AsyncClient]:
+async def unguarded(apps: Apps) -> AsyncIterator[httpx.AsyncClient]:
     """A page as Gradio itself mounts it, without the guard."""
-    app = FastAPI()
-    gr.mount_gradio_app(app, page_with_a_handler(), path="/", run_history=False)
-    async with run_lifespan(app), _client(app) as client:
+    async with run_lifespan(apps.bare), _client(apps.bare) as client:
         yield client
 
 
@@ -59,10 +87,9 @@ def _client(app: Any) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def guarded(options: GuardOptions | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def guarded(apps: Apps, options: GuardOptions | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """The same page behind the product's guard."""
-
-    app = make_application(page_with_a_handler(), Words())  # here, for Gradio's locks use this event loop
+    app = apps.ours
     async with mounted_page(lambda: app, peer="192.168.1.7", options=options or GuardOptions()) as (
         client,
         mount,
@@ -73,11 +100,11 @@ async def guarded(options: GuardOptions | None = None) -> AsyncIterator[httpx.As
 
 
 @in_a_thread
-async def test_other_origins_cannot_read_the_page() -> None:
+async def test_other_origins_cannot_read_the_page(apps: Apps) -> None:
     origin = {"Origin": EVIL}
-    async with unguarded() as client:
+    async with unguarded(apps) as client:
         assert (await client.get("/config", headers=origin)).headers["access-control-allow-origin"] == EVIL
-    async with guarded() as client:
+    async with guarded(apps) as client:
         assert "access-control-allow-origin" not in (await client.get("/config", headers=origin)).headers
 
 
@@ -92,22 +119,22 @@ EVENT_ROUTES = (
 
 
 @in_a_thread
-async def test_no_event_of_gradios_can_be_called() -> None:
+async def test_no_event_of_gradios_can_be_called(apps: Apps) -> None:
     body = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x", "event_id": "x"}
-    async with unguarded() as client:
+    async with unguarded(apps) as client:
         assert (await client.post("/gradio_api/queue/join", json=body)).status_code == 200
-    async with guarded() as client:
+    async with guarded(apps) as client:
         for method, path in EVENT_ROUTES:
             refused = await client.request(method, path, json=body if method == "POST" else None)
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
 @in_a_thread
-async def test_dns_rebinding_is_refused_by_the_host_check() -> None:
+async def test_dns_rebinding_is_refused_by_the_host_check(apps: Apps) -> None:
     host = {"Host": "rebound.evil.example:8880"}
-    async with unguarded() as client:
+    async with unguarded(apps) as client:
         assert (await client.get("/", headers=host)).status_code == 200
-    async with guarded() as client:
+    async with guarded(apps) as client:
         assert (await client.get("/", headers=host)).json()["error"]["code"] == "host_not_allowed"
 
 
@@ -122,22 +149,22 @@ BLOCKED_ROUTES = (
 
 
 @in_a_thread
-async def test_gradio_routes_that_the_page_does_not_need_are_404() -> None:
-    async with unguarded() as client:
+async def test_gradio_routes_that_the_page_does_not_need_are_404(apps: Apps) -> None:
+    async with unguarded(apps) as client:
         for path, status in BLOCKED_ROUTES:
             assert (await client.get(path)).status_code == status, path
-    async with guarded() as client:
+    async with guarded(apps) as client:
         for path, _ in BLOCKED_ROUTES:
             refused = await client.get(path)
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
 @in_a_thread
-async def test_uploads_through_gradio_are_refused() -> None:
+async def test_uploads_through_gradio_are_refused(apps: Apps) -> None:
     files = {"files": ("large.bin", b"x" * 2_000_000)}
-    async with unguarded() as client:
+    async with unguarded(apps) as client:
         assert (await client.post("/gradio_api/upload", files=files)).status_code == 200
-    async with guarded() as client:
+    async with guarded(apps) as client:
         assert (await client.post("/gradio_api/upload", files=files)).status_code == 413
         small = {"files": ("small.bin", b"x")}
         assert (await client.post("/gradio_api/upload", files=small)).status_code == 404
@@ -147,11 +174,11 @@ PRIVATE = ("/", "/config", "/theme.css", "/gradio_api/startup-events")
 
 
 @in_a_thread
-async def test_without_a_key_every_gradio_route_is_401() -> None:
-    async with unguarded() as client:
+async def test_without_a_key_every_gradio_route_is_401(apps: Apps) -> None:
+    async with unguarded(apps) as client:
         for path in PRIVATE:
             assert (await client.get(path)).status_code == 200, path
-    async with guarded(GuardOptions(api_keys=("secret",))) as client:
+    async with guarded(apps, GuardOptions(api_keys=("secret",))) as client:
         for path in PRIVATE:
             assert (await client.get(path)).status_code == 401, path
         for method, path in EVENT_ROUTES:
@@ -159,9 +186,9 @@ async def test_without_a_key_every_gradio_route_is_401() -> None:
 
 
 @in_a_thread
-async def test_the_index_and_config_contain_no_api_key() -> None:
+async def test_the_index_and_config_contain_no_api_key(apps: Apps) -> None:
     options = GuardOptions(api_keys=("a-very-secret-key",))
-    async with guarded(options) as client:
+    async with guarded(apps, options) as client:
         client.headers["Authorization"] = "Bearer a-very-secret-key"
         answers = [(await client.get(path)).text for path in ("/", "/config")]
     assert "a-very-secret-key" not in json.dumps(answers)
