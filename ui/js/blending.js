@@ -5,19 +5,18 @@
  * saved.
  */
 
+import { AbsentModel } from "./absent_model.js";
 import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
 import { BlendMap } from "./blend_map.js";
 import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
-import { hasFailed, isRunning } from "./download_list.js";
 import { firstMix } from "./first_mix.js";
 import { KeptBlend } from "./kept_blend.js";
 import { keepFields } from "./kept_fields.js";
-import { blendNames, FULL_WEIGHT, recipeName, unusedName } from "./mix.js";
+import { blendNames, recipeName, unusedName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { ownSentence } from "./own_sentence.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
-import { NO_PROBLEM, problems } from "./problems.js";
 import { SavedBlends, takenNames } from "./saved_blends.js";
 import { voiceDirectory } from "./voice_directory.js";
 
@@ -65,6 +64,7 @@ class BlendTab {
       hear: (name) => this.#hear(name),
     });
     this.justKept = new KeptBlend(context);
+    this.absentModel = new AbsentModel(context);
     this.map = new BlendMap({
       ...context,
       onMove: (parts) => this.mixer.set(parts),
@@ -105,9 +105,6 @@ class BlendTab {
     parts.keepMine.addEventListener("click", () => this.#keepMine());
     parts.file.addEventListener("change", () => this.#proposeName());
     onSubmit(parts.importForm, importVoice);
-    const fetchModel = () => voiceDirectory.change("download", this.#view.model_voice);
-    parts.fetch.addEventListener("click", this.api.trying(parts.absentProblem, fetchModel));
-    voiceDirectory.addEventListener("downloads", () => this.#showDownload());
     voiceDirectory.addEventListener("change", () => this.refresh());
     voiceDirectory.start();
     const whileHere = new AbortController();
@@ -310,35 +307,14 @@ class BlendTab {
     /** @param {keyof BlendingView} fact */
     const isOther = (fact) => JSON.stringify(before[fact]) !== JSON.stringify(fresh[fact]);
     this.#view = fresh;
-    this.#showModel(fresh);
+    this.absentModel.show(fresh);
+    this.parts.mixer.hidden = fresh.kokoro !== "ready";
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
     this.justKept.follow(fresh.kept);
     if (fresh.kokoro !== "ready") return;
     if (isOther("voices")) this.#mapShown = this.map.load();
     if (!this.mixer.rows.length) this.#begin();
     else if (isOther("voices")) this.mixer.draw();
-  }
-
-  /** @param {BlendingView} view */
-  #showModel({ kokoro }) {
-    const { mixer, absent, absentWords, fetch } = this.parts;
-    const isReady = kokoro === "ready";
-    mixer.hidden = !isReady;
-    absent.hidden = isReady;
-    fetch.hidden = kokoro !== "absent";
-    setText(absentWords, isReady ? "" : this.translate(`kokoro_${kokoro}`));
-    this.#showDownload();
-  }
-
-  /** Show how far the model's download is, or why it failed: then it can be tried again. */
-  #showDownload() {
-    const { fetch, fetching, absentProblem } = this.parts;
-    const download = voiceDirectory.downloads.find(({ voice }) => voice === this.#view.model_voice);
-    const share = Math.floor((FULL_WEIGHT * (download?.received ?? 0)) / (download?.total || 1));
-    fetch.disabled = isRunning(download);
-    setText(fetch, this.translate(hasFailed(download) ? "fetch_again" : "fetch") + modelSize(this.#view));
-    setText(fetching, isRunning(download) ? this.translate("fetching", { share }) : "");
-    problems.show(absentProblem, download ? problems.ofDownload(download) : NO_PROBLEM);
   }
 
   /** Mix what was mixed before, or the voice chosen in Listen with another, so that there is something to hear. */
@@ -391,9 +367,6 @@ class BlendTab {
   }
 }
 
-/** @param {BlendingView} view */
-const modelSize = ({ model_bytes: bytes }) => (bytes === null ? "" : ` (${Math.round(bytes / 1e6)} MB)`);
-
 /**
  * The tab's markup, which `ui/blending.py` brings.
  * @param {HTMLElement} element
@@ -401,15 +374,10 @@ const modelSize = ({ model_bytes: bytes }) => (bytes === null ? "" : ` (${Math.r
 function partsOf(element) {
   const part = partFinder(element, "blend");
   return {
-    absent: part("absent", HTMLElement),
-    absentProblem: part("absent-problem", HTMLElement),
-    absentWords: part("absent-words", HTMLElement),
     description: part("description", HTMLInputElement),
     editing: part("editing", HTMLElement),
     expected: part("expected", HTMLInputElement),
     editingWords: part("editing-words", HTMLElement),
-    fetch: part("fetch", HTMLButtonElement),
-    fetching: part("fetching", HTMLElement),
     file: part("file", HTMLInputElement),
     hear: part("hear", HTMLButtonElement),
     importForm: part("import", HTMLFormElement),
