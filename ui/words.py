@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,9 @@ MESSAGE_LANGUAGES = LANGUAGES[1:]
 """Those that the server's messages are translated to; they are in the first one already."""
 
 Texts: TypeAlias = Mapping[str, str]
+
+_NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+_FRENCH_SPACES = re.compile(r" (?=[:;?!»])|(?<=«) ")
 
 
 class Words:
@@ -68,14 +72,21 @@ class Words:
 def read_texts(language: str) -> Texts:
     """Read all texts of a language. Reads a file: blocks."""
     source = files("ui").joinpath("words", f"{language}.yaml").read_text(encoding="utf-8")
-    return MappingProxyType(dict(_flatten(yaml.safe_load(source))))
+    texts = _flatten(yaml.safe_load(source))
+    return MappingProxyType({name: _typeset(text, language) for name, text in texts})
 
 
 @cache
 def read_messages(language: str) -> Texts:
     """Read the translations of the server's messages by ID. Reads a file: blocks."""
     source = files("ui").joinpath("words", "messages", f"{language}.yaml").read_text(encoding="utf-8")
-    return MappingProxyType(yaml.safe_load(source))
+    texts = yaml.safe_load(source)
+    return MappingProxyType({name: _typeset(text, language) for name, text in texts.items()})
+
+
+def _typeset(text: str, language: str) -> str:
+    """Keep French signs in the line of their word: a space belongs there, which would break before them."""
+    return _FRENCH_SPACES.sub(_NO_BREAK_SPACE, text) if language == "fr" else text
 
 
 def _flatten(tree: Mapping[str, Any], start: str = "") -> list[tuple[str, str]]:

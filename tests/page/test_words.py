@@ -10,7 +10,7 @@ import yaml
 
 from ui import scripts
 from ui.chunks import with_imports
-from ui.words import LANGUAGES, Words, read_texts
+from ui.words import LANGUAGES, Words, read_messages, read_texts
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
 from wyoming_tts.voices.download.downloads import FailureCause
@@ -91,6 +91,12 @@ def test_every_text_is_used(section: str) -> None:
     names = {name for pair in mentioned for name in pair if name}
     texts = {name.removeprefix(f"{section}.") for name in read_texts("en") if name.startswith(f"{section}.")}
     assert {name for name in texts - names if not re.fullmatch(COMPUTED[section], name)} == set()
+
+
+def test_french_signs_stay_in_the_line_of_their_word() -> None:
+    for texts in (read_texts("fr"), read_messages("fr")):
+        assert [text for text in texts.values() if re.search(r" [:;?!»]|« ", text)] == []
+    assert read_texts("fr")["player.underruns"] == "coupures\N{NO-BREAK SPACE}: {count}"
 
 
 def test_every_preset_is_described_in_english_as_in_its_file() -> None:
