@@ -254,13 +254,12 @@ function showWhole(target) {
  * @param {(value: number, digits?: number) => string} number
  */
 function measured({ ttfa, received, seconds, underruns }, translate, number) {
+  const time = (/** @type {number} */ value) => shortTime(value, number).replace(" ", "\u00A0");
   /** @type {[string, string][]} */
   const facts = [];
-  if (seconds) facts.push(["length", translate("length", { time: `${number(seconds, 1)} s` })]);
-  if (ttfa !== null)
-    facts.push(["first_sound", translate("first_sound", { time: shortTime(ttfa / 1000, number) })]);
-  if (received !== null)
-    facts.push(["received", translate("received_in", { time: shortTime(received, number) })]);
+  if (seconds) facts.push(["length", translate("length", { time: `${number(seconds, 1)}\u00A0s` })]);
+  if (ttfa !== null) facts.push(["first_sound", translate("first_sound", { time: time(ttfa / 1000) })]);
+  if (received !== null) facts.push(["received", translate("received_in", { time: time(received) })]);
   if (underruns) facts.push(["underruns", translate("underruns", { count: underruns })]);
   return facts;
 }
