@@ -146,6 +146,21 @@ def install(renderer: Renderer, index: str) -> Path:
     return prerendered.INSTALLED
 
 
+def test_a_page_that_is_installed_is_not_made_again(renderer: Renderer) -> None:
+    install(renderer, "The installed page.")
+    assert prerendered.main() == 0
+    assert renderer.starts == 0
+
+
+def test_an_installation_without_a_page_is_told_why(
+    renderer: Renderer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renderer.run("raise SystemExit('no front end')")
+    assert prerendered.main() == 1
+    assert "no front end" in capsys.readouterr().err
+    assert not prerendered.INSTALLED.exists()
+
+
 async def make_apart(directory: Path) -> str:
     return await read(await make(directory))
 

@@ -1,4 +1,4 @@
-"""script/setup installs with uv, which pip fetches, and with pip where uv cannot do it."""
+"""script/setup installs with uv, which pip fetches, or with pip where uv cannot do it, and makes the page."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ case "$*" in
 "-m pip config list") cat pip-config 2>/dev/null ;;
 "-m pip install "*" uv") echo pip fetches uv >>log; [ ! -e no-uv ] || exit 1; cp fake-uv .venv/bin/uv ;;
 "-m pip install "*) echo pip installs "${*: -2}" >>log ;;
+"-m wyoming_tts.page.prerendered") echo page >>pages; [ ! -e no-page ] && touch wyoming_tts/page/page.json ;;
 -c*) echo a-package ;;
 esac
 """
@@ -27,7 +28,8 @@ echo uv installs "${*: -2}" >>log
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """What script/setup needs, with a Python and a uv that only log what they are asked for."""
-    (tmp_path / "script").mkdir()
+    for folder in ("script", "ui", "wyoming_tts/page"):
+        (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "script" / "setup", tmp_path / "script")
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
@@ -52,6 +54,12 @@ def _set_up(checkout: Path, *groups: str) -> list[str]:
         ["script/setup", *groups], cwd=checkout, env=environment, check=True, capture_output=True, timeout=30
     )
     return log.read_text("utf-8").splitlines()
+
+
+def _pages(checkout: Path) -> int:
+    """Return how often the page was made, or tried to be."""
+    log = checkout / "pages"
+    return len(log.read_text("utf-8").splitlines()) if log.exists() else 0
 
 
 pytestmark = pytest.mark.skipif(
@@ -98,3 +106,24 @@ def test_an_index_that_pip_is_told_of_is_asked_by_pip_alone(checkout: Path, sett
 def test_uv_installs_where_pip_is_told_of_one_more_index(checkout: Path) -> None:
     (checkout / "pip-config").write_text("global.extra-index-url='https://index.example.org/simple'", "utf-8")
     assert _set_up(checkout) == ["pip fetches uv", "uv installs --editable ."]
+
+
+def test_the_page_is_made_once_and_again_when_what_it_is_made_of_is_newer(checkout: Path) -> None:
+    for _ in range(2):
+        _set_up(checkout)
+        assert _pages(checkout) == 1
+    (checkout / "ui" / "layout.py").touch()
+    os.utime(checkout / "ui" / "layout.py", (1 << 32, 1 << 32))
+    _set_up(checkout)
+    assert _pages(checkout) == 2
+
+
+def test_what_tests_and_linters_need_is_set_up_without_the_page(checkout: Path) -> None:
+    _set_up(checkout, "dev")
+    assert _pages(checkout) == 0
+
+
+def test_a_page_that_cannot_be_made_keeps_nobody_from_the_server(checkout: Path) -> None:
+    (checkout / "no-page").touch()
+    assert _set_up(checkout) == ["pip fetches uv", "uv installs --editable ."]
+    assert _pages(checkout) == 1

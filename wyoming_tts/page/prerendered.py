@@ -2,8 +2,8 @@
 
 Importing Gradio takes seconds and 75 MB. What it makes of the page never changes, so one child process
 (`ui.prerender`) writes it down, and the server only serves files: after its restart the first visit is as
-fast as any other. An installation may bring the page, as the image does: `main` writes it there, and of
-Gradio only its front end and its metadata have to stay.
+fast as any other. An installation may bring the page, as the image and a checkout after `script/setup` do:
+`main` writes it there, and of Gradio only its front end and its metadata have to stay.
 """
 
 from __future__ import annotations
@@ -54,9 +54,15 @@ class PrerenderFailed(Exception):
 
 
 def main() -> int:
-    """Write the page of this version into the installation."""
-    page = asyncio.run(_prerender())
-    INSTALLED.write_bytes(_encode(page, page_version()))
+    """Write the page of this version into the installation, unless it is there."""
+    key = page_version()
+    try:
+        if _read(INSTALLED, key) is None:
+            replace_file(INSTALLED, _encode(asyncio.run(_prerender()), key))
+        INSTALLED.touch()  # for `script/setup`, which compares ages
+    except (PrerenderFailed, OSError) as error:
+        print(f"The page could not be made: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
