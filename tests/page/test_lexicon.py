@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -77,6 +78,15 @@ async def test_a_concurrent_change_is_not_overwritten(service: LexiconService, d
     assert (data_dir / "lexicon.yaml").read_text() == "de:\n  a: b\n"
     await service.save(GOOD, (await service.load()).version)
     assert (data_dir / "lexicon.yaml").read_text() == GOOD
+
+
+async def test_a_pipe_in_place_of_the_file_is_refused_and_waits_for_nobody(
+    service: LexiconService, data_dir: Path
+) -> None:
+    os.mkfifo(data_dir / "lexicon.yaml")
+    for attempt in (service.load(), service.save(GOOD, "of an empty file")):
+        with pytest.raises(BadRequest, match="it is not a regular file"):
+            await attempt
 
 
 async def test_saving_keeps_a_symlink_and_the_files_mode(

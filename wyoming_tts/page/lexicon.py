@@ -20,6 +20,7 @@ from wyoming_tts.known_files import is_absent
 from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.page import paths
 from wyoming_tts.page.request_body import RequestBody
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.speech import Utterance
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.text.lexicon.hot_reload import FILE_NAME
@@ -142,15 +143,14 @@ def _load(path: Path) -> LexiconText:
 
 def _read_content(path: Path) -> bytes:
     try:
-        if is_absent(path):
-            return b""
-        if path.stat().st_size > MAX_BYTES:
-            raise BadRequest(_too_large(path))
-        return path.read_bytes()
+        content = b"" if is_absent(path) else read_regular_file(path, MAX_BYTES)
     except OSError as error:
         raise BadRequest(
             Message("not_read", "{path} cannot be read: {reason}.", path=path, reason=system_reason(error))
         ) from error
+    if len(content) > MAX_BYTES:
+        raise BadRequest(_too_large(path))
+    return content
 
 
 def _too_large(path: Path) -> Message:

@@ -18,6 +18,7 @@ from typing import Final
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, parse_json
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.synthesis import CostModel
 from wyoming_tts.system_reasons import system_reason
 
@@ -53,8 +54,7 @@ async def _write_now_and_then(costs: CostModel, path: Path, run_blocking: RunBlo
 
 def _read(costs: CostModel, path: Path) -> None:
     try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_regular_file(path, _MAX_BYTES)
     except FileNotFoundError:
         return
     except OSError as error:

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 
 from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.regular_files import read_regular_file
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class CheckResults:
         if self._directory is None:
             return None
         try:
-            with self._path(self._directory).open("rb") as file:
-                scale, digest = file.read(_MAX_BYTES).decode("ascii").split()
+            content = read_regular_file(self._path(self._directory), _MAX_BYTES)
+            scale, digest = content.decode("ascii").split()
             value = float(scale)
         except (OSError, ValueError):
             return None

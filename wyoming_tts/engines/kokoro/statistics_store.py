@@ -15,6 +15,7 @@ from typing import Final
 
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.engines.kokoro.statistics import VoiceStatistics
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -84,8 +85,7 @@ class StatisticsStore:
             return None
         path = self._path(self._directory, key)
         try:
-            with path.open("rb") as file:
-                return VoiceStatistics.from_bytes(file.read(_MAX_BYTES), self._channels)
+            return VoiceStatistics.from_bytes(read_regular_file(path, _MAX_BYTES), self._channels)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

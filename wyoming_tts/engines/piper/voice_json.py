@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
 from wyoming_tts.messages import Message
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.speech import LENGTH_SCALE_RANGE, MAX_SPEAKERS, NOISE_SCALE_RANGE, SAMPLE_RATE_RANGE
 
 MAX_BYTES: Final = 1_000_000
@@ -189,8 +190,7 @@ def read_voice_json(path: Path) -> VoiceJson:
         InvalidVoiceJson: it is too large, no JSON, or a value is missing or out of range.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
+    content = read_regular_file(path, MAX_BYTES)
     if len(content) > MAX_BYTES:
         raise InvalidVoiceJson(
             Message(

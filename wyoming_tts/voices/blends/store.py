@@ -23,15 +23,17 @@ from pathlib import Path
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.messages import Message
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
 from wyoming_tts.voices.names import check_name_is_free, find_name
-from wyoming_tts.yaml_files.reading import InvalidYaml, Position, Problem
+from wyoming_tts.yaml_files.reading import MAX_BYTES, InvalidYaml, Position, Problem
 
 _LOGGER = logging.getLogger(__name__)
 
 FILE_NAME = "blends.yaml"
+_MOST_BYTES = 10 * MAX_BYTES  # of a malformed file that is kept beside a new one
 MAX_BLENDS = 1000
 _LOCK_PATIENCE = 30.0
 """Seconds; a write takes milliseconds, so a process that holds the lock longer is suspended."""
@@ -401,11 +403,18 @@ def _found(blends: Mapping[str, Blend], name: str, *, exactly: bool = False) -> 
 
 
 def _content(path: Path) -> bytes:
-    """Content of the file; empty if it does not exist."""
+    """Content of the file; empty if it does not exist.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger than any that could be kept.
+    """
     try:
-        return path.read_bytes()
+        content = read_regular_file(path, _MOST_BYTES)
     except FileNotFoundError:
         return b""
+    if len(content) > _MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return content
 
 
 @contextmanager

@@ -465,12 +465,23 @@ def test_blends_stay_and_are_not_overwritten_while_the_directory_is_away(
 def test_blends_stay_while_the_file_cannot_be_read(
     store: BlendStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Path) -> bytes:
+    def fail(_path: Path, _limit: int) -> bytes:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     store.add(make_blend("mine"))
     assert names(store) == ["calm", "mine"]
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr("wyoming_tts.voices.blends.store.read_regular_file", fail)
     assert names(store) == ["calm", "mine"]
     with pytest.raises(VoiceUnavailable, match="cannot be read"):
+        store.add(make_blend("another"))
+
+
+def test_blends_stay_while_a_pipe_lies_in_place_of_the_file(store: BlendStore, tmp_path: Path) -> None:
+    store.add(make_blend("mine"))
+    assert names(store) == ["calm", "mine"]
+    path = tmp_path / "data" / "blends.yaml"
+    path.unlink()
+    os.mkfifo(path)
+    assert names(store) == ["calm", "mine"]
+    with pytest.raises(VoiceUnavailable, match="it is not a regular file"):
         store.add(make_blend("another"))
