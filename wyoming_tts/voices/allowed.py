@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 
 from wyoming_tts.errors import VoiceNotAllowed
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import VoiceRequest
 from wyoming_tts.voices.names import fold_case, shorten_name
 
@@ -30,8 +31,12 @@ def check_is_allowed(voice: str, request: VoiceRequest) -> None:
     if any(_pattern(each).fullmatch(fold_case(voice)) for each in allowed):
         return
     raise VoiceNotAllowed(
-        f"The token does not allow the voice {shorten_name(request.name or voice)!r}.",
-        hint="Ask for one that it names, or have the token made for this voice.",
+        Message(
+            "token_not_for_voice",
+            "The token does not allow the voice {name}.",
+            name=repr(shorten_name(request.name or voice)),
+        ),
+        hint=Message("ask_for_allowed", "Ask for one that it names, or have the token made for this voice."),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Protocol
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.languages import LanguageTag
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import SPEAKER_MARK, UnusableVoice, Voice, VoiceReason, VoiceRequest, VoiceSpec
 from wyoming_tts.voices.allowed import check_is_allowed
 from wyoming_tts.voices.catalogue import UNKNOWN_QUALITY_RANK, CatalogueVoice
@@ -300,8 +301,11 @@ class VoiceLibrary:
             if (voice := self._best(voices, tag)) is not None:
                 return voice
         raise VoiceUnavailable(
-            "No voice is installed, not even the embedded one.",
-            hint="Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
+            Message("no_voice_at_all", "No voice is installed, not even the embedded one."),
+            hint=Message(
+                "reinstall_espeak",
+                "Reinstall the package espeakng-loader, or put a Piper voice into the data directory.",
+            ),
         )
 
     def _quality_rank(self, voice: Voice) -> int:
@@ -389,8 +393,16 @@ class VoiceLibrary:
             return voice
         languages = sorted({voice.language for voice in self._sorted})
         raise UnknownVoice(
-            f"No installed voice speaks {shorten_name(language)!r}.",
-            hint=f"Installed languages: {', '.join(languages) or 'none'}.",
+            Message(
+                "nobody_speaks",
+                "No installed voice speaks {language}.",
+                language=repr(shorten_name(language)),
+            ),
+            hint=Message(
+                "installed_languages", "Installed languages: {languages}.", languages=", ".join(languages)
+            )
+            if languages
+            else Message("no_voice_installed", "No voice is installed."),
         )
 
     def _best(self, voices: Iterable[Voice], language: str) -> Voice | None:
@@ -464,13 +476,25 @@ def _as_text(size: int, mtime_ns: int) -> str:
 
 
 def _cannot_speak(name: str, unusable: UnusableVoice) -> VoiceUnavailable:
-    return VoiceUnavailable(f"The voice {name!r} cannot speak: {unusable.reason}.", hint=unusable.hint)
+    return VoiceUnavailable(
+        Message(
+            "cannot_speak",
+            "The voice {name} cannot speak: {reason}.",
+            name=repr(name),
+            reason=unusable.reason,
+        ),
+        hint=unusable.hint,
+    )
 
 
 def _unavailable(name: str) -> VoiceUnavailable:
     return VoiceUnavailable(
-        f"The voice {name!r} is not installed.",
-        hint=f"Download it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
+        Message("voice_not_installed", "The voice {name} is not installed.", name=repr(name)),
+        hint=Message(
+            "fetch_or_put",
+            "Download it (`wyoming-tts voices download {name}`) or put its files into a data directory.",
+            name=name,
+        ),
     )
 
 
@@ -485,7 +509,13 @@ def _with_speaker(voice: Voice, speaker: str | None) -> VoiceSpec:
     if not voice.speakers and number == 0:
         return VoiceSpec(voice, voice.default_speaker)  # the only speaker, by its number
     raise UnknownVoice(
-        f"The voice {voice.name} has no speaker {shorten_name(speaker)!r}.", hint=_speakers_hint(voice)
+        Message(
+            "no_speaker",
+            "The voice {name} has no speaker {speaker}.",
+            name=voice.name,
+            speaker=repr(shorten_name(speaker)),
+        ),
+        hint=_speakers_hint(voice),
     )
 
 
@@ -496,6 +526,7 @@ def _speaker_number(speaker: str) -> int | None:
 
 def _speakers_hint(voice: Voice) -> str:
     if not voice.speakers:
-        return "It has one speaker only: leave the speaker out."
+        return Message("one_speaker_only", "It has one speaker only: leave the speaker out.")
     first = list(voice.speakers)[:_MOST_NAMED]
-    return f"Its speakers: {', '.join(first)}{', …' if len(voice.speakers) > len(first) else ''}."
+    speakers = ", ".join([*first, "…"] if len(voice.speakers) > len(first) else first)
+    return Message("its_speakers", "Its speakers: {speakers}.", speakers=speakers)

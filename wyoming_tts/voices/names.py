@@ -366,10 +366,19 @@ def _unique_match(prefix: str, names: Iterable[str]) -> str | None:
     names = [*names]
     found = _beginning_with(prefix, names, fold_case) or _beginning_with(prefix, names, fold_name)
     if len(found) > 1:
-        more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        named, others = ", ".join(found[:_MOST_NAMED]), len(found) - _MOST_NAMED
         raise UnknownVoice(
-            f"{len(found)} voices begin with {shorten_name(prefix)!r}.",
-            hint=f"Choose one of {', '.join(found[:_MOST_NAMED])}{more}.",
+            Message(
+                "many_begin_with",
+                "{count} voices begin with {prefix}.",
+                count=len(found),
+                prefix=repr(shorten_name(prefix)),
+            ),
+            hint=Message(
+                "choose_of_more", "Choose one of {names} and {count} more.", names=named, count=others
+            )
+            if others > 0
+            else Message("choose_of", "Choose one of {names}.", names=named),
         )
     return next(iter(found), None)
 

@@ -12,11 +12,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from types import TracebackType
 from typing import Self
 
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.download.downloads import Download, DownloadState
 from wyoming_tts.voices.download.pending import PendingVoice, VoiceDownloader
@@ -53,11 +54,11 @@ class OnDemandOptions:
     """Total of all downloads triggered by clients since start-up; a voice that would exceed it is refused."""
 
 
-class _Limit(StrEnum):
+class _Limit(Enum):
     """A limit on downloads triggered by clients, worded for messages."""
 
-    CONCURRENT = "the limit of concurrent downloads for clients is reached"
-    BYTES = "the limit of bytes downloaded for clients since start-up is reached"
+    CONCURRENT = Message("limit_concurrent", "the limit of concurrent downloads for clients is reached")
+    BYTES = Message("limit_bytes", "the limit of bytes downloaded for clients since start-up is reached")
 
 
 class OnDemandDownloads:
@@ -188,7 +189,7 @@ class OnDemandDownloads:
             _LOGGER.warning(
                 "Some voices that clients request are not downloaded: %s. Download them with "
                 "`wyoming-tts voices download NAME`.",
-                limit,
+                limit.value,
             )
 
     def _begin(self, voice: CatalogueVoice) -> PendingVoice:
@@ -238,38 +239,68 @@ class OnDemandDownloads:
         """Why a voice cannot be downloaded at all, worded for messages; empty if it can."""
         voice, engines = self._find(name), self._options.engines
         if voice is None:
-            return "it is not in the catalogue"
+            return Message("not_in_catalogue", "it is not in the catalogue")
         if self._options.offline:
-            return "downloads are turned off (offline)"
+            return Message("downloads_off", "downloads are turned off (offline)")
         if engines is not None and voice.engine not in engines:
-            return f"its engine {voice.engine} is not in use"
+            return Message("engine_not_in_use", "its engine {engine} is not in use", engine=voice.engine)
         if reason := self._library.why_unusable(name):
             return reason
-        return "no engine can use the downloaded files" if name in self._unusable else ""
+        return (
+            Message("no_engine_can_use", "no engine can use the downloaded files")
+            if name in self._unusable
+            else ""
+        )
 
     def _error(self, name: str, pending: PendingVoice | None) -> VoiceUnavailable:
         voice = self._find(name)
         if pending is None and voice is not None and (limit := self._reached_limit(voice)):
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed and not downloaded: {limit}.",
-                hint=f"Download it with `wyoming-tts voices download {voice.name}`, or try again later.",
+                Message(
+                    "not_fetched",
+                    "The voice {name} is not installed and not downloaded: {limit}.",
+                    name=repr(name),
+                    limit=limit.value,
+                ),
+                hint=Message(
+                    "fetch_or_later",
+                    "Download it with `wyoming-tts voices download {name}`, or try again later.",
+                    name=voice.name,
+                ),
             )
         if pending is None and (obstacle := self._obstacle(name)):
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed and {obstacle}.",
-                hint="Put its files into a data directory, or choose another voice.",
+                Message(
+                    "not_here_and",
+                    "The voice {name} is not installed and {reason}.",
+                    name=repr(name),
+                    reason=obstacle,
+                ),
+                hint=Message(
+                    "put_or_choose", "Put its files into a data directory, or choose another voice."
+                ),
             )
         if pending is None:
             return VoiceUnavailable(
-                f"The voice {name!r} is not installed, and a GET downloads none.",
-                hint=f"Request it by POST, or download it with `wyoming-tts voices download {name}`.",
+                Message(
+                    "get_fetches_none",
+                    "The voice {name} is not installed, and a GET downloads none.",
+                    name=repr(name),
+                ),
+                hint=Message(
+                    "request_by_post",
+                    "Request it by POST, or download it with `wyoming-tts voices download {name}`.",
+                    name=name,
+                ),
             )
         download = pending.download
         if download is not None and download.state is DownloadState.FAILED:
-            return VoiceUnavailable(f"The voice {name!r} could not be downloaded.", hint=download.error)
+            return VoiceUnavailable(
+                Message("fetch_failed", "The voice {name} could not be downloaded.", name=repr(name)),
+                hint=download.error,
+            )
         return VoiceUnavailable(
-            f"The voice {name!r} is not installed; it is being downloaded{_progress_suffix(download)}.",
-            hint="Try again in a moment.",
+            _being_downloaded(name, download), hint=Message("try_in_a_moment", "Try again in a moment.")
         )
 
 
@@ -278,7 +309,15 @@ def _is_active(download: Download | None) -> bool:
     return download is not None and not download.state.over
 
 
-def _progress_suffix(download: Download | None) -> str:
+def _being_downloaded(name: str, download: Download | None) -> str:
     if download is None or not download.total:
-        return ""
-    return f" ({100 * download.received // download.total} %)"
+        return Message(
+            "being_fetched", "The voice {name} is not installed; it is being downloaded.", name=repr(name)
+        )
+    percent = 100 * download.received // download.total
+    return Message(
+        "being_fetched_at",
+        "The voice {name} is not installed; it is being downloaded ({percent} %).",
+        name=repr(name),
+        percent=percent,
+    )

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.voices.catalogue import CatalogueVoice
 from wyoming_tts.voices.download.downloads import (
     DownloadManager,
@@ -116,7 +117,8 @@ class DownloadService:
         """
         if self._downloads is None:
             raise VoiceUnavailable(
-                "Downloads are not possible while the server starts or stops.", hint="Try again soon."
+                Message("no_downloads_now", "Downloads are not possible while the server starts or stops."),
+                hint=Message("try_soon", "Try again soon."),
             )
         download = self._downloads.start(voice)
         self._started.add(voice.name)
@@ -131,7 +133,11 @@ class DownloadService:
         """
         is_cancelled = self._downloads is not None and self._downloads.cancel(name)
         if self._watched.pop(name, None) is None and not is_cancelled:
-            raise UnknownVoice(f"The voice {name[:80]!r} is not being downloaded.")
+            raise UnknownVoice(
+                Message(
+                    "is_not_downloading", "The voice {name} is not being downloaded.", name=repr(name[:80])
+                )
+            )
 
     def _log_end(self, progress: DownloadProgress) -> None:
         is_ours = progress.voice in self._started
