@@ -33,6 +33,7 @@ from wyoming_tts.demand import (
     machine_seconds,
 )
 from wyoming_tts.errors import Busy
+from wyoming_tts.messages import Message
 from wyoming_tts.scheduler import Scheduler, StreamClock
 
 REST = 0.25
@@ -171,7 +172,17 @@ class Admission:
             pass
         for place in self._newcomers():
             if place.waiting_since + self._options.max_wait <= now:
-                self._refuse(place, f"and none ended within {self._options.max_wait:g} s")
+                self._refuse(
+                    place,
+                    self._busy(
+                        Message(
+                            "busy_none_ended",
+                            "{speaking} utterances are being spoken and none ended within {seconds} s.",
+                            speaking=len(self._held),
+                            seconds=f"{self._options.max_wait:g}",
+                        )
+                    ),
+                )
 
     def wake_at(self, now: float) -> float | None:
         """Return when to `settle` although nothing happened by then; None if nothing will have changed."""
@@ -285,9 +296,16 @@ class Admission:
         place.predicted_start = wait + min(place.stream.lead_needed(), self._options.max_hold)
         if wait > self._options.max_wait:
             raise Busy(
-                f"{len(self._held)} utterances are being spoken and {self.queued} are queued: this one would "
-                f"wait for about {wait:.1f} s, over the limit of {self._options.max_wait:g} s.",
-                hint="Try again later, or raise max_wait.",
+                Message(
+                    "busy_wait",
+                    "{speaking} utterances are being spoken and {queued} are queued: this one would wait "
+                    "for about {wait} s, over the limit of {most} s.",
+                    speaking=len(self._held),
+                    queued=self.queued,
+                    wait=f"{wait:.1f}",
+                    most=f"{self._options.max_wait:g}",
+                ),
+                hint=Message("later_or_max_wait", "Try again later, or raise max_wait."),
             )
 
     def _make_room_in_queue(self, peer: str) -> None:
@@ -296,22 +314,32 @@ class Admission:
         waiting = Counter(place.peer for place in newcomers)
         most = max(waiting.values(), default=0)
         if waiting[peer] + 2 > most:
-            raise self._busy(f"and {len(newcomers)} are queued")
+            raise self._queue_full(len(newcomers))
         last = [place for place in newcomers if waiting[place.peer] == most][-1]
-        self._refuse(last, f"and {len(newcomers)} are queued")
+        self._refuse(last, self._queue_full(len(newcomers)))
 
     def _newcomers(self) -> list[Place]:
         return [place for place in self._waiting if place.is_newcomer]
 
-    def _refuse(self, place: Place, reason: str) -> None:
+    def _refuse(self, place: Place, refusal: Busy) -> None:
         del self._waiting[place]
         place.state = PlaceState.OUTSIDE
-        place.refusal = self._busy(reason)
+        place.refusal = refusal
 
-    def _busy(self, reason: str) -> Busy:
+    def _queue_full(self, queued: int) -> Busy:
+        return self._busy(
+            Message(
+                "busy_queue",
+                "{speaking} utterances are being spoken and {queued} are queued.",
+                speaking=len(self._held),
+                queued=queued,
+            )
+        )
+
+    def _busy(self, message: str) -> Busy:
         return Busy(
-            f"{len(self._held)} utterances are being spoken {reason}.",
-            hint="Try again later, or raise max_streams, max_queue or max_wait.",
+            message,
+            hint=Message("later_or_raise", "Try again later, or raise max_streams, max_queue or max_wait."),
         )
 
     def _admit_next(self, now: float) -> bool:

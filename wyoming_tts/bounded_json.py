@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from math import isinf
 from typing import Any, NoReturn
 
+from wyoming_tts.messages import Message
+
 MAX_DIGITS = 40
 """Digits of a whole number. Lengths, rates and ids have at most 20, and Python cannot print over 4,300."""
 
@@ -68,7 +70,7 @@ def check_values(raw: bytes, limit: int) -> None:
     unescaped = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
     # Each string is a key or a value, and splitting at quotation marks is cheap only if there are few.
     if unescaped.count(b'"') > 4 * limit or _count_marks(b"".join(unescaped.split(b'"')[::2])) >= limit:
-        raise JsonOverLimit(f"it has more than {limit} values")
+        raise JsonOverLimit(Message("json_values", "it has more than {most} values", most=limit))
 
 
 def _count_marks(raw: bytes) -> int:
@@ -79,24 +81,31 @@ def _count_marks(raw: bytes) -> int:
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
-        raise InvalidJson("an object has a key twice")
+        raise InvalidJson(Message("json_key_twice", "an object has a key twice"))
     return unique
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidJson(f"{name} is not a value of JSON")
+    raise InvalidJson(Message("json_constant", "{name} is not a value of JSON", name=name))
 
 
 def _parse_int(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
-        raise InvalidJson(f"a number has {len(digits)} digits, more than {MAX_DIGITS}")
+        raise InvalidJson(
+            Message(
+                "json_digits",
+                "a number has {count} digits, more than {most}",
+                count=len(digits),
+                most=MAX_DIGITS,
+            )
+        )
     return int(digits)
 
 
 def _parse_float(written: str) -> float:
     value = float(written)
     if isinf(value):
-        raise InvalidJson("a number is too large")
+        raise InvalidJson(Message("json_number", "a number is too large"))
     return value
 
 
@@ -119,7 +128,7 @@ def _check_depth(value: object, depth: int) -> None:
 
 
 def _nested_too_deep(depth: int) -> JsonOverLimit:
-    return JsonOverLimit(f"it is nested in more than {depth} levels")
+    return JsonOverLimit(Message("json_depth", "it is nested in more than {most} levels", most=depth))
 
 
 def _containers(outer: object) -> Iterator[Any]:

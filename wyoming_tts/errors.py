@@ -28,7 +28,7 @@ import json
 from enum import StrEnum
 from typing import ClassVar
 
-from wyoming_tts.messages import Message
+from wyoming_tts.messages import Message, with_hint
 
 
 class ErrorCode(StrEnum):
@@ -63,9 +63,7 @@ class SpeechError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        if not self.hint:
-            return self.message
-        return Message("with_hint", "{message} {hint}", message=self.message, hint=self.hint)
+        return with_hint(self.message, self.hint)
 
 
 class BadRequest(SpeechError):
@@ -120,7 +118,10 @@ class RateLimited(SpeechError):
 
     def __init__(self, per_minute: int, *, retry_after: int) -> None:
         super().__init__(
-            f"Over the limit of {per_minute} speech requests a minute.", hint=f"Try again in {retry_after} s."
+            Message(
+                "over_rate_limit", "Over the limit of {count} speech requests a minute.", count=per_minute
+            ),
+            hint=Message("try_again_in", "Try again in {seconds} s.", seconds=retry_after),
         )
         self.retry_after = retry_after
 
@@ -171,11 +172,11 @@ def describe_value(value: object) -> str:
     """Describe a value that a client sent, for a message; never its text, as messages are logged."""
     match value:
         case str():
-            return f"a string of {len(value)} characters"
+            return Message("a_string_of", "a string of {count} characters", count=len(value))
         case list():
-            return f"an array of {len(value)}"
+            return Message("an_array_of", "an array of {count}", count=len(value))
         case dict():
-            return "an object"
+            return Message("an_object", "an object")
         case None | bool():
             return str(json.dumps(value))
     return str(value)
@@ -186,8 +187,15 @@ class StepTimedOut(EngineFailed):
 
     def __init__(self, seconds: float, *, is_abandoned: bool) -> None:
         super().__init__(
-            f"A step of computing did not end within {seconds:g} s.",
-            hint="On a very slow machine raise step_timeout; otherwise the voice's model may be broken.",
+            Message(
+                "step_timed_out",
+                "A step of computing did not end within {seconds} s.",
+                seconds=f"{seconds:g}",
+            ),
+            hint=Message(
+                "raise_step_timeout",
+                "On a very slow machine raise step_timeout; otherwise the voice's model may be broken.",
+            ),
         )
         self.is_abandoned = is_abandoned
 
@@ -197,6 +205,8 @@ def to_speech_error(error: BaseException) -> SpeechError:
     if isinstance(error, SpeechError):
         return error
     return SpeechError(
-        f"The server failed with an unexpected {type(error).__name__}.",
-        hint="Its log has the details.",
+        Message(
+            "unexpected_failure", "The server failed with an unexpected {kind}.", kind=type(error).__name__
+        ),
+        hint=Message("see_its_log", "Its log has the details."),
     )

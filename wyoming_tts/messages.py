@@ -26,11 +26,34 @@ class Message(str):
         message.id, message.template, message.arguments = id_, template, arguments
         return message
 
+    @classmethod
+    def decode(cls, encoded: Any) -> Any:
+        """Return a text or number of which `encode_messages` made this, as another process reads it.
+
+        Raises:
+            KeyError, TypeError, AttributeError: it is nothing of that kind.
+        """
+        if not isinstance(encoded, dict):
+            return encoded
+        arguments = {name: cls.decode(each) for name, each in encoded["arguments"].items()}
+        text: str = encoded["text"]
+        return cls(str(encoded["id"]), text.replace("{", "{{").replace("}", "}}"), **arguments)
+
     def __str__(self) -> str:
         return self
 
     def __getnewargs_ex__(self) -> tuple[tuple[str, str], dict[str, object]]:
         return (self.id, self.template), dict(self.arguments)
+
+
+def with_hint(message: str, hint: str) -> str:
+    """Return a text that says what happened and, if there is a hint, what to do about it."""
+    return Message("with_hint", "{message} {hint}", message=message, hint=hint) if hint else message
+
+
+def said_parts(*parts: str) -> list[Any]:
+    """Return texts for JSON, as a page takes them to say them; nothing if the first has no ID."""
+    return [encode_messages(each) for each in parts if each] if isinstance(parts[0], Message) else []
 
 
 def encode_messages(value: Any) -> Any:

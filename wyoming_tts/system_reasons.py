@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -57,15 +58,30 @@ _BY_CLASS: Final[Mapping[type[OSError], int]] = MappingProxyType(
 """For those without a number, as asyncio raises some."""
 _NAME_UNKNOWN = Message("name_unknown", "Name or service not known")
 _NAME_UNDECIDED = Message("name_undecided", "Temporary failure in name resolution")
+_UNTRUSTED = Message("certificate_untrusted", "its certificate is of nobody whom this system trusts")
+_OTHER_HOST = Message("certificate_of_another", "its certificate is for another name")
+_CERTIFICATE_REASONS: Final[Mapping[int, Message]] = MappingProxyType(
+    {
+        9: Message("certificate_too_early", "its certificate is not valid yet: is the clock right?"),
+        10: Message("certificate_expired", "its certificate has expired"),
+        **dict.fromkeys((2, 18, 19, 20, 21), _UNTRUSTED),
+        **dict.fromkeys((62, 64), _OTHER_HOST),
+    }
+)
+"""By the code of OpenSSL (X509_V_ERR_…)."""
+_NOT_TLS: Final = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}
+)
+"""What OpenSSL says of a peer that sends something else, most often HTTP."""
 
 
 def system_reason(error: OSError) -> str:
     """Return why, without the path or address that the error repeats; rare reasons in the system's words."""
     if isinstance(error, socket.gaierror):  # with numbers of its own
         return _NAME_UNDECIDED if error.errno == socket.EAI_AGAIN else _NAME_UNKNOWN
-    if _is_tls(error):  # as above
-        return error.strerror or str(error)
-    number = error.errno or _BY_CLASS.get(type(error), 0)
+    if isinstance(error, ssl.SSLError):  # as above
+        return _tls_reason(error)
+    number = _number_of(error)
     if number in _REASONS:
         return _REASONS[number]
     # asyncio's connection errors repeat the address, which the message has already.
@@ -74,5 +90,37 @@ def system_reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _is_tls(error: OSError) -> bool:
-    return any(each.__module__ == "ssl" for each in type(error).__mro__)
+def underlying_reason(error: BaseException) -> str:
+    """Return why the system refused what a library tells in words of its own; those, if it did not."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and (_number_of(cause) or isinstance(cause, ssl.SSLError)):
+            return system_reason(cause)
+    return str(error) or type(error).__name__
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and those that it translates; of a group, the first."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__
+
+
+def _number_of(error: OSError) -> int:
+    return error.errno or _BY_CLASS.get(type(error), 0)
+
+
+def _tls_reason(error: ssl.SSLError) -> Message:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        detail = getattr(error, "verify_message", "") or "?"
+        refused = Message("certificate_refused", "its certificate is refused ({detail})", detail=detail)
+        return _CERTIFICATE_REASONS.get(getattr(error, "verify_code", 0), refused)
+    reason = getattr(error, "reason", None)  # which OpenSSL gives, and a program may not
+    if reason in _NOT_TLS:
+        return Message("no_tls", "it does not speak TLS on this port")
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Message("tls_closed", "it closed the connection while TLS was agreed on")
+    detail = reason or error.strerror or str(error)
+    return Message("tls_failed", "TLS failed ({detail})", detail=detail)

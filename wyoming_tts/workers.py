@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from wyoming_tts.errors import EngineFailed, StepTimedOut
+from wyoming_tts.messages import Message
 from wyoming_tts.scheduler import Scheduler, StepState, StreamClock
 from wyoming_tts.thread_pool import AllThreadsStuck, Interruption, ThreadPool, WorkTimedOut
 
@@ -142,8 +143,10 @@ class Workers:
             raise StepTimedOut(self._step_seconds, is_abandoned=error.is_abandoned) from None
         except AllThreadsStuck:
             raise EngineFailed(
-                "No thread is left to compute: all of them run steps that do not end.",
-                hint="Restart the server; its log names the voices.",
+                Message(
+                    "no_thread_left", "No thread is left to compute: all of them run steps that do not end."
+                ),
+                hint=Message("restart_see_log", "Restart the server; its log names the voices."),
             ) from None
         finally:
             self._scheduler.step_done(stream, self._clock())

@@ -21,10 +21,12 @@ from wyoming.version import __version__ as wyoming_version
 
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, JsonOverLimit, parse_json
 from wyoming_tts.errors import BadRequest, TooLong, describe_value
+from wyoming_tts.messages import Message
 
 _BLANKS = re.compile(rb"[ \t\r\n]+")
 _READ_SIZE = 64 * 1024
 _CACHED_HEADERS = 64
+_HEADER_LINE = Message("header_line", "header line")
 _MAX_CACHED_HEADER = 256
 """Bytes. Headers repeat: all audio-chunks of a stream have the same one. A lookup costs a tenth of parsing,
 and a peer that sends ever different headers can make the cache no larger than 16 KiB."""
@@ -182,12 +184,16 @@ class EventReader:
             return None
         if buffer[0] != ord("{"):
             raise ProtocolError(
-                f"Got {bytes(buffer[:1])!r} where an event should start, expected a line of JSON."
+                Message(
+                    "no_event_start",
+                    "Got {found} where an event should start, expected a line of JSON.",
+                    found=repr(bytes(buffer[:1])),
+                )
             )
         limit = self._limits.header
         end = buffer.find(b"\n", self._searched, limit + 1)
         if end < 0:
-            _check_length(len(buffer), limit, "header line")
+            _check_length(len(buffer), limit, _HEADER_LINE)
             self._searched = len(buffer)
             return None
         self._searched = 0
@@ -224,7 +230,9 @@ class EventReader:
 
 
 def _truncation_message() -> str:
-    return "Got the end of the connection in the middle of an event, expected the rest of it."
+    return Message(
+        "cut_in_event", "Got the end of the connection in the middle of an event, expected the rest of it."
+    )
 
 
 def parse_header(line: bytes, limits: EventLimits) -> Header:
@@ -233,13 +241,25 @@ def parse_header(line: bytes, limits: EventLimits) -> Header:
     Raises:
         ProtocolError: it is malformed; MessageTooLong if a length that it announces is over its limit.
     """
-    header = _parse_json_object(line, "header line", limits.json)
+    header = _parse_json_object(line, _HEADER_LINE, limits.json)
     event_type = header.get("type")
     if not isinstance(event_type, str) or not event_type:
-        raise ProtocolError(f"Got {describe_value(event_type)} as an event's type, expected a name.")
+        raise ProtocolError(
+            Message(
+                "event_type",
+                "Got {found} as an event's type, expected a name.",
+                found=describe_value(event_type),
+            )
+        )
     data = header.get("data")
     if data is not None and not isinstance(data, dict):
-        raise ProtocolError(f"Got {describe_value(data)} as an event's data, expected an object.")
+        raise ProtocolError(
+            Message(
+                "event_data",
+                "Got {found} as an event's data, expected an object.",
+                found=describe_value(data),
+            )
+        )
     data_length = _read_length(header, "data_length", limits.data)
     payload_length = _read_length(header, "payload_length", limits.payload)
     return Header(event_type, data or {}, data_length, payload_length)
@@ -247,7 +267,15 @@ def parse_header(line: bytes, limits: EventLimits) -> Header:
 
 def _check_length(length: int, limit: int, what: str) -> None:
     if length > limit:
-        raise MessageTooLong(f"Got an event with a {what} of {length} bytes, expected at most {limit}.")
+        raise MessageTooLong(
+            Message(
+                "event_too_long",
+                "Got an event with a {what} of {size} bytes, expected at most {most}.",
+                what=what,
+                size=length,
+                most=limit,
+            )
+        )
 
 
 def _read_length(header: dict[str, Any], key: str, limit: int) -> int:
@@ -256,7 +284,14 @@ def _read_length(header: dict[str, Any], key: str, limit: int) -> int:
         return 0
     # bool is an int to Python, not to the protocol.
     if not isinstance(length, int) or isinstance(length, bool) or length < 0:
-        raise ProtocolError(f"Got {describe_value(length)} as {key}, expected a whole number of bytes.")
+        raise ProtocolError(
+            Message(
+                "event_length",
+                "Got {found} as {key}, expected a whole number of bytes.",
+                found=describe_value(length),
+                key=key,
+            )
+        )
     _check_length(length, limit, key)
     return length
 
@@ -265,11 +300,32 @@ def _parse_json_object(raw: bytes, what: str, limits: JsonLimits) -> dict[str, A
     try:
         value = parse_json(raw, limits)
     except JsonOverLimit as error:
-        raise MessageTooLong(f"Got an event whose {what} is over a limit: {error}.") from None
+        raise MessageTooLong(
+            Message(
+                "event_over_limit",
+                "Got an event whose {what} is over a limit: {reason}.",
+                what=what,
+                reason=str(error),
+            )
+        ) from None
     except InvalidJson as error:
-        raise ProtocolError(f"Got an event whose {what} is not JSON in UTF-8: {error}.") from None
+        raise ProtocolError(
+            Message(
+                "event_not_json",
+                "Got an event whose {what} is not JSON in UTF-8: {reason}.",
+                what=what,
+                reason=str(error),
+            )
+        ) from None
     if not isinstance(value, dict):
-        raise ProtocolError(f"Got {describe_value(value)} as an event's {what}, expected an object.")
+        raise ProtocolError(
+            Message(
+                "event_part",
+                "Got {found} as an event's {what}, expected an object.",
+                found=describe_value(value),
+                what=what,
+            )
+        )
     return value
 
 

@@ -55,6 +55,14 @@ test("a failed download is told by its cause in every language", () => {
   assert.deepEqual(english.ofDownload(FULL), { text: "The disk is full. Make room.", details: "[Errno 28]" });
 });
 
+test("what a failed download says is said in the reader's language where it has an ID", () => {
+  const reader = new Problems(TEXTS, "de");
+  reader.messages = { empty: "es ist leer" };
+  const error = { text: "it is empty", id: "empty", arguments: {} };
+  assert.equal(reader.say(reader.ofDownload({ ...FULL, error }).details), "es ist leer");
+  assert.equal(reader.ofDownload({ ...FULL, cause: null, error }).text, "es ist leer");
+});
+
 test("a download between two tries tells why it waits but nothing to do, one that runs tells nothing", () => {
   const waiting = { ...FULL, state: "running", error: "" };
   assert.deepEqual(german.ofDownload(waiting), { text: "Kein Platz. Noch einmal.", details: "" });

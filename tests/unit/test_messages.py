@@ -7,7 +7,7 @@ import json
 import pickle
 
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.messages import Message, encode_messages
+from wyoming_tts.messages import Message, encode_messages, said_parts
 
 REASON = Message("cut_off", "it ends at byte {end}", end=12)
 MESSAGE = Message("refused", "{name} is refused: {reason}.", name="a{b}", reason=REASON)
@@ -44,3 +44,16 @@ def test_messages_are_encoded_wherever_they_are_and_nothing_else_is_changed() ->
     }
     assert type(encode_messages(MESSAGE)["text"]) is str
     assert encode_messages(Message("odd", "{error}", error=OSError("x")))["arguments"] == {"error": "x"}
+
+
+def test_a_message_is_the_same_to_another_process_that_reads_it() -> None:
+    read = Message.decode(json.loads(json.dumps(encode_messages(MESSAGE))))
+    assert isinstance(read, Message)
+    assert (read, encode_messages(read)) == (MESSAGE, encode_messages(MESSAGE))
+    assert Message.decode("plain") == "plain"
+
+
+def test_an_error_is_said_in_parts_only_where_it_is_a_message() -> None:
+    assert said_parts(REASON, "") == [encode_messages(REASON)]
+    assert said_parts(REASON, "Try again.") == [encode_messages(REASON), "Try again."]
+    assert said_parts("plain", REASON) == []

@@ -1,6 +1,6 @@
 /**
  * Error messages in the reader's language: what a failed request or download means and what to do, by its code or
- * cause. The server's own words, which are English, follow as details.
+ * cause. The server's own words follow as details, in English where they have no ID.
  */
 
 import { createElement, errorMessage, fill, localize, RequestError } from "./common.js";
@@ -8,7 +8,7 @@ import { createElement, errorMessage, fill, localize, RequestError } from "./com
 /** @typedef {import("./common.js").Texts} Texts */
 /** @typedef {import("./voice_directory.js").Download} Download */
 
-/** @typedef {{ text: string, details: string }} Problem `details` are technical, or "" */
+/** @typedef {{ text: string, details: Said }} Problem `details` are technical, or "" */
 
 /**
  * What the server says: a text, or one with an ID and arguments, which is said in the reader's language.
@@ -108,7 +108,8 @@ export class Problems {
   ofDownload({ state, cause, error }) {
     const known = cause ? this.#known(`download_${cause}`) : "";
     const isFailed = state === "failed";
-    if (!known) return { text: isFailed ? error || this.translate("unreachable") : "", details: "" };
+    const untold = isFailed ? this.say(error) || this.translate("unreachable") : "";
+    if (!known) return { text: untold, details: "" };
     const next = this.translate(isFailed ? `download_${cause}_do` : "download_again");
     return { text: `${known} ${next}`, details: error };
   }
@@ -126,13 +127,14 @@ export class Problems {
     if (before !== after) element.replaceChildren(...shown);
   }
 
-  /** @param {string} details */
+  /** @param {Said} details */
   #details(details) {
+    const language = this.#canSay(details) ? {} : { lang: "en" };
     return createElement(
       "details",
       { class: "problem-details" },
       createElement("summary", {}, this.translate("details")),
-      createElement("span", { lang: "en", dir: "auto" }, details),
+      createElement("span", { ...language, dir: "auto" }, this.say(details)),
     );
   }
 

@@ -284,8 +284,8 @@ export class LiveSpeech extends EventTarget {
    * @param {RealtimeEvent} event
    * @param {LiveResponse | undefined} response
    */
-  #onError({ message, code, response: named }, response) {
-    const error = new RequestError(message, 0, { code });
+  #onError({ message, code, said, response: named }, response) {
+    const error = new RequestError(message, 0, { code, said });
     if (response) this.#fail(error);
     else if (!named) this.#emit("problem", error);
   }

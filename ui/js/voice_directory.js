@@ -33,7 +33,7 @@ import { firstVoice } from "./voice_facts.js";
  * @property {number} received bytes
  * @property {number | null} total bytes
  * @property {number} bytes_per_second
- * @property {string} error why it failed, in English; empty otherwise
+ * @property {import("./problems.js").Said} error why it failed; empty otherwise
  * @property {string | null} cause why it failed or is being tried again, as a name
  */
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from wyoming_tts.encoders.frame_buffer import FrameBuffer
 from wyoming_tts.errors import Unsupported
+from wyoming_tts.messages import Message
 
 _Samples: TypeAlias = npt.NDArray[np.int16]
 AAC_RATES = (44_100, 48_000)
@@ -27,8 +28,11 @@ class AacCodec:
             import av  # noqa: PLC0415 - an optional dependency of 100 MB
         except ImportError:
             raise Unsupported(
-                "This server cannot encode AAC: PyAV is not installed.",
-                hint="Install it with `pip install wyoming-tts[aac]`, or ask for mp3, opus, flac or wav.",
+                Message("no_aac", "This server cannot encode AAC: PyAV is not installed."),
+                hint=Message(
+                    "install_aac",
+                    "Install it with `pip install wyoming-tts[aac]`, or ask for mp3, opus, flac or wav.",
+                ),
             ) from None
         self._av = av
         self._context = av.CodecContext.create("aac", "w")

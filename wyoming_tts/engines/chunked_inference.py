@@ -17,6 +17,7 @@ from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.engines.onnx_graph.local_part import LocalPart
 from wyoming_tts.engines.onnx_graph.receptive_field import TimeAxis
 from wyoming_tts.errors import EngineFailed
+from wyoming_tts.messages import Message
 
 Clock = Callable[[], float]
 
@@ -59,7 +60,15 @@ class ModelStage:
         expected = self.part.axis.length(length)
         if result.shape[-1] != expected:
             got = result.shape[-1]
-            raise EngineFailed(f"The model produced {got} values for {length}, expected {expected}.")
+            raise EngineFailed(
+                Message(
+                    "model_values",
+                    "The model produced {got} values for {length}, expected {expected}.",
+                    got=got,
+                    length=length,
+                    expected=expected,
+                )
+            )
         return result
 
     def seconds(self, length: int) -> float:

@@ -20,6 +20,7 @@ from typing import Final
 from wyoming_tts.blocking import RunBlocking, run_uninterrupted
 from wyoming_tts.engines.base import Engine, FirstCut, ReadyVoice, RemoteVoice
 from wyoming_tts.errors import StepTimedOut, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Prosody, Voice
 
 _LOGGER = logging.getLogger(__name__)
@@ -258,8 +259,15 @@ class ModelCache:
             del self._quarantined[voice.model]
             return
         raise VoiceUnavailable(
-            f"The voice {voice.name} is not used for now: it did not finish a step of computing in time.",
-            hint="Install its files again, or restart the server. On a very slow machine raise step_timeout.",
+            Message(
+                "quarantined",
+                "The voice {name} is not used for now: it did not finish a step of computing in time.",
+                name=voice.name,
+            ),
+            hint=Message(
+                "reinstall_or_restart",
+                "Install its files again, or restart the server. On a very slow machine raise step_timeout.",
+            ),
         )
 
     def _load(self, voice: Voice, entry: _Entry) -> None:
@@ -267,8 +275,15 @@ class ModelCache:
         engine = self._engines.get(voice.engine)
         if engine is None:
             raise VoiceUnavailable(
-                f"Voice {voice.name} needs the engine {voice.engine}, which is not installed.",
-                hint=f"Installed engines: {', '.join(self._engines)}.",
+                Message(
+                    "needs_engine",
+                    "Voice {name} needs the engine {engine}, which is not installed.",
+                    name=voice.name,
+                    engine=voice.engine,
+                ),
+                hint=Message(
+                    "installed_engines", "Installed engines: {engines}.", engines=", ".join(self._engines)
+                ),
             )
         started = time.perf_counter()
         entry.loaded = engine.load(voice)

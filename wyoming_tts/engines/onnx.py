@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from wyoming_tts.engines.base import EngineOptions, Interruptible, always, uninterruptible
+from wyoming_tts.engines.onnx_reasons import onnx_reason
 from wyoming_tts.engines.spare_cores import has_spare_core
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -127,7 +129,14 @@ class OnnxModel:
         try:
             results = self._run(session, outputs, {**feeds, **halved})
         except Exception as error:
-            raise EngineFailed(f"The model {self._path.name} failed: {error}") from error
+            raise EngineFailed(
+                Message(
+                    "model_failed",
+                    "The model {name} failed: {reason}",
+                    name=self._path.name,
+                    reason=onnx_reason(error),
+                )
+            ) from error
         return [self._check_finite(result) for result in results]
 
     def close(self) -> None:
@@ -146,7 +155,13 @@ class OnnxModel:
 
     def _open(self) -> Any:
         if self._session is None:
-            raise EngineFailed(f"The model {self._path.name} was freed while it was still in use.")
+            raise EngineFailed(
+                Message(
+                    "model_freed",
+                    "The model {name} was freed while it was still in use.",
+                    name=self._path.name,
+                )
+            )
         return self._session
 
     def _check_finite(self, result: Any) -> Any:
@@ -154,8 +169,12 @@ class OnnxModel:
             return result
         if not np.isfinite(result).all():
             raise EngineFailed(
-                f"The model {self._path.name} produced values that are not finite.",
-                hint="Its file may be damaged: install the voice again.",
+                Message(
+                    "model_not_finite",
+                    "The model {name} produced values that are not finite.",
+                    name=self._path.name,
+                ),
+                hint=Message("install_voice_again", "Its file may be damaged: install the voice again."),
             )
         return result.astype(np.float32, copy=False)
 
@@ -233,7 +252,13 @@ def open_models(path: Path, options: EngineOptions, contents: Iterable[str | byt
         sessions = [opened(content) for content in contents]
     except Exception as error:
         raise VoiceUnavailable(
-            f"The model {path} cannot be loaded: {error}", hint="Install the voice again."
+            Message(
+                "model_not_loaded",
+                "The model {path} cannot be loaded: {reason}",
+                path=path,
+                reason=onnx_reason(error),
+            ),
+            hint=Message("voice_again", "Install the voice again."),
         ) from error
     used = sessions[0][0].get_providers()
     if options.use_cuda and len(providers) > 1 and used == ["CPUExecutionProvider"]:

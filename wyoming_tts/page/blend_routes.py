@@ -9,9 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.messages import said_parts
 from wyoming_tts.page.blending import BlendDraft, BlendingView, BlendService
 from wyoming_tts.page.request_body import RequestBody, VoiceNameBody
-from wyoming_tts.transports.http.errors import json_response, said_of
+from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.voices.blends.recipes import MAX_LENGTH
 
 PATH = "/page/blends"
@@ -80,7 +81,9 @@ def _add_view(router: APIRouter, service: BlendService) -> None:
         try:
             return json_response(asdict(await service.parse(body.recipe)))
         except SpeechError as error:  # a recipe that is still being typed
-            return json_response({"problem": str(error), "code": error.code, "said": said_of(error)})
+            return json_response(
+                {"problem": str(error), "code": error.code, "said": said_parts(error.message, error.hint)}
+            )
 
 
 def _add_changes(router: APIRouter, service: BlendService) -> None:

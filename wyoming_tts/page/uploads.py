@@ -340,6 +340,10 @@ def _require_size(target: _UploadTarget, size: int) -> None:
 
 
 def _not_a_voice(target: _UploadTarget, reason: str) -> Message:
+    if reason.endswith("."):  # a sentence of its own
+        return Message(
+            "not_a_voice_because", "{name} is not a voice. {reason}", name=target.voice, reason=reason
+        )
     return Message("not_a_voice", "{name} is not a voice: {reason}.", name=target.voice, reason=reason)
 
 

@@ -45,17 +45,17 @@ def _add_voices(router: APIRouter, service: VoiceService) -> None:
 
     @router.get(f"/{PATH}/news")
     async def update() -> Response:
-        return json_response(asdict(service.update()))
+        return json_response(encode_messages(asdict(service.update())))
 
     @router.post(f"/{PATH}/download")
     async def download(body: VoiceNameBody) -> Response:
         service.download(body.name)
-        return json_response(asdict(service.update()))
+        return json_response(encode_messages(asdict(service.update())))
 
     @router.post(f"/{PATH}/cancel")
     async def cancel(body: VoiceNameBody) -> Response:
         service.cancel(body.name)
-        return json_response(asdict(service.update()))
+        return json_response(encode_messages(asdict(service.update())))
 
     @router.post(f"/{PATH}/plan-removal")
     async def plan_removal(body: VoiceNameBody) -> Response:

@@ -20,8 +20,10 @@ from wyoming_tts.assembly.options import engine_options
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.onnx import compute_device
 from wyoming_tts.errors import EngineFailed, Unsupported
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import UnusableVoice, Utterance, Voice
 from wyoming_tts.synthesis import SpeechStream
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.transports.agent_check import MIN_WEIGHT, agent_weight
 from wyoming_tts.transports.interfaces import AvailableVoice, RemovedSegments, ServiceHealth, UnloadedModels
 from wyoming_tts.voices.blends.mixing import Blend
@@ -79,8 +81,8 @@ class ServerSpeechService:
         canonical = str(parsed)
         if not blendable:
             raise Unsupported(
-                "No Kokoro voice is installed, so there is nothing to blend.",
-                hint="Download one first: `wyoming-tts voices download af_heart`.",
+                Message("nothing_to_blend", "No Kokoro voice is installed, so there is nothing to blend."),
+                hint=Message("fetch_kokoro", "Download one first: `wyoming-tts voices download af_heart`."),
             )
         mixed = parts.blends.voice(canonical, parts.library.blendable)
         if mixed is None:
@@ -103,7 +105,11 @@ class ServerSpeechService:
         try:
             removed = await self._parts.cache.clear()
         except OSError as error:
-            raise EngineFailed(f"The cache cannot be cleared: {error.strerror or error}.") from error
+            raise EngineFailed(
+                Message(
+                    "cache_not_cleared", "The cache cannot be cleared: {reason}.", reason=system_reason(error)
+                )
+            ) from error
         return {
             "memory": RemovedSegments(removed.memory_segments, removed.memory_bytes),
             "disk": RemovedSegments(removed.disk_segments, removed.disk_bytes),

@@ -21,6 +21,7 @@ from wyoming_tts.engines.base import (
     samples_of,
 )
 from wyoming_tts.errors import EngineFailed, SpeechError
+from wyoming_tts.messages import Message
 from wyoming_tts.scheduler import Lookahead, StreamClock
 from wyoming_tts.speech import Prosody, Segment, TimedSamples, Utterance, Voice, VoiceSpec, WordTimings
 from wyoming_tts.synthesis.costs import CostModel, StepClocks
@@ -278,5 +279,6 @@ def _engine_failure(task: RenderTask, error: Exception) -> EngineFailed:
     name = task.spec.voice.name
     _LOGGER.error("%s failed in utterance %s.", name, task.job.utterance.id, exc_info=error)
     return EngineFailed(
-        f"The voice {name} failed with {type(error).__name__}.", hint="The server's log has the details."
+        Message("voice_failed", "The voice {name} failed with {kind}.", name=name, kind=type(error).__name__),
+        hint=Message("see_server_log", "The server's log has the details."),
     )

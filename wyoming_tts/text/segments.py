@@ -19,6 +19,7 @@ import regex  # type: ignore[import-untyped]  # the standard library knows no em
 
 from wyoming_tts.errors import MalformedMarkup, TooLong
 from wyoming_tts.languages import LanguageTag
+from wyoming_tts.messages import Message
 from wyoming_tts.offset_text import OffsetText
 from wyoming_tts.speech import Segment, TextFormat, VoiceRequest
 from wyoming_tts.text.cleaning import CleanupOptions, TextCleaner
@@ -161,8 +162,12 @@ class Segmenter:
         self._raise_failure()
         if self._characters + len(piece) > self._options.max_text_chars:
             raise TooLong(
-                f"The text has more than {self._options.max_text_chars} characters.",
-                hint="Send it as several requests.",
+                Message(
+                    "text_over_limit",
+                    "The text has more than {most} characters.",
+                    most=self._options.max_text_chars,
+                ),
+                hint=Message("several_requests", "Send it as several requests."),
             )
         written = OffsetText.written(piece, self._characters)
         self._characters += len(piece)

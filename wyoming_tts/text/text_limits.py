@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from wyoming_tts.errors import TooLong
+from wyoming_tts.messages import Message
 
 _WORD_RE = re.compile(r"\S+")
 _WHOLE_WORDS_RE = re.compile(r".*\s", re.DOTALL)
@@ -26,9 +27,25 @@ class TextLimits:
     def error(self, *, characters: int, words: int) -> TooLong | None:
         """Return the error for a text of this length, if it is over a limit."""
         if characters > self.characters:
-            return _error(characters, "characters", self.characters, "max_text_chars")
+            return TooLong(
+                Message(
+                    "text_of_characters",
+                    "Got a text of {count} characters, expected at most {most}.",
+                    count=characters,
+                    most=self.characters,
+                ),
+                hint=Message("in_parts_characters", "Send it in parts, or raise max_text_chars."),
+            )
         if 0 < self.words < words:
-            return _error(words, "words", self.words, "max_utterance_words")
+            return TooLong(
+                Message(
+                    "text_of_words",
+                    "Got a text of {count} words, expected at most {most}.",
+                    count=words,
+                    most=self.words,
+                ),
+                hint=Message("in_parts_words", "Send it in parts, or raise max_utterance_words."),
+            )
         return None
 
     def check(self, text: str) -> None:
@@ -96,10 +113,3 @@ class TextMeter:
             ends = [word.end() for word in _WORD_RE.finditer(piece)]
             piece = piece[: ends[words - 1] if words else 0] if len(ends) > words else piece
         return piece
-
-
-def _error(got: int, unit: str, limit: int, setting: str) -> TooLong:
-    return TooLong(
-        f"Got a text of {got} {unit}, expected at most {limit}.",
-        hint=f"Send it in parts, or raise {setting}.",
-    )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from wyoming_tts.errors import Busy
+from wyoming_tts.messages import Message
 from wyoming_tts.transports.access import subscriber
 
 MIN_IDLE = 0.5
@@ -70,9 +71,22 @@ class ConnectionSlots:
         if slot.peer is not None and self._peers[slot.peer] >= limits.per_peer:
             own = [each for each in self._open if each.peer == slot.peer]
             if not self._close_idlest(own, now):
-                raise _busy(f"{limits.per_peer} connections from {peer}")
+                raise _busy(
+                    Message(
+                        "most_from_peer",
+                        "The server accepts at most {most} connections from {peer}.",
+                        most=limits.per_peer,
+                        peer=peer,
+                    )
+                )
         if len(self._open) >= limits.connections and not self._close_idlest(self._open, now):
-            raise _busy(f"{limits.connections} connections")
+            raise _busy(
+                Message(
+                    "most_connections",
+                    "The server accepts at most {most} connections.",
+                    most=limits.connections,
+                )
+            )
         self._open.add(slot)
         if slot.peer is not None:
             self._peers[slot.peer] += 1
@@ -100,5 +114,5 @@ class ConnectionSlots:
         return True
 
 
-def _busy(most: str) -> Busy:
-    return Busy(f"The server accepts at most {most}.", hint="Try again later.")
+def _busy(message: str) -> Busy:
+    return Busy(message, hint=Message("try_later", "Try again later."))

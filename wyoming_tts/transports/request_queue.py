@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Generic, TypeVar
 
 from wyoming_tts.errors import EngineFailed, SpeechError
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Utterance
 from wyoming_tts.text.feed import TextFeed
 
@@ -185,5 +186,6 @@ def _translate_stray_cancellation() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise EngineFailed(
-            "The engine aborted the request.", hint="The server's log has the details."
+            Message("engine_aborted", "The engine aborted the request."),
+            hint=Message("see_server_log", "The server's log has the details."),
         ) from error

@@ -21,6 +21,8 @@ from typing import Any, Self
 
 from wyoming_tts.engines.child.protocol import read_answer, read_greeting, write_request
 from wyoming_tts.errors import EngineFailed, VoiceUnavailable
+from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,13 +110,22 @@ class ChildProcess:
                 self._command, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True
             )
         except OSError as error:
-            raise VoiceUnavailable(f"{self._name}'s process cannot be started: {error}.") from error
+            raise VoiceUnavailable(
+                Message(
+                    "child_not_started",
+                    "{name}'s process cannot be started: {reason}.",
+                    name=self._name,
+                    reason=system_reason(error),
+                )
+            ) from error
         # Ends the process also when the voice is dropped without being closed.
         self._end = weakref.finalize(self, _end, self._running)
 
     def _restart_if_gone(self) -> None:
         if self._closed:
-            raise EngineFailed(f"{self._name} was closed while it was still in use.")
+            raise EngineFailed(
+                Message("child_closed", "{name} was closed while it was still in use.", name=self._name)
+            )
         # A process that ended with its greeting unread is left: the greeting says why it did not start.
         if not self._end.alive or (self._greeting is not None and self._running.poll() is not None):
             self._stop()
@@ -128,7 +139,15 @@ class ChildProcess:
             greeting = _read_greeting(self._running)
             if "error" in greeting:
                 self._stop()
-                raise VoiceUnavailable(f"{self._name} did not start: {greeting['error']}", hint=self._hint)
+                raise VoiceUnavailable(
+                    Message(
+                        "child_did_not_start",
+                        "{name} did not start: {reason}",
+                        name=self._name,
+                        reason=greeting["error"],
+                    ),
+                    hint=self._hint,
+                )
             self._greeting = greeting
         return self._greeting
 
@@ -147,8 +166,13 @@ class ChildProcess:
                 with suppress(VoiceUnavailable):
                     self._start()
             raise EngineFailed(
-                f"{self._name} ended (status {ended.returncode}) before it answered.",
-                hint="If the same text crashes it again, reword the text.",
+                Message(
+                    "child_ended",
+                    "{name} ended (status {status}) before it answered.",
+                    name=self._name,
+                    status=ended.returncode,
+                ),
+                hint=Message("reword_if_again", "If the same text crashes it again, reword the text."),
             ) from error
         except BaseException:
             # The rest of an answer that was only half read would be taken for the next one.
@@ -156,7 +180,13 @@ class ChildProcess:
             raise
         if status:
             raise EngineFailed(
-                f"{self._name} crashed on the text (wait status {status}).", hint="Reword the text."
+                Message(
+                    "child_crashed",
+                    "{name} crashed on the text (wait status {status}).",
+                    name=self._name,
+                    status=status,
+                ),
+                hint=Message("reword", "Reword the text."),
             )
         return answer
 

@@ -27,6 +27,7 @@ from wyoming_tts.engines.espeak.timings import Mark, SegmentWords
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.ipa import has_phoneme_blocks
 from wyoming_tts.languages import language_code, split_subtags
+from wyoming_tts.messages import Message
 from wyoming_tts.offset_text import OffsetText, with_offsets_of
 from wyoming_tts.speech import (
     Attribution,
@@ -38,6 +39,7 @@ from wyoming_tts.speech import (
     VoiceSpec,
     WordTimings,
 )
+from wyoming_tts.system_reasons import underlying_reason
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -160,7 +162,13 @@ class EspeakVoices:
         """
         if spec.speaker:
             raise UnknownVoice(
-                f"The voice {spec.voice.name} has no speaker {spec.speaker}.", hint="It has only one speaker."
+                Message(
+                    "no_such_speaker",
+                    "The voice {name} has no speaker {speaker}.",
+                    name=spec.voice.name,
+                    speaker=spec.speaker,
+                ),
+                hint=Message("only_one_speaker", "It has only one speaker."),
             )
         identifier = self._identifier(spec)
         rate, pitch = _rate(prosody), _pitch(prosody)
@@ -200,7 +208,8 @@ class EspeakVoices:
         listed = self._listed.get(spec.voice.name)
         if listed is None:
             raise EngineFailed(
-                f"espeak-ng has no voice {spec.voice.name!r}.", hint="List the installed voices."
+                Message("espeak_no_voice", "espeak-ng has no voice {name}.", name=repr(spec.voice.name)),
+                hint=Message("list_installed", "List the installed voices."),
             )
         return listed.identifier
 
@@ -214,7 +223,7 @@ class _EspeakProcess(ChildProcess):
 
     def __init__(self) -> None:
         library, data = _find_library()
-        hint = "Install the package espeakng-loader again."
+        hint = Message("install_espeak_again", "Install the package espeakng-loader again.")
         super().__init__(_MODEL, espeak_process.__name__, str(library), str(data), hint=hint)
         greeting = self.greeting()
         self.version: str = greeting["version"]
@@ -253,11 +262,15 @@ def _find_library() -> tuple[Path, Path]:
         library, data = Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
     except (ImportError, RuntimeError) as error:
         raise VoiceUnavailable(
-            f"espeak-ng is not installed: {error}", hint="Install the package espeakng-loader."
+            Message("no_espeak", "espeak-ng is not installed: {reason}", reason=str(error)),
+            hint=Message("install_espeak", "Install the package espeakng-loader."),
         ) from error
     for path in (library, data):
         if not path.exists():
-            raise VoiceUnavailable(f"{path} is missing.", hint="Install the package espeakng-loader again.")
+            raise VoiceUnavailable(
+                Message("is_missing", "{path} is missing.", path=path),
+                hint=Message("install_espeak_again", "Install the package espeakng-loader again."),
+            )
     return library, data
 
 
@@ -297,7 +310,12 @@ def _inventory(identifier: str) -> frozenset[str]:
         return read_inventory(_find_library()[1], identifier)
     except (OSError, VoiceUnavailable) as error:
         raise EngineFailed(
-            f"The phonemes of espeak-ng's voice {identifier} cannot be read: {error}"
+            Message(
+                "espeak_phonemes",
+                "The phonemes of espeak-ng's voice {name} cannot be read: {reason}",
+                name=identifier,
+                reason=underlying_reason(error),
+            )
         ) from error
 
 

@@ -22,6 +22,7 @@ from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE, is_sounding, soundi
 from wyoming_tts.engines.kokoro.word_timings import PAIR_SAMPLES, BatchTimes, edges_of, heard_edges
 from wyoming_tts.engines.onnx import OnnxModel
 from wyoming_tts.errors import EngineFailed
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 
 FRAME_SAMPLES: Final = 300
@@ -194,8 +195,14 @@ class KokoroDecoder:
         length = frames.shape[-1]
         if harmonics.shape[-1] != self._cut.rate * length + 1:
             raise EngineFailed(
-                f"The model made {harmonics.shape[-1]} columns of harmonics for {length} frames, "
-                f"expected {self._cut.rate} of each and one."
+                Message(
+                    "model_harmonics",
+                    "The model made {got} columns of harmonics for {length} frames, expected {expected} of "
+                    "each and one.",
+                    got=harmonics.shape[-1],
+                    length=length,
+                    expected=self._cut.rate,
+                )
             )
         inputs = {GeneratorNames(0).source: frames, HARMONICS: harmonics, **self._affines(request.style)}
         features = sentence_features(pitch.ravel(), energy.ravel(), frames[0])

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.errors import TooLong
+from wyoming_tts.messages import Message
 
 FASTER = 8
 """Multiple of the speed. An ordinary phoneme of 5 frames, 12 at the slowest, is one or two frames then."""
@@ -45,7 +46,14 @@ def check_duration(samples_at: Callable[[float], int], tokens: int, speed: float
     most = min(MAX_SECONDS, _SECONDS_BESIDES + tokens * _SECONDS_PER_TOKEN)
     if seconds > most:
         raise TooLong(
-            f"{tokens} phonemes in the style of {voice} would last up to {seconds:.0f} s, "
-            f"expected at most {most:.0f} s.",
-            hint="Its style table may be broken: import it again.",
+            Message(
+                "style_too_slow",
+                "{count} phonemes in the style of {voice} would last up to {seconds} s, expected at most "
+                "{most} s.",
+                count=tokens,
+                voice=voice,
+                seconds=f"{seconds:.0f}",
+                most=f"{most:.0f}",
+            ),
+            hint=Message("import_style_again", "Its style table may be broken: import it again."),
         )

@@ -50,6 +50,7 @@ from wyoming_tts.messages import Message
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, UnusableVoice, Voice, VoiceSpec
 from wyoming_tts.spoken_words import words_of
 from wyoming_tts.style_tables import pack_names, read_packed_table
+from wyoming_tts.system_reasons import underlying_reason
 from wyoming_tts.time_stretch import stretch_steps
 
 _LOGGER = logging.getLogger(__name__)
@@ -168,13 +169,27 @@ class KokoroEngine:
         opened = opened or open_whole(model_path, self._options)
         model = opened.text if isinstance(opened, OpenedDecoder) else opened.model
         if not {"style", "speed"} <= model.inputs.keys() or not model.inputs.keys() & {"tokens", "input_ids"}:
-            raise VoiceUnavailable(f"{model_path} is not a Kokoro model: its inputs are {[*model.inputs]}.")
+            raise VoiceUnavailable(
+                Message(
+                    "not_kokoro",
+                    "{path} is not a Kokoro model: its inputs are {inputs}.",
+                    path=model_path,
+                    inputs=", ".join(model.inputs),
+                )
+            )
         try:
             pack_names(pack)  # it may have been replaced since it was listed
             kokoro = kokoro_onnx.Kokoro.from_session(model, str(pack))
             kokoro.voices.keys()
         except Exception as error:
-            raise VoiceUnavailable(f"The voice pack {pack} cannot be loaded: {error}") from error
+            raise VoiceUnavailable(
+                Message(
+                    "pack_not_loaded",
+                    "The voice pack {path} cannot be loaded: {reason}",
+                    path=pack,
+                    reason=underlying_reason(error),
+                )
+            ) from error
         store = None
         speaker: KokoroModel
         if isinstance(opened, OpenedWhole):
@@ -359,7 +374,13 @@ class LoadedKokoro:
         except SpeechError:
             raise
         except Exception as error:
-            raise EngineFailed(f"Kokoro could not turn a text into phonemes: {error}") from error
+            raise EngineFailed(
+                Message(
+                    "kokoro_phonemes",
+                    "Kokoro could not turn a text into phonemes: {reason}",
+                    reason=str(error),
+                )
+            ) from error
         known: str = self._kokoro.tokenizer.known(phonemes)
         return " ".join(known.split())
 
@@ -382,7 +403,13 @@ class LoadedKokoro:
         name = spec.voice.name
         if spec.speaker:
             raise UnknownVoice(
-                f"The voice {name} has no speaker {spec.speaker}.", hint="It has only one speaker."
+                Message(
+                    "no_such_speaker",
+                    "The voice {name} has no speaker {speaker}.",
+                    name=name,
+                    speaker=spec.speaker,
+                ),
+                hint=Message("only_one_speaker", "It has only one speaker."),
             )
         with self._reading:
             key = _style_key(spec.voice)
@@ -405,11 +432,18 @@ class LoadedKokoro:
 
     def _read_style(self, name: str) -> Samples:
         if not self._has_table(name):
-            raise UnknownVoice(f"The voice pack has no voice {name}.")
+            raise UnknownVoice(Message("no_voice_in_pack", "The voice pack has no voice {name}.", name=name))
         try:
             return self._table(name)
         except Exception as error:
-            raise VoiceUnavailable(f"The style of {name} cannot be read: {error}") from error
+            raise VoiceUnavailable(
+                Message(
+                    "style_not_read",
+                    "The style of {name} cannot be read: {reason}",
+                    name=name,
+                    reason=underlying_reason(error),
+                )
+            ) from error
 
     def _table(self, name: str) -> Samples:
         if name in self._kokoro.voices or self._imported is None:

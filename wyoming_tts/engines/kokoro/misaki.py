@@ -169,7 +169,13 @@ class MisakiPhonemizers:
             found = self._found[language.misaki]
         if isinstance(found, str):
             raise VoiceUnavailable(
-                f"Kokoro cannot speak {language.tag}: misaki cannot be used: {found}.", hint=how_to_install()
+                Message(
+                    "no_misaki",
+                    "Kokoro cannot speak {language}: misaki cannot be used: {reason}.",
+                    language=language.tag,
+                    reason=found,
+                ),
+                hint=how_to_install(),
             )
         return found
 

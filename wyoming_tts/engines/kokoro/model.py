@@ -41,6 +41,7 @@ from wyoming_tts.engines.kokoro.word_timings import (
 )
 from wyoming_tts.engines.onnx import NO_SAMPLES, OnnxModel, return_freed_memory
 from wyoming_tts.errors import EngineFailed, SpeechError
+from wyoming_tts.messages import Message
 from wyoming_tts.offset_text import Span
 from wyoming_tts.speech import Samples, WordTimings
 
@@ -160,7 +161,14 @@ class WholeModel:
         except SpeechError:
             raise
         except Exception as error:
-            raise EngineFailed(f"Kokoro failed on {len(batch)} phonemes: {error}") from error
+            raise EngineFailed(
+                Message(
+                    "kokoro_failed",
+                    "Kokoro failed on {count} phonemes: {reason}",
+                    count=len(batch),
+                    reason=str(error),
+                )
+            ) from error
         samples = np.asarray(audio, dtype=np.float32).reshape(-1)
         if len(samples) > _LARGE_SECONDS * SAMPLE_RATE:
             return_freed_memory()

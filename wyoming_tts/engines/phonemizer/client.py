@@ -9,6 +9,7 @@ from typing import Any
 
 from wyoming_tts.engines.child.process import ChildProcess
 from wyoming_tts.errors import EngineFailed
+from wyoming_tts.messages import Message
 
 _PROCESS_MODULE = "wyoming_tts.engines.phonemizer.process"
 
@@ -22,7 +23,11 @@ class _PhonemizerProcess:
             _PROCESS_MODULE,
             package,
             json.dumps({"voice": voice, **settings}),
-            hint=f"Name a voice that espeak-ng has, or install the package {package} again.",
+            hint=Message(
+                "name_espeak_voice",
+                "Name a voice that espeak-ng has, or install the package {package} again.",
+                package=package,
+            ),
         )
 
     def wait_ready(self) -> None:
@@ -40,7 +45,9 @@ class _PhonemizerProcess:
     def _request(self, text: str) -> Any:
         answer = json.loads(self._child.request(text.encode()))
         if "error" in answer:
-            raise EngineFailed(f"espeak-ng failed on the text: {answer['error']}")
+            raise EngineFailed(
+                Message("espeak_failed", "espeak-ng failed on the text: {reason}", reason=answer["error"])
+            )
         return answer["phonemes"]
 
 

@@ -52,6 +52,7 @@ from wyoming_tts.errors import UnknownVoice, VoiceUnavailable
 from wyoming_tts.languages import published_tag
 from wyoming_tts.messages import Message
 from wyoming_tts.speech import Attribution, Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.time_stretch import stretch_steps
 
 _LOGGER = logging.getLogger(__name__)
@@ -125,7 +126,14 @@ class PiperEngine:
         try:
             config = read_voice_json(voice_json_path(Path(voice.model)))
         except (OSError, ValueError) as error:
-            raise VoiceUnavailable(f"The voice {voice.name} cannot be loaded: {error}") from error
+            raise VoiceUnavailable(
+                Message(
+                    "voice_not_loaded",
+                    "The voice {name} cannot be loaded: {reason}",
+                    name=voice.name,
+                    reason=_why_unread(error),
+                )
+            ) from error
         with ExitStack() as on_failure:
             # The process starts while the model is read.
             process = _start_phonemizer(config)
@@ -255,8 +263,15 @@ class LoadedPiper:
         count = max(1, self._config.num_speakers)
         if not 0 <= speaker < count:
             raise UnknownVoice(
-                f"The voice {self._name} has no speaker {speaker}.",
-                hint=f"Its speakers are 0 to {count - 1}." if count > 1 else "It has only one speaker.",
+                Message(
+                    "no_such_speaker",
+                    "The voice {name} has no speaker {speaker}.",
+                    name=self._name,
+                    speaker=speaker,
+                ),
+                hint=Message("speakers_to", "Its speakers are 0 to {last}.", last=count - 1)
+                if count > 1
+                else Message("only_one_speaker", "It has only one speaker."),
             )
         return speaker
 
@@ -356,6 +371,14 @@ def _sample_letters(symbols: Mapping[str, Any]) -> str:
     usable = [letter for letter in letters if unicodedata.is_normalized("NFD", letter)]
     usable.sort(key=lambda letter: letter.casefold() not in "aeiouаеиоу")
     return " ".join("".join(usable[start : start + 4]) for start in range(0, min(len(usable), 12), 4))
+
+
+def _why_unread(error: Exception) -> str:
+    """Why a json cannot be read, with the file that the system's reason leaves out."""
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = system_reason(error)
+    return Message("at_address", "{address}: {reason}", address=str(error.filename), reason=reason)
 
 
 def _or_default(value: float | None, default: float) -> float:

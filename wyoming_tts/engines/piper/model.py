@@ -25,6 +25,7 @@ from wyoming_tts.engines.piper.duration_guard import DURATIONS, FRAMES
 from wyoming_tts.engines.piper.graph import GraphCut, PiperGraph
 from wyoming_tts.engines.piper.text_check import check_rewritten
 from wyoming_tts.errors import TooLong, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -152,8 +153,16 @@ class DurationBound:
         most = min(self.max_seconds, _SECONDS_BESIDES + ids * _SECONDS_PER_ID)
         if seconds > most:
             raise TooLong(
-                f"A sentence would last {seconds:.0f} s, expected at most {most:.0f} s for its length.",
-                hint="Lower noise_w_scale or length_scale, raise the speed, or make the sentence shorter.",
+                Message(
+                    "sentence_too_long",
+                    "A sentence would last {seconds} s, expected at most {most} s for its length.",
+                    seconds=f"{seconds:.0f}",
+                    most=f"{most:.0f}",
+                ),
+                hint=Message(
+                    "lower_scales",
+                    "Lower noise_w_scale or length_scale, raise the speed, or make the sentence shorter.",
+                ),
             )
 
 
@@ -171,7 +180,14 @@ def open_piper_model(path: Path, options: EngineOptions, sample_rate: int, *, ho
     """
     model = _open_cut_or_whole(path, options, DurationBound(sample_rate, hop))
     if missing := {"input", "input_lengths", "scales"} - model.inputs.keys():
-        raise VoiceUnavailable(f"{path} is not a Piper model: it has no input {min(missing)!r}.")
+        raise VoiceUnavailable(
+            Message(
+                "piper_no_input",
+                "{path} is not a Piper model: it has no input {name}.",
+                path=path,
+                name=repr(min(missing)),
+            )
+        )
     if not model.tells_durations:
         _LOGGER.info("%s does not tell when words sound: its durations cannot be found", path.name)
     return model

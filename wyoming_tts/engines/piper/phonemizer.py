@@ -20,6 +20,7 @@ from wyoming_tts.engines.phonemizer.client import PiperPhonemizerProcess
 from wyoming_tts.engines.piper.phrases import Phrase, cut_phonemes, split_at_silences
 from wyoming_tts.engines.word_alignment import PhonemesOf, WordPhonemes
 from wyoming_tts.errors import EngineFailed, SpeechError, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Segment
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,12 +80,28 @@ class VoicePhonemizer:
                 self._package.phonemize("")
         except ImportError as error:
             raise VoiceUnavailable(
-                f"The voice {self._name} needs a package for {kind} text: {error}.",
-                hint=f"Install it: pip install '{_EXTRAS.get(kind, 'piper-tts')}'.",
+                Message(
+                    "needs_package",
+                    "The voice {name} needs a package for {kind} text: {reason}.",
+                    name=self._name,
+                    kind=kind,
+                    reason=str(error),
+                ),
+                hint=Message(
+                    "install_it",
+                    "Install it: {command}.",
+                    command=f"pip install '{_EXTRAS.get(kind, 'piper-tts')}'",
+                ),
             ) from error
         except Exception as error:
             raise VoiceUnavailable(
-                f"The voice {self._name} cannot turn {kind} text into phonemes: {error}"
+                Message(
+                    "cannot_phonemize",
+                    "The voice {name} cannot turn {kind} text into phonemes: {reason}",
+                    name=self._name,
+                    kind=kind,
+                    reason=str(error),
+                )
             ) from error
 
     @property
@@ -174,7 +191,12 @@ class VoicePhonemizer:
             raise
         except Exception as error:
             raise EngineFailed(
-                f"The voice {self._name} could not turn a text into phonemes: {error}"
+                Message(
+                    "could_not_phonemize",
+                    "The voice {name} could not turn a text into phonemes: {reason}",
+                    name=self._name,
+                    reason=str(error),
+                )
             ) from error
 
 

@@ -23,7 +23,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from wyoming_tts.engines.child.process import child_command
-from wyoming_tts.messages import Message
+from wyoming_tts.engines.onnx_reasons import is_of_memory
+from wyoming_tts.errors import SpeechError
+from wyoming_tts.messages import Message, encode_messages
 from wyoming_tts.system_reasons import system_reason
 
 MEMORY_BESIDES: Final = 400_000_000
@@ -117,7 +119,7 @@ def _problem(status: int, report: bytes) -> str:
         )
     if status or not report:
         return Message("trial_status", "the process of its trial ended with status {status}", status=status)
-    return str(json.loads(report))
+    return str(Message.decode(json.loads(report)))
 
 
 # The child's end
@@ -129,7 +131,7 @@ def main(model: str, limit: str) -> None:
     os.dup2(2, 1)  # libraries print complaints
     memory = min(int(limit), _available_memory())
     _limit_resources(memory)
-    out.write(json.dumps(_verdict(Path(model), memory)).encode())
+    out.write(json.dumps(encode_messages(_verdict(Path(model), memory))).encode())
     out.flush()
     os._exit(0)  # the model's destructors are not worth a crash
 
@@ -159,18 +161,14 @@ def _verdict(model: Path, memory: int) -> str:
     try:
         return _speak(model)
     except Exception as error:  # noqa: BLE001  # whatever a hostile file provokes
-        if _is_of_memory(error):
-            return f"loading it and speaking a few letters needs more than {memory // 1_000_000} MB"
-        return str(error).rstrip(".") or type(error).__name__
-
-
-def _is_of_memory(error: BaseException | None) -> bool:
-    """Whether it was memory that could not be had; onnxruntime says so only in its messages."""
-    while error is not None:
-        if isinstance(error, MemoryError) or "bad_alloc" in str(error) or "allocate memory" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        if is_of_memory(error):
+            return Message(
+                "trial_needs_more",
+                "loading it and speaking a few letters needs more than {most} MB",
+                most=memory // 1_000_000,
+            )
+        # How to have it again is no help for one that is not here yet.
+        return error.message if isinstance(error, SpeechError) else str(error) or type(error).__name__
 
 
 def _speak(path: Path) -> str:
@@ -181,14 +179,14 @@ def _speak(path: Path) -> str:
     from wyoming_tts.engines.piper.voice_json import read_voice_json, voice_json_path  # noqa: PLC0415
 
     if _has_external_weights(path):
-        return "weights of its model lie in other files, and an upload has none"
+        return Message("weights_elsewhere", "weights of its model lie in other files, and an upload has none")
     config = read_voice_json(voice_json_path(path))
     scales = config.inference.noise_scale, config.inference.length_scale, config.inference.noise_w
     options = EngineOptions(intra_op_threads=1)
     model = open_piper_model(path, options, config.audio.sample_rate, hop=config.hop_length)
     feeds = model_feeds(model.inputs, _ids_of_letters(config.phoneme_id_map), scales, speaker=0)
     loudest = max((float(abs(chunk).max(initial=0.0)) for chunk in model.speak(feeds)), default=0.0)
-    return "" if loudest > _SILENCE else "it makes no sound"
+    return "" if loudest > _SILENCE else Message("no_sound", "it makes no sound")
 
 
 def _ids_of_letters(symbols: Mapping[str, Sequence[int]]) -> list[int]:

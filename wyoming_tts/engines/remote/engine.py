@@ -43,6 +43,7 @@ from wyoming_tts.engines.remote.pool import (
 )
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.http_paths import SPEECH_PATH
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -198,8 +199,16 @@ class RemoteServerVoice:
         """As `RemoteVoice.stream`; of the prosody only `speed` is passed on, and over HTTP alone."""
         if hops >= MAX_HOPS:
             raise VoiceUnavailable(
-                f"The request for {spec.voice.name} has already passed through {hops} servers.",
-                hint="The servers forward requests in a loop: check the setting `remote` of each.",
+                Message(
+                    "too_many_hops",
+                    "The request for {name} has already passed through {count} servers.",
+                    name=spec.voice.name,
+                    count=hops,
+                ),
+                hint=Message(
+                    "remote_loop",
+                    "The servers forward requests in a loop: check the setting `remote` of each.",
+                ),
             )
         request = UpstreamRequest(
             voice=spec.voice.name,
@@ -234,14 +243,18 @@ async def _list_voices(upstream: Upstream, run_blocking: RunBlocking) -> tuple[L
             return await upstream.list_voices(run_blocking)
     except TimeoutError:
         raise UpstreamFault(
-            UpstreamFaultKind.DOWN, f"it did not answer within {_PROBE_TIMEOUT:g} s"
+            UpstreamFaultKind.DOWN,
+            Message(
+                "no_answer_from_it", "it did not answer within {seconds} s", seconds=f"{_PROBE_TIMEOUT:g}"
+            ),
         ) from None
     except UpstreamFault:
         raise
     except Exception as error:  # whatever another server sends, this one goes on
         _LOGGER.exception("The voices of %s cannot be read.", upstream.address)
         raise UpstreamFault(
-            UpstreamFaultKind.FAILED, f"reading its list raised {type(error).__name__}"
+            UpstreamFaultKind.FAILED,
+            Message("list_raised", "reading its list raised {kind}", kind=type(error).__name__),
         ) from None
 
 

@@ -25,7 +25,9 @@ from wyoming_tts.engines.remote.pool import (
     quote,
 )
 from wyoming_tts.engines.remote.speech_body import SpeechBody
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
+from wyoming_tts.system_reasons import underlying_reason
 
 HOPS_HEADER = "X-Hops"
 """Header with the number of servers that a request passed through, by which a ring of servers is noticed."""
@@ -123,7 +125,9 @@ class HttpUpstream:
                 for samples in decoder.finish():
                     yield samples
             except NotPcm as error:
-                raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
+                raise UpstreamFault(
+                    UpstreamFaultKind.FAILED, Message("it_sent", "it sent {what}", what=str(error))
+                ) from None
 
     @asynccontextmanager
     async def _request(
@@ -139,19 +143,29 @@ class HttpUpstream:
                 yield response
         except httpx.ConnectTimeout:
             timeout = self._options.connect_timeout
-            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {timeout:g} s") from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN,
+                Message("no_connection_within", "no connection within {seconds} s", seconds=f"{timeout:g}"),
+            ) from None
         except httpx.ConnectError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"no connection ({quote(str(error))})", retry_after=RETRY_SOON
+                UpstreamFaultKind.DOWN,
+                Message("no_connection_because", "no connection ({reason})", reason=underlying_reason(error)),
+                retry_after=RETRY_SOON,
             ) from None
         except httpx.TransportError as error:
-            what = quote(str(error)) or type(error).__name__
+            reason = underlying_reason(error)
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=RETRY_SOON
+                UpstreamFaultKind.DOWN,
+                Message("connection_broke", "the connection broke ({reason})", reason=reason),
+                retry_after=RETRY_SOON,
             ) from None
         except httpx.HTTPError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.FAILED, f"its answer is not valid HTTP ({quote(str(error))})"
+                UpstreamFaultKind.FAILED,
+                Message(
+                    "answer_not_http", "its answer is not valid HTTP ({reason})", reason=quote(str(error))
+                ),
             ) from None
 
 
@@ -166,7 +180,8 @@ async def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
             body += piece
             if len(body) > max_bytes:
                 raise UpstreamFault(
-                    UpstreamFaultKind.FAILED, f"its list of voices has over {max_bytes} bytes"
+                    UpstreamFaultKind.FAILED,
+                    Message("list_too_long", "its list of voices has over {most} bytes", most=max_bytes),
                 )
     return bytes(body)
 
@@ -174,10 +189,18 @@ async def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
 async def _check_status(response: httpx.Response) -> None:
     if response.status_code == httpx.codes.OK:
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise UpstreamFault(UpstreamFaultKind.FAILED, "it sent compressed data without being asked to")
+            raise UpstreamFault(
+                UpstreamFaultKind.FAILED,
+                Message("sent_compressed", "it sent compressed data without being asked to"),
+            )
         return
     reason = await _error_message(response)
-    message = f"it answered {response.status_code}" + (f": {reason}" if reason else "")
+    status = response.status_code
+    message = (
+        Message("it_answered_because", "it answered {status}: {reason}", status=status, reason=reason)
+        if reason
+        else Message("it_answered_status", "it answered {status}", status=status)
+    )
     if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=_retry_after(response))
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" in response.headers:
@@ -219,7 +242,7 @@ def _stated_rate(response: httpx.Response) -> int | None:
     kind = response.headers.get("Content-Type", "")
     media = kind.partition(";")[0].strip().lower()
     if media not in _AUDIO:
-        raise NotPcm(f"{quote(media)} instead of PCM or WAV")
+        raise NotPcm(Message("instead_of_pcm", "{kind} instead of PCM or WAV", kind=quote(media)))
     parameter = _RATE_PARAMETER.search(kind.lower())
     declared = response.headers.get(RATE_HEADER) or (parameter[1] if parameter else "")
     if not (declared.isascii() and declared.isdecimal() and len(declared) <= len("192000")):

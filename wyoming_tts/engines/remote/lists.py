@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from wyoming_tts.languages import KOKORO_LETTERS, published_tag
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import SPEAKER_MARK
 
 ATTRIBUTION_PREFIX = "Remote voice of "
@@ -78,7 +79,7 @@ def parse_http_list(body: bytes) -> tuple[ListedVoice, ...]:
             {"name": name} | (fields if isinstance(fields, dict) else {}) for name, fields in items.items()
         ]
     if not isinstance(items, list):
-        raise NoVoiceList("The answer has no list of voices.")
+        raise NoVoiceList(Message("answer_no_list", "The answer has no list of voices."))
     return _unique(map(_parse_http_voice, items[:_MAX_VOICES]))
 
 
@@ -91,7 +92,9 @@ def parse_wyoming_info(body: bytes) -> tuple[ListedVoice, ...]:
     answer = _parse_json(body)
     programs = answer.get("tts") if isinstance(answer, dict) else None
     if not isinstance(programs, list):
-        raise NoVoiceList("The answer to describe lists no text-to-speech program.")
+        raise NoVoiceList(
+            Message("describe_no_speech", "The answer to describe lists no text-to-speech program.")
+        )
     voices = [
         voice
         for program in programs
@@ -189,4 +192,6 @@ def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise NoVoiceList(f"The list of voices is not JSON: {error}.") from None
+        raise NoVoiceList(
+            Message("list_not_json", "The list of voices is not JSON: {reason}.", reason=str(error))
+        ) from None

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from wyoming_tts import audio
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 
 RATES = range(4_000, 192_001)
@@ -62,7 +63,7 @@ class PcmDecoder:
             NotPcm: its rate is no sample rate.
         """
         if pcm.rate not in RATES:
-            raise NotPcm(f"a sample rate of {pcm.rate} Hz")
+            raise NotPcm(Message("a_rate_of", "a sample rate of {rate} Hz", rate=pcm.rate))
         self.rate = pcm.rate
         """Hz of the audio that is fed."""
         self._sample = pcm
@@ -140,7 +141,7 @@ class AudioBodyDecoder:
             NotPcm: it is shorter than its header said.
         """
         if self._missing or (self._decoder is None and self._begins_as_wav()):
-            raise NotPcm("WAV that ends too early")
+            raise NotPcm(Message("wav_cut_off", "WAV that ends too early"))
         if self._decoder is None:
             self._decoder = PcmDecoder(self._bare, self._output_rate)
             yield from self._decoder.feed(self._head)
@@ -181,7 +182,7 @@ def _parse_wav(head: bytes) -> _Wav | None:
             pcm = _parse_format(head, at)
         at += size + size % 2
     if max(at, len(head)) > _MAX_HEADER_BYTES:
-        raise NotPcm("WAV without audio data")
+        raise NotPcm(Message("wav_empty", "WAV without audio data"))
     return None
 
 
@@ -190,5 +191,13 @@ def _parse_format(head: bytes, at: int) -> PcmFormat:
     if channels == 1 and code == _FLOATS and bits == _FLOAT_BITS:
         return PcmFormat(int(rate), "f32le")
     if code not in _INTEGERS or channels != 1 or bits != _SAMPLE_BITS:
-        raise NotPcm(f"WAV of {bits}-bit samples, {channels} channel(s), coded as {code}")
+        raise NotPcm(
+            Message(
+                "wav_of",
+                "WAV of {bits}-bit samples, {channels} channel(s), coded as {code}",
+                bits=bits,
+                channels=channels,
+                code=code,
+            )
+        )
     return PcmFormat(int(rate))

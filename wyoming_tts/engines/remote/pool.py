@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -25,6 +25,7 @@ from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.splice import SentAudio, Splice
 from wyoming_tts.engines.remote.word_estimate import VoiceManner, VoicePaces, WordEstimate
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 
 _LOGGER = logging.getLogger(__name__)
@@ -325,12 +326,19 @@ class UpstreamPool:
             async with asyncio.timeout(self._timeout):
                 return await anext(pieces, None)
         except TimeoutError:
-            raise UpstreamFault(UpstreamFaultKind.DOWN, f"it sent nothing for {self._timeout:g} s") from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN,
+                Message("it_sent_nothing", "it sent nothing for {seconds} s", seconds=f"{self._timeout:g}"),
+            ) from None
 
     def _refusal(self, request: UpstreamRequest, faults: dict[UpstreamHealth, UpstreamFault]) -> Exception:
-        reasons = "; ".join(f"{one.upstream.address}: {fault}" for one, fault in faults.items())
-        message = f"No remote server speaks as {request.voice} now ({reasons or 'none can be reached'})."
-        hint = "Try again later."
+        message = Message(
+            "no_remote",
+            "No remote server speaks as {voice} now ({reasons}).",
+            voice=request.voice,
+            reasons=_reasons(faults),
+        )
+        hint = Message("try_later", "Try again later.")
         if self._fallback:
             return RemoteVoiceFailed(message, hint=hint)
         if faults and all(fault.kind is UpstreamFaultKind.BUSY for fault in faults.values()):
@@ -365,14 +373,32 @@ class BrokenOff:
         """What the listener is told if no server goes on."""
         health, fault = next(reversed(self.faults.items()))
         return EngineFailed(
-            f"The remote server {health.upstream.address} broke off while {voice} spoke: {fault}.",
-            hint="See its log.",
+            Message(
+                "remote_broke_off",
+                "The remote server {address} broke off while {voice} spoke: {reason}.",
+                address=health.upstream.address,
+                voice=voice,
+                reason=str(fault),
+            ),
+            hint=Message("see_that_log", "See its log."),
         )
+
+
+def _reasons(faults: Mapping[UpstreamHealth, UpstreamFault]) -> str:
+    """What each server did, in one text."""
+    told = ""
+    for health, fault in faults.items():
+        address = health.upstream.address
+        reason = Message("at_address", "{address}: {reason}", address=address, reason=str(fault))
+        told = Message("one_and_other", "{one}; {other}", one=told, other=reason) if told else reason
+    return told or Message("none_reached", "none can be reached")
 
 
 def _count_down(samples_left: float, samples: Samples) -> float:
     if len(samples) > samples_left:
-        raise UpstreamFault(UpstreamFaultKind.FAILED, "it sent more audio than the text can take")
+        raise UpstreamFault(
+            UpstreamFaultKind.FAILED, Message("sent_too_much", "it sent more audio than the text can take")
+        )
     return samples_left - len(samples)
 
 
@@ -382,7 +408,7 @@ async def _open_stream(
 ) -> AsyncIterator[AsyncGenerator[Rendered, None]]:
     listed = health.voices.get(request.voice)
     if listed is None:
-        raise UpstreamFault(UpstreamFaultKind.REFUSED, "it no longer has the voice")
+        raise UpstreamFault(UpstreamFaultKind.REFUSED, Message("voice_gone", "it no longer has the voice"))
     health.in_flight += 1
     try:
         async with aclosing(health.upstream.speak(request, listed)) as pieces:

@@ -26,6 +26,7 @@ from wyoming_tts.engines.remote.pool import (
     quote,
 )
 from wyoming_tts.engines.remote.told_words import ToldWords
+from wyoming_tts.messages import Message
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.wyoming_framing import (
     REPLY_LIMITS,
@@ -110,13 +111,20 @@ class WyomingUpstream:
         try:
             yield reader, writer
         except (OSError, EOFError) as error:
-            what = system_reason(error) if isinstance(error, OSError) else "it was closed too early"
+            what = (
+                system_reason(error)
+                if isinstance(error, OSError)
+                else Message("closed_too_early", "it was closed too early")
+            )
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"the connection broke ({what})", retry_after=RETRY_SOON
+                UpstreamFaultKind.DOWN,
+                Message("connection_broke", "the connection broke ({reason})", reason=what),
+                retry_after=RETRY_SOON,
             ) from None
         except ProtocolError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.FAILED, f"its answer is not Wyoming: {quote(error.message)}"
+                UpstreamFaultKind.FAILED,
+                Message("answer_not_wyoming", "its answer is not Wyoming: {reason}", reason=error.message),
             ) from None
         finally:
             writer.transport.abort()  # nobody reads what is still to come
@@ -127,10 +135,15 @@ class WyomingUpstream:
             async with asyncio.timeout(timeout):
                 return await asyncio.open_connection(self._host, self._port)
         except TimeoutError:
-            raise UpstreamFault(UpstreamFaultKind.DOWN, f"no connection within {timeout:g} s") from None
+            raise UpstreamFault(
+                UpstreamFaultKind.DOWN,
+                Message("no_connection_within", "no connection within {seconds} s", seconds=f"{timeout:g}"),
+            ) from None
         except OSError as error:
             raise UpstreamFault(
-                UpstreamFaultKind.DOWN, f"no connection ({system_reason(error)})", retry_after=RETRY_SOON
+                UpstreamFaultKind.DOWN,
+                Message("no_connection_because", "no connection ({reason})", reason=system_reason(error)),
+                retry_after=RETRY_SOON,
             ) from None
 
 
@@ -139,18 +152,30 @@ def _decoder_for(event: Event, current: PcmDecoder | None, output_rate: int) -> 
     rate, width, channels = (event.data.get(key) for key in ("rate", "width", "channels"))
     if not isinstance(rate, int) or (width, channels) != (_SAMPLE_BYTES, 1):
         raise UpstreamFault(
-            UpstreamFaultKind.FAILED, f"it sent audio of {width!r} bytes, {channels!r} channels, {rate!r} Hz"
+            UpstreamFaultKind.FAILED,
+            Message(
+                "sent_audio_of",
+                "it sent audio of {width} bytes, {channels} channels, {rate} Hz",
+                width=repr(width),
+                channels=repr(channels),
+                rate=repr(rate),
+            ),
         )
     if current is not None and current.rate != rate:
-        raise UpstreamFault(UpstreamFaultKind.FAILED, f"it went from {current.rate} to {rate} Hz")
+        raise UpstreamFault(
+            UpstreamFaultKind.FAILED,
+            Message("went_from", "it went from {before} to {after} Hz", before=current.rate, after=rate),
+        )
     try:
         return current or PcmDecoder(PcmFormat(rate), output_rate)
     except NotPcm as error:
-        raise UpstreamFault(UpstreamFaultKind.FAILED, f"it sent {error}") from None
+        raise UpstreamFault(
+            UpstreamFaultKind.FAILED, Message("it_sent", "it sent {what}", what=str(error))
+        ) from None
 
 
 def _fault(event: Event) -> UpstreamFault:
-    message = f"it answered: {quote(str(event.data.get('text')))}"
+    message = Message("it_answered", "it answered: {answer}", answer=quote(str(event.data.get("text"))))
     match event.data.get("code"):
         case "busy":
             return UpstreamFault(UpstreamFaultKind.BUSY, message, retry_after=1.0)

@@ -337,7 +337,7 @@ def _error_of(body: bytes, code: str) -> ServerError:
         error = parse_json(body, _JSON_LIMITS)["error"]
         return ServerError(str(error["message"]), str(error.get("code") or code))
     except _MALFORMED:
-        return ServerError("it gave no reason", code)
+        return ServerError(Message("no_reason_given", "it gave no reason"), code)
 
 
 def _unreachable(server: StreamTestTarget, reason: str) -> ClientError:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.encoders import Encoding, media_type
+from wyoming_tts.messages import Message
 from wyoming_tts.transports.http.byte_ranges import ByteRange, requested_range
 from wyoming_tts.transports.http.errors import ApiError, error_responses
 from wyoming_tts.transports.http.kept_audio import KeptAudio, KeptFile, audio_name
@@ -64,9 +65,15 @@ def download_routes(kept: KeptAudio, run_blocking: RunBlocking) -> APIRouter:
 def _find(kept: KeptAudio, filename: str) -> KeptFile:
     file = kept.find(audio_name(filename))
     if file is not None and not file.is_finished:
-        raise ApiError(409, "The file is not finished yet: its response has not ended.", code="not_finished")
+        raise ApiError(
+            409,
+            Message("file_not_finished", "The file is not finished yet: its response has not ended."),
+            code="not_finished",
+        )
     if file is None or (filename != file.name and not file.times):
-        raise ApiError(404, "There is no such file, or it is no longer kept.", code="not_found")
+        raise ApiError(
+            404, Message("file_not_kept", "There is no such file, or it is no longer kept."), code="not_found"
+        )
     return file
 
 

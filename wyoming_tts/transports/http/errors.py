@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError, TooLong, UnknownVoice, Unsupported
-from wyoming_tts.messages import Message, encode_messages
+from wyoming_tts.messages import Message, said_parts
 from wyoming_tts.transports.tokens import TOKEN_STATUS
 
 NOT_READY = "not_ready"
@@ -140,22 +140,12 @@ def error_schemas() -> dict[str, Any]:
 def error_content(error: SpeechError | ApiError, request_id: str) -> dict[str, Any]:
     """Return an error as JSON content; an internal one names the request id, to find it in the log."""
     if isinstance(error, ApiError):
-        return _content(error.message, error.kind, error.param, error.code)
-    message = str(error)
+        return _content([error.message], error.kind, error.param, error.code)
+    parts = [error.message, error.hint]
     if error.code is ErrorCode.INTERNAL:
-        message = f"{message} Request id: {request_id}."
+        parts.append(Message("request_id", "Request id: {id}.", id=request_id))
     param = getattr(error, "param", None) or _PARAM.get(error.code)
-    content = _content(message, _STATUS[error.code][1], param, error.code)
-    if said := said_of(error):
-        content["error"]["said"] = said
-    return content
-
-
-def said_of(error: SpeechError) -> list[Any]:
-    """Return the message and hint of an error with their IDs and arguments, for the page; else nothing."""
-    if not isinstance(error.message, Message):
-        return []
-    return [encode_messages(each) for each in (error.message, error.hint) if each]
+    return _content(parts, _STATUS[error.code][1], param, error.code)
 
 
 def error_response(
@@ -236,8 +226,17 @@ async def _handle_framework_error(request: Request, error: HTTPException) -> Res
     return framework_error_response(error, request.method, get_request_id(request))
 
 
-def _content(message: str, kind: str, param: str | None, code: str) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+def _content(parts: Sequence[str], kind: str, param: str | None, code: str) -> dict[str, Any]:
+    """What went wrong, also with the IDs and arguments of its parts for the page, if they have some."""
+    error: dict[str, Any] = {
+        "message": " ".join(filter(None, parts)),
+        "type": kind,
+        "param": param,
+        "code": code,
+    }
+    if said := said_parts(*parts):
+        error["said"] = said
+    return {"error": error}
 
 
 def _retry_headers(code: str) -> dict[str, str]:

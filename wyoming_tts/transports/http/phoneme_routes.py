@@ -17,6 +17,7 @@ from wyoming_tts.encoders import Encoding
 from wyoming_tts.errors import UnknownVoice
 from wyoming_tts.ipa import from_misaki, is_ipa
 from wyoming_tts.languages import KOKORO_LETTERS
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import Utterance, VoiceRequest
 from wyoming_tts.text.text_limits import TextLimits
 from wyoming_tts.transports.http.errors import (
@@ -178,8 +179,8 @@ def _block(words: list[str]) -> str:
     if not is_ipa(" ".join(words)) or max(map(len, words)) > _MAX_BLOCK_CHARS:
         wrong = next((word for word in words if not is_ipa(word)), words[0])
         raise InvalidField(
-            f"Got {wrong[:40]!r}, expected phonemes in IPA.",
+            Message("not_ipa", "Got {found}, expected phonemes in IPA.", found=repr(wrong[:40])),
             param="phonemes",
-            hint="`/dev/phonemize` returns those of a text.",
+            hint=Message("phonemize_tells", "`/dev/phonemize` returns those of a text."),
         )
     return f"[[{' '.join(words)}]]"

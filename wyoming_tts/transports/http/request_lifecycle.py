@@ -18,9 +18,11 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
 
 from wyoming_tts.errors import ShuttingDown, SpeechError, to_speech_error
+from wyoming_tts.messages import Message
 from wyoming_tts.transports.access_log import AccessEntry, log_access
 from wyoming_tts.transports.backpressure import ClientStalled, send_under_backpressure
 from wyoming_tts.transports.http.errors import error_response, framework_error_response
@@ -49,7 +51,7 @@ class _Exchange:
     sent_bytes: int = 0
     began_at: float = field(default_factory=time.perf_counter)
 
-    def note_sent(self, message: Message) -> None:
+    def note_sent(self, message: AsgiMessage) -> None:
         """Note what is sent, for the access log."""
         kind = message["type"]
         if kind in {"http.response.start", "websocket.http.response.start"}:
@@ -99,7 +101,10 @@ class OpenRequests:
             ShuttingDown: the server is shutting down.
         """
         if self.stopping.is_set():
-            raise ShuttingDown("The server is shutting down.", hint="Try again once it is running again.")
+            raise ShuttingDown(
+                Message("shutting_down", "The server is shutting down."),
+                hint=Message("try_when_running", "Try again once it is running again."),
+            )
 
     def add(self, exchange: _Exchange) -> Callable[[], object]:
         """Register a request of the current task; returns a function that removes it again."""
@@ -169,7 +174,7 @@ class RequestLifecycleMiddleware:
     async def _websocket(self, exchange: _Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         exchange.is_received = True
 
-        async def send_noted(message: Message) -> None:
+        async def send_noted(message: AsgiMessage) -> None:
             exchange.note_sent(message)
             await send(message)
 
@@ -189,7 +194,9 @@ class RequestLifecycleMiddleware:
             if not exchange.is_canceled:
                 raise
             _uncancel()
-            await _answer_failure(exchange, ShuttingDown("The server shut down."), scope, answer)
+            await _answer_failure(
+                exchange, ShuttingDown(Message("has_shut_down", "The server shut down.")), scope, answer
+            )
         except ClientStalled as stalled:
             _LOGGER.info("Request %s: aborted. %s", exchange.id, stalled)
             _abort(scope)
@@ -199,7 +206,7 @@ class RequestLifecycleMiddleware:
             await _answer_failure(exchange, error, scope, answer, busy_status=self._busy_status)
 
     def _wrap_receive(self, exchange: _Exchange, receive: Receive) -> Receive:
-        async def receive_in_time() -> Message:
+        async def receive_in_time() -> AsgiMessage:
             if exchange.is_received:
                 return await receive()
             try:
@@ -213,7 +220,7 @@ class RequestLifecycleMiddleware:
         return receive_in_time
 
     def _wrap_send(self, exchange: _Exchange, send: Send) -> Send:
-        async def answer(message: Message) -> None:
+        async def answer(message: AsgiMessage) -> None:
             if message["type"] == "http.response.start":
                 exchange.has_started = True
                 self._on_response(message["status"])
@@ -266,7 +273,7 @@ async def _answer_failure(
         _abort(scope)
 
 
-async def _receive_nothing() -> Message:
+async def _receive_nothing() -> AsgiMessage:
     return {"type": "http.disconnect"}
 
 

@@ -18,6 +18,7 @@ from wyoming_tts.captions import CaptionFormat
 from wyoming_tts.encoders import EncoderOptions, Encoding
 from wyoming_tts.errors import TooLong
 from wyoming_tts.languages import KOKORO_LETTERS
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import (
     LEADING_SILENCE_RANGE,
     LENGTH_SCALE_RANGE,
@@ -370,9 +371,9 @@ def check_text(text: str, limits: TextLimits, param: str, *, hint: str | None = 
         raise FieldTooLong(error.message, param=param, hint=hint or error.hint) from None
     if not has_visible_character(text):
         raise InvalidField(
-            "Got a text without a visible character, expected one to speak.",
+            Message("nothing_visible", "Got a text without a visible character, expected one to speak."),
             param=param,
-            hint=f"Put it into `{param}`.",
+            hint=Message("put_into", "Put it into `{field}`.", field=param),
         )
 
 

@@ -23,6 +23,7 @@ from wyoming_tts.blocking import RunBlocking, run_uninterrupted
 from wyoming_tts.captions import word_fields
 from wyoming_tts.encoders import Encoder, EncoderOptions, Encoding, make_encoder, media_type
 from wyoming_tts.errors import BadRequest, ErrorCode, TooLong, UnknownVoice, Unsupported, to_speech_error
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import AudioChunk, SpokenWord, TextFormat, Utterance
 from wyoming_tts.text.ssml.parser import check_ssml
 from wyoming_tts.transports.access import subscriber
@@ -327,8 +328,12 @@ async def collect(pieces: AsyncIterator[bytes], options: HttpOptions) -> bytearr
         if len(collected) > options.max_buffered_bytes:
             limit = options.max_buffered_bytes // 1024**2
             raise TooLong(
-                f"The audio exceeds the limit of {limit} MB for a response sent as a whole.",
-                hint="Omit `stream`.",
+                Message(
+                    "audio_too_long",
+                    "The audio exceeds the limit of {most} MB for a response sent as a whole.",
+                    most=limit,
+                ),
+                hint=Message("omit_stream", "Omit `stream`."),
             )
     return collected
 

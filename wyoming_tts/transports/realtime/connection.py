@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import BadRequest, Busy, ShuttingDown, SpeechError, to_speech_error
+from wyoming_tts.messages import Message
 from wyoming_tts.speech import AudioChunk, SpeakingVoice
 from wyoming_tts.transports.access import subscriber
 from wyoming_tts.transports.damped_log import DampedLog
@@ -41,7 +42,7 @@ from wyoming_tts.transports.realtime.protocol import (
     CommitText,
     EndSession,
     Frame,
-    Message,
+    JsonObject,
     RealtimeProtocol,
     RefusedMessage,
     ReportSession,
@@ -65,7 +66,7 @@ from wyoming_tts.transports.tokens import TokenGrant
 
 RESTARTING = 1012
 """WebSocket close code 1012, service restart: the client may reconnect."""
-_SHUTTING_DOWN = "The server is shutting down."
+_SHUTTING_DOWN = Message("shutting_down", "The server is shutting down.")
 _MAX_INLINE_JSON = 32_768
 """Bytes or characters of JSON that are parsed on the event loop: well below a millisecond."""
 
@@ -198,7 +199,7 @@ class RealtimeConnection:
         raise CloseConnection(1000, f"No message and no audio for {idle:g} s.")
 
     async def _handle(self, received: Frame) -> None:
-        message: Message = {}
+        message: JsonObject = {}
         try:
             message = await self._parse(received)
             for command in self._protocol.receive(message):
@@ -207,7 +208,7 @@ class RealtimeConnection:
             refused.event_id = get_event_id(message)
             await self._socket.send(refusal_message(refused))
 
-    async def _parse(self, received: Frame) -> Message:
+    async def _parse(self, received: Frame) -> JsonObject:
         if len(received) <= _MAX_INLINE_JSON:
             return parse_message(received, self._options.limits)
         return await self._run_blocking(partial(parse_message, received, self._options.limits))
@@ -254,8 +255,12 @@ class RealtimeConnection:
             return BadRequest("Got a response after session.end.", hint="Open another connection.")
         if not self._queue.has_room_for(response):
             return Busy(
-                f"This connection already has {len(self._queue)} responses waiting.",
-                hint="Wait until one of them is complete.",
+                Message(
+                    "responses_waiting",
+                    "This connection already has {count} responses waiting.",
+                    count=len(self._queue),
+                ),
+                hint=Message("wait_for_one", "Wait until one of them is complete."),
             )
         return self._count_speech() or self._spend(response.characters)
 
@@ -424,7 +429,9 @@ class RealtimeConnection:
 
 
 def _shutting_down() -> SpeechError:
-    return ShuttingDown(_SHUTTING_DOWN, hint="Reconnect once it is running again.")
+    return ShuttingDown(
+        _SHUTTING_DOWN, hint=Message("reconnect_when_running", "Reconnect once it is running again.")
+    )
 
 
 def _not_spoken(name: str | None) -> RefusedMessage:

@@ -134,10 +134,10 @@ class RefusedMessage(Exception):
         """The id that the client gave the message."""
 
 
-Message: TypeAlias = dict[str, Any]
+JsonObject: TypeAlias = dict[str, Any]
 
 
-def parse_message(received: Frame, limits: RealtimeLimits) -> Message:
+def parse_message(received: Frame, limits: RealtimeLimits) -> JsonObject:
     """Parse a message as a JSON object; a binary message is taken as UTF-8 text.
 
     Raises:
@@ -149,7 +149,7 @@ def parse_message(received: Frame, limits: RealtimeLimits) -> Message:
         raise RefusedMessage(error) from error
 
 
-def _parse_json(received: Frame, limits: RealtimeLimits) -> Message:
+def _parse_json(received: Frame, limits: RealtimeLimits) -> JsonObject:
     if _size(received) > limits.message_bytes:
         raise TooLong(f"Got a message of {_size(received)} bytes, expected at most {limits.message_bytes}.")
     try:
@@ -178,7 +178,7 @@ class RealtimeProtocol:
         """The current session."""
         self._limits = limits
         self._opus = opus
-        self._events: dict[str, Callable[[Message], Command]] = {
+        self._events: dict[str, Callable[[JsonObject], Command]] = {
             "session.update": self._on_update,
             "response.create": self._on_create,
             "input.append": self._on_append,
@@ -190,7 +190,7 @@ class RealtimeProtocol:
             "session.end": lambda _: EndSession(),
         }
 
-    def receive(self, message: Message) -> list[Command]:
+    def receive(self, message: JsonObject) -> list[Command]:
         """Return the commands that a message stands for.
 
         Raises:
@@ -202,7 +202,7 @@ class RealtimeProtocol:
         except SpeechError as error:
             raise _make_refusal(message, error, short=short) from error
 
-    def _on_event(self, message: Message) -> Command:
+    def _on_event(self, message: JsonObject) -> Command:
         kind = message.get("type")
         known = self._events.get(kind) if isinstance(kind, str) else None
         if known is None:
@@ -210,7 +210,7 @@ class RealtimeProtocol:
             raise BadRequest(f"Got a message of type {reprlib.repr(kind)}, expected one of {expected}.")
         return known(message)
 
-    def _on_update(self, message: Message) -> Command:
+    def _on_update(self, message: JsonObject) -> Command:
         changes = _get_object(message, "session")
         if changes is None:
             raise BadRequest("Got session.update without 'session', expected an object.")
@@ -225,15 +225,15 @@ class RealtimeProtocol:
         self.session = session = self._with_format(session, audio)
         return ReportSession(session)
 
-    def _on_create(self, message: Message) -> Command:
+    def _on_create(self, message: JsonObject) -> Command:
         text = self._whole_text(message, "input")
         return SpeakText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
-    def _on_append(self, message: Message) -> Command:
+    def _on_append(self, message: JsonObject) -> Command:
         text = _get_text(message, "text")  # of one that is still being written, the beginning is spoken
         return AppendText(_get_id(message, "response_id"), text, _with_overrides(self.session, message))
 
-    def _on_segment(self, message: Message) -> Iterator[Command]:
+    def _on_segment(self, message: JsonObject) -> Iterator[Command]:
         formatted = self._with_format(self.session, message)
         continues = _get_bool(message, "continue") if message.get("continue") is not None else True
         if continues or message.get("input"):
@@ -258,24 +258,24 @@ class RealtimeProtocol:
             raise Unsupported(f"Got a sample rate of {session.sample_rate} Hz, Opus has {rates}.")
         return session
 
-    def _whole_text(self, message: Message, key: str) -> str:
+    def _whole_text(self, message: JsonObject, key: str) -> str:
         text = _get_text(message, key)
         self._limits.text.check(text)
         return text
 
 
-def get_event_id(message: Message) -> str | None:
+def get_event_id(message: JsonObject) -> str | None:
     """The message's `event_id`; None if it has no valid one."""
     return _get_id_or_none(message, "event_id")
 
 
-def _make_refusal(message: Message, error: SpeechError, *, short: bool) -> RefusedMessage:
+def _make_refusal(message: JsonObject, error: SpeechError, *, short: bool) -> RefusedMessage:
     creates = message.get("type") == "response.create"
     id_key = "segment_id" if short else "response_id" if creates else None
     return RefusedMessage(error, _get_id_or_none(message, id_key), short=short)
 
 
-def _get_id_or_none(message: Message, key: str | None) -> str | None:
+def _get_id_or_none(message: JsonObject, key: str | None) -> str | None:
     return _get_or_none(_get_id, message, key) if key else None
 
 

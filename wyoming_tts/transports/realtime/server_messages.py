@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wyoming_tts.errors import ErrorCode, SpeechError
+from wyoming_tts.messages import said_parts
 from wyoming_tts.speech import SpeakingVoice, VoiceReason
 from wyoming_tts.transports.realtime.protocol import ITEM_TRUNCATE, Frame, RefusedMessage
 from wyoming_tts.transports.realtime.session import RealtimeSession
@@ -128,8 +129,11 @@ class ResponseMessages:
         return [refusal_message(RefusedMessage(error, self.id, short=self.short))]
 
 
-def _error_fields(error: SpeechError) -> dict[str, str]:
-    return {"code": _ERROR_CODES.get(error.code, "internal"), "message": str(error)}
+def _error_fields(error: SpeechError) -> dict[str, object]:
+    told: dict[str, object] = {"code": _ERROR_CODES.get(error.code, "internal"), "message": str(error)}
+    if said := said_parts(error.message, error.hint):
+        told["said"] = said
+    return told
 
 
 def _event(kind: str, **fields: object) -> str:

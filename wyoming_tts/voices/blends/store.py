@@ -424,7 +424,10 @@ def hold_lock(path: Path) -> Iterator[None]:
         give_up_at = time.monotonic() + _LOCK_PATIENCE
         while not _try_lock(file.fileno()):
             if time.monotonic() > give_up_at:
-                raise Busy(f"Another program holds {path}.", hint="End it, then try again.")
+                raise Busy(
+                    Message("file_held", "Another program holds {path}.", path=path),
+                    hint=Message("end_it_first", "End it, then try again."),
+                )
             time.sleep(_LOCK_PAUSE)
         yield
 

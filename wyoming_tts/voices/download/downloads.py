@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.catalogue import (
     INDEX_NAME,
     PIPER_BASE_URL,
@@ -219,7 +221,14 @@ class DownloadManager:
             await group.__aexit__(None, None, None) if group else None
         finally:
             for download in tuple(self._active.values()):
-                self._settle(download, _stopped("stopped"))
+                self._settle(
+                    download,
+                    _stopped(
+                        Message(
+                            "download_stopped", "The download was stopped; the next one resumes from there."
+                        )
+                    ),
+                )
             await self._hub.aclose()
 
     @property
@@ -251,7 +260,12 @@ class DownloadManager:
         for transfer in download.transfers:
             if self._users(transfer) == [download] and transfer in self._fetches:
                 self._fetches[transfer].cancel()
-        self._settle(download, _stopped("cancelled"))
+        self._settle(
+            download,
+            _stopped(
+                Message("download_cancelled", "The download was cancelled; the next one resumes from there.")
+            ),
+        )
         return True
 
     async def fetch_index(self) -> Path:
@@ -271,7 +285,11 @@ class DownloadManager:
                 voices = await transfer.read_part(read_piper_index)
             except CatalogueError as error:
                 await transfer.discard()
-                message = f"The new index is invalid, the old one stays. {error}"
+                message = Message(
+                    "index_invalid",
+                    "The new index is invalid, the old one stays. {reason}",
+                    reason=str(error),
+                )
                 raise DownloadFailed(message, FailureCause.DAMAGED) from error
             await transfer.place()
         _LOGGER.info("Downloaded the index of %d Piper voices into %s.", len(voices), self._directory)
@@ -314,7 +332,11 @@ class DownloadManager:
             _LOGGER.debug("%s was not downloaded. %s", download.voice.name, failure)
         except Exception as failure:  # one broken download must not cancel the others
             failed = DownloadFailed(
-                f"The download failed with an unexpected {type(failure).__name__}; the log has the details.",
+                Message(
+                    "fetch_failed_unexpectedly",
+                    "The download failed with an unexpected {kind}; the log has the details.",
+                    kind=type(failure).__name__,
+                ),
                 FailureCause.UNEXPECTED,
             )
             _LOGGER.exception("%s was not downloaded.", download.voice.name)
@@ -339,9 +361,14 @@ class DownloadManager:
             await self._run_blocking(partial(self._directory.mkdir, parents=True, exist_ok=True))
         except OSError as error:
             raise DownloadFailed(
-                f"The download directory {self._directory} cannot be created: {error.strerror or error}. "
-                "Set another --download-dir.",
+                Message(
+                    "download_dir_not_made",
+                    "The download directory {directory} cannot be created: {reason}.",
+                    directory=self._directory,
+                    reason=system_reason(error),
+                ),
                 FailureCause.NOT_WRITABLE,
+                hint=Message("set_download_dir", "Set another --download-dir."),
             ) from error
 
     async def _require_space(self, download: Download) -> int:
@@ -350,10 +377,18 @@ class DownloadManager:
         free = await self._run_blocking(partial(self._environment.free_space, self._directory))
         if needed and needed + _RESERVE > free:
             raise DownloadFailed(
-                f"{download.voice.name} needs {format_size(needed)} more in {self._directory}, where "
-                f"{format_size(free)} are free and {format_size(_RESERVE)} have to stay free. "
-                "Free some space or set another --download-dir.",
+                Message(
+                    "needs_space",
+                    "{name} needs {needed} more in {directory}, where {free} are free and {reserve} have to "
+                    "stay free.",
+                    name=download.voice.name,
+                    needed=format_size(needed),
+                    directory=self._directory,
+                    free=format_size(free),
+                    reserve=format_size(_RESERVE),
+                ),
                 FailureCause.DISK_FULL,
+                hint=Message("free_or_other_dir", "Free some space or set another --download-dir."),
             )
         return needed
 
@@ -400,5 +435,5 @@ class DownloadManager:
             self._on_progress(download.progress())
 
 
-def _stopped(how: str) -> DownloadFailed:
-    return DownloadFailed(f"The download was {how}; the next one resumes from there.", FailureCause.STOPPED)
+def _stopped(message: str) -> DownloadFailed:
+    return DownloadFailed(message, FailureCause.STOPPED)

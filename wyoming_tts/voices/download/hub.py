@@ -22,19 +22,26 @@ import httpx
 
 from wyoming_tts.backoff import Backoff, TryAgain
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.messages import Message, with_hint
+from wyoming_tts.system_reasons import causes, underlying_reason
 
 HUB = "https://huggingface.co"
 """The origin that a mirror replaces."""
 
-_PORTAL_HINT = (
+_PORTAL_HINT = Message(
+    "portal_answers",
     "A captive portal, a proxy or a filter answers instead of the server: log in to the network or set "
-    "HTTPS_PROXY, then try again."
+    "HTTPS_PROXY, then try again.",
 )
 _HINTS = {
-    401: "A mirror or a proxy requires a login.",
-    403: "A mirror or a proxy refuses the request.",
-    404: "The catalogue may be older than the repository: update it with --update-voices.",
-    407: "The proxy requires a login: put it into HTTPS_PROXY (http://user:password@host:port).",
+    401: Message("login_required", "A mirror or a proxy requires a login."),
+    403: Message("request_refused", "A mirror or a proxy refuses the request."),
+    404: Message(
+        "catalogue_too_old", "The catalogue may be older than the repository: update it with --update-voices."
+    ),
+    407: Message(
+        "proxy_login", "The proxy requires a login: put it into HTTPS_PROXY (http://user:password@host:port)."
+    ),
     511: _PORTAL_HINT,
 }
 _OF_PROXIES = frozenset({407, 511})
@@ -69,8 +76,8 @@ class FailureCause(StrEnum):
 class DownloadFailed(Exception):
     """A file cannot be downloaded; the message says what was expected, what was received, and what to do."""
 
-    def __init__(self, message: str, cause: FailureCause) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, cause: FailureCause, *, hint: str = "") -> None:
+        super().__init__(with_hint(message, hint))
         self.cause = cause
 
 
@@ -180,8 +187,11 @@ class HubClient:
         """
         if self._offline:
             raise DownloadFailed(
-                "The server is set to be offline, so nothing is downloaded: turn that off (--offline, "
-                "HF_HUB_OFFLINE) or copy the files into a data directory.",
+                Message(
+                    "set_offline",
+                    "The server is set to be offline, so nothing is downloaded: turn that off (--offline, "
+                    "HF_HUB_OFFLINE) or copy the files into a data directory.",
+                ),
                 FailureCause.OFFLINE,
             )
         where = self.mirrored_url(url)
@@ -208,7 +218,11 @@ class HubClient:
             )
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             raise DownloadFailed(
-                f"The proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: {error}",
+                Message(
+                    "bad_proxy_settings",
+                    "The proxy settings (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY) cannot be used: {reason}",
+                    reason=str(error),
+                ),
                 FailureCause.PROXY,
             ) from error
 
@@ -219,7 +233,14 @@ async def _refuse_downgrade(response: httpx.Response) -> None:
     target = response.url.join(response.headers["location"])
     if target.scheme != "https":
         raise DownloadFailed(
-            f"{response.url} redirects to {target}, which is not https. {_PORTAL_HINT}", FailureCause.PROXY
+            Message(
+                "not_https",
+                "{where} redirects to {target}, which is not https.",
+                where=response.url,
+                target=target,
+            ),
+            FailureCause.PROXY,
+            hint=_PORTAL_HINT,
         )
 
 
@@ -238,41 +259,60 @@ def _translate_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
-        raise DownloadFailed(f"{where} is not a valid address: {error}", FailureCause.REFUSED) from error
+        raise DownloadFailed(
+            Message(
+                "no_valid_address", "{where} is not a valid address: {reason}", where=where, reason=str(error)
+            ),
+            FailureCause.REFUSED,
+        ) from error
     except httpx.TransportError as error:
         raise _interruption(error, where) from error
     except httpx.HTTPError as error:
-        raise DownloadFailed(f"{where} cannot be downloaded: {error}", FailureCause.REFUSED) from error
+        raise DownloadFailed(
+            Message(
+                "cannot_be_fetched", "{where} cannot be downloaded: {reason}", where=where, reason=str(error)
+            ),
+            FailureCause.REFUSED,
+        ) from error
 
 
 def _interruption(error: httpx.TransportError, where: str) -> TransferInterrupted:
     if isinstance(error, httpx.ProxyError):
-        return TransferInterrupted(f"{where}: the proxy answers {error}", cause=FailureCause.PROXY)
-    if any(isinstance(each, socket.gaierror) for each in _causes(error)):
+        return TransferInterrupted(
+            Message("proxy_answers", "{where}: the proxy answers {answer}", where=where, answer=str(error)),
+            cause=FailureCause.PROXY,
+        )
+    if any(isinstance(each, socket.gaierror) for each in causes(error)):
         host = httpx.URL(where).host
-        reason = f"{where}: the name {host} cannot be resolved (no network, or DNS does not answer)"
+        reason = Message(
+            "name_not_resolved",
+            "{where}: the name {host} cannot be resolved (no network, or DNS does not answer)",
+            where=where,
+            host=host,
+        )
         return TransferInterrupted(reason, cause=FailureCause.NAME_UNRESOLVED)
-    return TransferInterrupted(f"{where}: {str(error) or type(error).__name__}")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and those that it translates."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return TransferInterrupted(
+        Message("at_address", "{address}: {reason}", address=where, reason=underlying_reason(error))
+    )
 
 
 def _file_body(response: httpx.Response, offset: int, where: str) -> FileBody:
     status = response.status_code
     if status in _RETRYABLE:
         raise TransferInterrupted(
-            f"{where} answered {status}", retry_after=_retry_after(response), cause=FailureCause.REFUSED
+            Message("answered_status", "{where} answered {status}", where=where, status=status),
+            retry_after=_retry_after(response),
+            cause=FailureCause.REFUSED,
         )
     if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
         raise RangeNotSatisfiable
     if status not in {httpx.codes.OK, httpx.codes.PARTIAL_CONTENT}:
         cause = FailureCause.PROXY if status in _OF_PROXIES else FailureCause.REFUSED
-        raise DownloadFailed(f"{where} answered {status}. {_HINTS.get(status, '')}".rstrip(), cause)
+        raise DownloadFailed(
+            Message("answered_with_status", "{where} answered {status}.", where=where, status=status),
+            cause,
+            hint=_HINTS.get(status, ""),
+        )
     if "html" in response.headers.get("content-type", ""):
         raise _web_page_error(where)
     start, total = _content_range(response, offset, where)
@@ -289,7 +329,9 @@ def _content_range(response: httpx.Response, offset: int, where: str) -> tuple[i
     if offset:
         raise RangeNotSatisfiable
     raise DownloadFailed(
-        f"{where} answered with a range that was not requested. {_PORTAL_HINT}", FailureCause.PROXY
+        Message("other_range", "{where} answered with a range that was not requested.", where=where),
+        FailureCause.PROXY,
+        hint=_PORTAL_HINT,
     )
 
 
@@ -305,8 +347,8 @@ async def _pieces(response: httpx.Response, start: int, where: str) -> AsyncIter
 
 
 def _web_page_error(where: str) -> DownloadFailed:
-    message = f"{where} answered with a web page, expected a file. {_PORTAL_HINT}"
-    return DownloadFailed(message, FailureCause.PROXY)
+    message = Message("web_page_instead", "{where} answered with a web page, expected a file.", where=where)
+    return DownloadFailed(message, FailureCause.PROXY, hint=_PORTAL_HINT)
 
 
 def _strong_etag(response: httpx.Response) -> str | None:

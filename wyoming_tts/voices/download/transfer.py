@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wyoming_tts.backoff import TryAgain, retry
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.messages import Message
+from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.download.hub import (
     DownloadEnvironment,
@@ -169,9 +171,17 @@ class Transfer:
             )
         except TransferInterrupted as reason:
             raise DownloadFailed(
-                f"{self.file.name} could not be downloaded in {self._options.backoff.max_tries} tries: "
-                f"{reason}. Check the connection; the next try resumes where this one ended.",
+                Message(
+                    "not_in_tries",
+                    "{name} could not be downloaded in {count} tries: {reason}.",
+                    name=self.file.name,
+                    count=self._options.backoff.max_tries,
+                    reason=str(reason),
+                ),
                 reason.cause,
+                hint=Message(
+                    "check_connection", "Check the connection; the next try resumes where this one ended."
+                ),
             ) from reason
 
     async def place(self) -> None:
@@ -188,7 +198,13 @@ class Transfer:
             # Another process that downloads the same voice was faster.
             if not await self._is_complete():
                 raise DownloadFailed(
-                    f"{self.file.name} cannot be moved into place: {reason}.", FailureCause.NOT_WRITABLE
+                    Message(
+                        "not_moved",
+                        "{name} cannot be moved into place: {reason}.",
+                        name=self.file.name,
+                        reason=str(reason),
+                    ),
+                    FailureCause.NOT_WRITABLE,
                 ) from reason
 
     async def read_part(self, read: Callable[[Path], T]) -> T:
@@ -236,7 +252,15 @@ class Transfer:
                 raise
             position, _ = await self._write(position, block)
         if self.total is not None and position < self.total:
-            raise TransferInterrupted(f"{self.file.url} ended after {position} of {self.total} bytes")
+            raise TransferInterrupted(
+                Message(
+                    "ended_after",
+                    "{where} ended after {size} of {total} bytes",
+                    where=self.file.url,
+                    size=position,
+                    total=self.total,
+                )
+            )
 
     def _check_total(self, body: FileBody) -> None:
         self._etag = body.etag
@@ -245,19 +269,34 @@ class Transfer:
             self.total = body.total
         elif body.total not in {None, self.file.size}:
             raise DownloadFailed(
-                f"{self.file.name} has {body.total} bytes at {self._hub.mirrored_url(self.file.url)}, "
-                f"expected {self.file.size}: it changed upstream. "
-                "Update the catalogue with --update-voices.",
+                Message(
+                    "other_size",
+                    "{name} has {size} bytes at {where}, expected {expected}: it changed upstream.",
+                    name=self.file.name,
+                    size=body.total,
+                    where=self._hub.mirrored_url(self.file.url),
+                    expected=self.file.size,
+                ),
                 FailureCause.DAMAGED,
+                hint=Message("update_catalogue", "Update the catalogue with --update-voices."),
             )
 
     def _check_received(self, end: int) -> None:
         limit = self.file.size or _UNKNOWN_SIZE_LIMIT
         if end > limit:
             raise DownloadFailed(
-                f"{self._hub.mirrored_url(self.file.url)} sends more than the {limit} bytes expected of "
-                f"{self.file.name}. A proxy or mirror answers with something else: try another network.",
+                Message(
+                    "sends_more",
+                    "{where} sends more than the {limit} bytes expected of {name}.",
+                    where=self._hub.mirrored_url(self.file.url),
+                    limit=limit,
+                    name=self.file.name,
+                ),
                 FailureCause.PROXY,
+                hint=Message(
+                    "answers_something_else",
+                    "A proxy or mirror answers with something else: try another network.",
+                ),
             )
         self.made_progress_at = self._environment.clock()
         self.interruption = None
@@ -286,10 +325,21 @@ class Transfer:
             raise RangeNotSatisfiable
         await self._disk(self._part.discard)
         raise DownloadFailed(
-            f"{self.file.name} arrived with {algorithm} {got}, expected {expected}. It was discarded; "
-            "what was installed before stays. Either it changed upstream (update the catalogue with "
-            "--update-voices) or a proxy or mirror alters it (try another network).",
+            Message(
+                "wrong_digest",
+                "{name} arrived with {algorithm} {got}, expected {expected}. It was discarded; what was "
+                "installed before stays.",
+                name=self.file.name,
+                algorithm=algorithm,
+                got=got,
+                expected=expected,
+            ),
             FailureCause.DAMAGED,
+            hint=Message(
+                "changed_or_altered",
+                "Either it changed upstream (update the catalogue with --update-voices) or a proxy or "
+                "mirror alters it (try another network).",
+            ),
         )
 
     async def _digest(self, algorithm: str) -> str:
@@ -304,9 +354,14 @@ class Transfer:
         await self._disk(self._part.discard)
         if self._restarted:
             raise DownloadFailed(
-                f"{self._hub.mirrored_url(self.file.url)} twice refused to resume {self.file.name}. "
-                "Try again later or from another network.",
+                Message(
+                    "twice_refused",
+                    "{where} twice refused to resume {name}.",
+                    where=self._hub.mirrored_url(self.file.url),
+                    name=self.file.name,
+                ),
                 FailureCause.REFUSED,
+                hint=Message("try_other_network", "Try again later or from another network."),
             )
         _LOGGER.info("The partial file of %s does not match; it is downloaded again.", self.file.name)
         self._restarted = True
@@ -321,7 +376,9 @@ class Transfer:
         try:
             return await self._run_blocking(work)
         except FileNotFoundError as error:
-            raise TransferInterrupted(f"{error.filename} was removed") from error
+            raise TransferInterrupted(
+                Message("was_removed", "{path} was removed", path=error.filename)
+            ) from error
         except OSError as error:
             raise self._disk_failure(error) from error
 
@@ -329,12 +386,25 @@ class Transfer:
         directory = self._part.target.parent
         if error.errno in _NO_ROOM:
             return DownloadFailed(
-                f"The disk of {directory} is full. Free some space or set another --download-dir; "
-                f"the partial file of {self.file.name} is kept and will be resumed.",
+                Message("disk_is_full", "The disk of {directory} is full.", directory=directory),
                 FailureCause.DISK_FULL,
+                hint=Message(
+                    "free_some_partial",
+                    "Free some space or set another --download-dir; the partial file of {name} is kept and "
+                    "will be resumed.",
+                    name=self.file.name,
+                ),
             )
         return DownloadFailed(
-            f"{self.file.name} cannot be stored in {directory}: {error.strerror or error}. "
-            "Check that the directory is writable, or set another --download-dir.",
+            Message(
+                "not_stored",
+                "{name} cannot be stored in {directory}: {reason}.",
+                name=self.file.name,
+                directory=directory,
+                reason=system_reason(error),
+            ),
             FailureCause.NOT_WRITABLE,
+            hint=Message(
+                "check_or_other_dir", "Check that the directory is writable, or set another --download-dir."
+            ),
         )
