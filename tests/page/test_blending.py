@@ -381,6 +381,12 @@ async def test_style_tables_are_exported_and_imported_over_http(data: Path) -> N
     async with client_of(data) as client:
         exported = await client.get("/page/blends/export", params={"name": "af_bella+af_sky"})
         assert exported.headers["content-disposition"] == 'attachment; filename="af_bella_af_sky.npy"'
+        draft = {"name": "Kueche", "recipe": "af_bella+af_sky", "title": "Für die Küche"}
+        await client.post("/page/blends/keep", json={"draft": draft})
+        titled = await client.get("/page/blends/export", params={"name": "Kueche"})
+        assert titled.headers["content-disposition"] == (
+            "attachment; filename=\"Kueche.npy\"; filename*=UTF-8''F%C3%BCr%20die%20K%C3%BCche.npy"
+        )
         imported = await client.post(
             "/page/blends/import", params={"name": "af_mine", "file": "x.npy"}, content=exported.content
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Annotated, TypeAlias
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -117,13 +118,19 @@ def _add_files(router: APIRouter, service: BlendService) -> None:
     @router.get("/export")
     async def export(name: Annotated[str, Query(min_length=1, max_length=MAX_LENGTH)]) -> Response:
         content = await service.export(name)
-        file_name = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name)
         headers = {
-            "Content-Disposition": f'attachment; filename="{file_name}.npy"',
+            "Content-Disposition": _attachment(name, service.title(name)),
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         }
         return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+def _attachment(name: str, title: str) -> str:
+    """Name the exported file after a voice or recipe: by its title, if it has one, where that can be read."""
+    plain = "".join(sign if sign.isascii() and sign.isalnum() else "_" for sign in name)
+    titled = f"; filename*=UTF-8''{quote(title, safe='')}.npy" if title else ""
+    return f'attachment; filename="{plain}.npy"{titled}'
 
 
 async def _view_response(service: BlendService, view: BlendingView) -> Response:

@@ -269,6 +269,10 @@ class BlendService:
         """
         return await self.run_blocking(partial(self._export, name))
 
+    def title(self, name: str) -> str:
+        """Return the name of a blend as people write it; empty where that is its name. Does no I/O."""
+        return self._parts.blends.title(name)
+
     async def _apply(self, change: Callable[[], object]) -> BlendingView:
         await self.run_blocking(change)
         await self._parts.refresh_voices()
