@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mixAt, pointOf } from "../../ui/js/map_mix.js";
+import { labelOf } from "../../ui/js/voice_map.js";
 
 /** @param {string} name @param {number} x @param {number} y */
 const voice = (name, x, y) => ({ name, language: "en_US", x, y });
@@ -54,4 +55,18 @@ test("voices at one place, one voice, and none are no trouble", () => {
 test("a mix with a voice that is not on the map has no point", () => {
   assert.equal(pointOf(VOICES, [{ voice: "nobody", weight: 1 }]), null);
   assert.equal(pointOf(VOICES, []), null);
+});
+
+test("voices of one name are told apart by their language, and where that is the same by its country", () => {
+  /** @param {...[name: string, language: string]} voices */
+  const labels = (...voices) => {
+    const placed = voices.map(([name, language]) => ({ name, language, x: 0, y: 0 }));
+    return placed.map((voice) => labelOf(voice, placed));
+  };
+  assert.deepEqual(labels(["jf_alpha", "ja_JP"], ["hf_alpha", "hi_IN"], ["af_sky", "en_US"]), [
+    "Alpha (ja)",
+    "Alpha (hi)",
+    "Sky",
+  ]);
+  assert.deepEqual(labels(["af_lily", "en_US"], ["bf_lily", "en_GB"]), ["Lily (en-US)", "Lily (en-GB)"]);
 });

@@ -5,6 +5,7 @@
  * element, so it is laid out anew when that changes its size.
  */
 
+import { shownTag } from "./blend_api.js";
 import { find, setText } from "./common.js";
 import { placeLabels } from "./label_layout.js";
 import { mixAt, pointOf } from "./map_mix.js";
@@ -224,15 +225,21 @@ function axis(values, length, margin) {
  */
 const clamped = (value, least, most) => Math.min(most, Math.max(least, value));
 
+/** @param {MappedVoice} voice */
+const codeOf = ({ language }) => language.split("_")[0];
+
 /**
  * Some names are in several languages.
  * @param {MappedVoice} voice
  * @param {readonly MappedVoice[]} voices
  */
-function labelOf(voice, voices) {
+export function labelOf(voice, voices) {
   const name = voiceNames.of(voice.name);
-  const isShared = voices.some((other) => other !== voice && voiceNames.of(other.name) === name);
-  return isShared ? `${name} (${voice.language.split("_")[0]})` : name;
+  const namesakes = voices.filter((other) => other !== voice && voiceNames.of(other.name) === name);
+  if (!namesakes.length) return name;
+  const language = codeOf(voice);
+  const isTold = namesakes.every((other) => codeOf(other) !== language);
+  return `${name} (${isTold ? language : shownTag(voice.language)})`;
 }
 
 /**
