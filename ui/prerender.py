@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import hashlib
 import json
 import os
 import re
@@ -40,9 +41,10 @@ _IFRAME_RESIZER = "iframeResizer"
 """For pages of another site around this one, which the content security policy forbids."""
 _APP_ID = re.compile(r'"app_id":\d+')
 """Random; it tells Gradio's events to reload the page, of which there are none."""
+_SCRIPT_LINK = '<link rel="modulepreload" href="./assets/{}">'
 _STYLE_LINK = '<link rel="stylesheet" crossorigin href="./assets/{}">'
-"""Gradio's scripts find it and load it no second time; browsers warn of what is preloaded and used late."""
-_LINK_FORMATS = {".js": '<link rel="modulepreload" href="./assets/{}">', ".css": _STYLE_LINK}
+_UNUSED_STYLE_LINK = '<link rel="stylesheet" disabled href="./assets/{}">'
+"""Browsers do not load it. Gradio's scripts find it, and load no style sheet that the joined one has."""
 _BASE = '<base href="./" />'
 _ROOT = f'"root":"{_HOST}"'
 _ROOT_OF_DOCUMENT = '"root":new URL(".",document.baseURI).href.slice(0,-1)'
@@ -65,7 +67,11 @@ def prerender() -> dict[str, list[str]]:
 def _files(app: FastAPI) -> Iterator[tuple[str, str, str, bytes]]:
     index, *fetched = asyncio.run(_fetch(app, ("/", *_FETCHED)))
     assets = page_assets(FRONT_END / "assets", index.text)
-    yield "/", index.headers["content-type"], _REVALIDATED, rewrite_index(index.text, assets).encode()
+    style = "\n".join((FRONT_END / "assets" / name).read_text("utf-8") for name in assets if _is_style(name))
+    style_name = f"page-{hashlib.sha256(style.encode()).hexdigest()[:8]}.css"
+    own_index = rewrite_index(index.text, assets, style_name)
+    yield "/", index.headers["content-type"], _REVALIDATED, own_index.encode()
+    yield f"/assets/{style_name}", _TYPES[".css"], _FOREVER, style.encode()
     for path, answer in zip(_FETCHED, fetched, strict=True):
         yield path, answer.headers["content-type"], _REVALIDATED, answer.content
     for path, text in scripts.files().items():
@@ -85,18 +91,29 @@ def _packed(body: bytes) -> str:
     return base64.b64encode(gzip.compress(body, mtime=0)).decode()
 
 
-def rewrite_index(index: str, assets: Sequence[str]) -> str:
+def _is_style(name: str) -> bool:
+    return name.endswith(".css")
+
+
+def rewrite_index(index: str, assets: Sequence[str], style: str) -> str:
     """Rewrite the page's HTML as Gradio makes it.
 
     Its links become relative; those to other sites and what is unused are removed. What its scripts will
     import is loaded at once, and not in turns as each becomes known. The same page becomes the same bytes.
+
+    Args:
+        index: The HTML.
+        assets: Names of Gradio's scripts and style sheets that the page needs, in their order.
+        style: Name of the style sheet that has all of those, joined.
     """
     own = _SOCIAL_META.sub("", index)
     own = _EXTERNAL_LINK.sub("", own)
     own = _SCRIPT.sub(lambda script: "" if _IFRAME_RESIZER in script[0] else script[0], own)
     own = _APP_ID.sub('"app_id":1', own)
     own = _MANIFEST.sub(_LINKS, own).replace(_ROOT, _ROOT_OF_DOCUMENT)
-    for asset in assets:
-        own = own.replace(_STYLE_LINK.format(asset), "")  # it comes first, below: others override it
-    links = "".join(_LINK_FORMATS[Path(asset).suffix].format(asset) for asset in assets)
-    return own.replace(_BASE, f"{_BASE}{links}{scripts.preload()}", 1)
+    sheets = [name for name in assets if _is_style(name)]
+    for sheet in sheets:
+        own = own.replace(_STYLE_LINK.format(sheet), "")  # they come first, below: others override them
+    modules = "".join(_SCRIPT_LINK.format(name) for name in assets if not _is_style(name))
+    styles = _STYLE_LINK.format(style) + "".join(map(_UNUSED_STYLE_LINK.format, sheets)) if sheets else ""
+    return own.replace(_BASE, f"{_BASE}{styles}{scripts.preload()}{modules}", 1)

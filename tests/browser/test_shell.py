@@ -331,7 +331,7 @@ def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them
     assert "status" in names
     assert sorted(names) == sorted(set(names))
     assert set(names) <= set(chunks(scripts.sources(), scripts.FIRST)), "a module was loaded by itself"
-    assert len(loaded) < 50, loaded
+    assert len(loaded) < 36, loaded
 
 
 def test_every_tab_fits_a_phone_screen(desktop: Page, german: Page) -> None:

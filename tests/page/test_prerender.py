@@ -89,12 +89,17 @@ def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index
     assert preloaded(index) <= set(files)
 
 
-def test_each_style_sheet_of_gradios_is_linked_once_and_none_only_preloaded(index: str) -> None:
-    """A browser warns of a style sheet that was preloaded and is used late; the first is a reset."""
-    linked = re.findall(r'<link rel="stylesheet" crossorigin href="\./assets/([^"]*)"', index)
-    known = page_assets(FRONT_END / "assets", index)
-    assert sorted(linked) == sorted(name for name in known if name.endswith(".css"))
-    assert linked[0].startswith("index-")
+def test_gradios_style_sheets_are_joined_and_its_scripts_find_that_they_are_there(
+    files: dict[str, list[str]], index: str
+) -> None:
+    """Gradio's scripts load a style sheet if the page has no link to it, be it a disabled one."""
+    (joined,) = re.findall(r'<link rel="stylesheet" crossorigin href="\./(assets/[^"]*)"', index)
+    known = [name for name in page_assets(FRONT_END / "assets", index) if name.endswith(".css")]
+    assert known == re.findall(r'<link rel="stylesheet" disabled href="\./assets/([^"]*)"', index)
+    assert known[0].startswith("index-"), "The first is a reset, which the others override."
+    sheets = [(FRONT_END / "assets" / name).read_text("utf-8") for name in known]
+    assert text_of(files, f"/{joined}") == "\n".join(sheets)
+    assert not any(sheet.startswith("@") for sheet in sheets[1:]), "Nothing that holds at the beginning only."
     assert 'as="style"' not in index
 
 
@@ -135,7 +140,7 @@ def test_the_index_references_no_other_host() -> None:
         '<script>a = 1;</script>\n<script>load("//x.example/iframeResizer.js")</script>'
         '<link rel="manifest" href="/manifest.json" /><link rel="stylesheet" href="./a.css"></head>'
     )
-    rewritten = rewrite_index(index, [])
+    rewritten = rewrite_index(index, [], "page.css")
     assert "//" not in rewritten
     assert 'href="./manifest.json"' in rewritten
     assert 'href="./a.css"' in rewritten
