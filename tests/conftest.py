@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from tempfile import TemporaryDirectory
@@ -27,6 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
     patch.setenv("XDG_STATE_HOME", directory.name)
     config.add_cleanup(directory.cleanup)
     config.add_cleanup(patch.undo)
+
+
+def pytest_collection_finish() -> None:
+    """Have no garbage collection look through thousands of tests again, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
