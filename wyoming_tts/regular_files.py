@@ -14,7 +14,7 @@ def read_regular_file(path: Path, limit: int) -> bytes:
         OSError: it cannot be read, or is something else: a directory, a pipe, a device.
     """
     try:
-        with open(path, "rb", opener=_open_without_waiting) as file:
+        with open(path, "rb", opener=open_without_waiting) as file:
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return file.read(limit + 1)
     except IsADirectoryError:
@@ -22,5 +22,6 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     raise OSError("it is not a regular file")
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # else until somebody writes into the pipe
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file for `open(opener=...)`: a pipe without waiting for whoever is at its other end."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)

@@ -23,7 +23,7 @@ from pathlib import Path
 from wyoming_tts.errors import BadRequest, Busy, SpeechError, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles
 from wyoming_tts.messages import Message
-from wyoming_tts.regular_files import read_regular_file
+from wyoming_tts.regular_files import open_without_waiting, read_regular_file
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.mixing import Blend, BlendSet
 from wyoming_tts.voices.blends.yaml_format import format_blends, parse_blends, update_blends
@@ -420,7 +420,7 @@ def _content(path: Path) -> bytes:
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
     """Hold an flock, released if the process dies. Every call opens the file: threads exclude each other."""
-    with path.open("ab") as file:
+    with open(path, "ab", opener=open_without_waiting) as file:
         give_up_at = time.monotonic() + _LOCK_PATIENCE
         while not _try_lock(file.fileno()):
             if time.monotonic() > give_up_at:

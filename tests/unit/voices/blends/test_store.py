@@ -485,3 +485,9 @@ def test_blends_stay_while_a_pipe_lies_in_place_of_the_file(store: BlendStore, t
     assert names(store) == ["calm", "mine"]
     with pytest.raises(VoiceUnavailable, match="it is not a regular file"):
         store.add(make_blend("another"))
+    path.unlink()
+    lock = path.with_name("blends.yaml.lock")
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(VoiceUnavailable, match="cannot be stored"):
+        store.add(make_blend("another"))
