@@ -36,6 +36,10 @@ test("a link takes precedence over what was kept, and its text is the user's own
   assert.deepEqual(values, { ...INITIAL, ...linked });
 });
 
+test("an endless text of a link is cut, as the page would be busy with it for minutes", () => {
+  assert.equal(new PageState(null, `#text=${"x".repeat(1_000_000)}`).values.text.length, 200_000);
+});
+
 test("a link reads back as the values it was made of", () => {
   const values = {
     ...INITIAL,

@@ -27,6 +27,7 @@ import { browserStorage, readRecord, writeJson } from "./browser_storage.js";
  */
 
 export const STORAGE_KEY = "wyoming-tts.page";
+const MAX_LINKED_CHARS = 200_000; // two hours of speech: a text of a million holds a text area up for a minute
 const LINKED = /** @type {const} */ (["voice", "speaker", "tab", "search"]);
 
 /** @type {Readonly<PageValues>} */
@@ -109,7 +110,7 @@ function readLink(fragment) {
   /** @type {Partial<PageValues>} */
   const linked = {};
   for (const name of LINKED) if (query.get(name)) linked[name] = query.get(name) ?? "";
-  const text = query.get("text");
+  const text = query.get("text")?.slice(0, MAX_LINKED_CHARS);
   if (text) Object.assign(linked, { text, isOwnText: true });
   const speed = Number(query.get("speed"));
   if (speed > 0 && Number.isFinite(speed)) linked.speed = speed;
