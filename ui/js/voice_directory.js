@@ -146,7 +146,9 @@ export class VoiceDirectory extends EventTarget {
   }
 
   async #fetchUpdate() {
-    await this.#take(await requestJson(`${PATH}/news`, { timeout: NEWS_TIMEOUT }));
+    const asked = requestJson(`${PATH}/news`, { timeout: NEWS_TIMEOUT });
+    const [news] = await Promise.all([asked, this.isLoaded || this.reload()]); // at first there are news in any case
+    await this.#take(news);
     this.#failures = 0;
   }
 
