@@ -6,12 +6,12 @@ import json
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import pytest_asyncio
 from wyoming.event import Event
 
 from tests.support.page_site import Site, product
@@ -23,6 +23,8 @@ from wyoming_tts.commands import local_speech
 from wyoming_tts.page.stream_test.request import StreamTestRequest
 from wyoming_tts.speech import AudioFormat, Prosody, Utterance, VoiceRequest
 from wyoming_tts.transports.realtime.route import PATH
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TEXT = "One two three. Four five six."
 CONFIGURED: dict[str, Any] = {"speed": 1.2, "volume": 0.5}
@@ -218,9 +220,9 @@ def transport_name(synthesize: Synthesize) -> str:
     return getattr(synthesize, "__name__", repr(synthesize))
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with product(tmp_path, **CONFIGURED) as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with product(tmp_path_factory.mktemp("site"), **CONFIGURED) as running:
         yield running
 
 
