@@ -54,7 +54,7 @@ def test_an_unreadable_blend_file_does_not_hide_other_voices(
 ) -> None:
     store._path.mkdir()
     assert voices.list_voices() == []
-    assert "cannot be read: Is a directory" in caplog.text
+    assert "cannot be read: it is not a regular file" in caplog.text
 
 
 def test_a_recipe_is_a_voice_under_its_canonical_form(store: BlendStore, voices: BlendResolver) -> None:
