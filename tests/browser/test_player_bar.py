@@ -250,6 +250,12 @@ def test_what_was_heard_before_can_be_heard_again(tab: ListenTab) -> None:
     tab.page.locator("#player-bar [data-part=past]").click()
 
 
+_NOTE_THAT_IT_PLAYS = """() => {
+  window.hasPlayed = false;
+  ttsPlayer.addEventListener("change", () => { window.hasPlayed ||= ttsPlayer.isBusy; });
+}"""
+
+
 def press_play(tab: ListenTab) -> list[str]:
     """Press the bar's Play, and tell what it asked the server to say before it ended."""
     asked: list[str] = []
@@ -259,9 +265,9 @@ def press_play(tab: ListenTab) -> list[str]:
             asked.append(json.loads(request.post_data or "{}")["input"])
 
     tab.page.on("request", note)
+    tab.page.evaluate(_NOTE_THAT_IT_PLAYS)
     tab.page.locator("#player-bar [data-part=play]").click()
-    tab.wait_for("ttsPlayer.isBusy")
-    tab.wait_for("ttsPlayer.state === 'done'")
+    tab.wait_for("window.hasPlayed && ttsPlayer.state === 'done'")
     tab.page.remove_listener("request", note)
     return asked
 
