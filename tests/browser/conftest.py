@@ -17,7 +17,15 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.browser.listen_tab import EMBEDDED, ListenTab
-from tests.browser.page_actions import PHONE, checked_page, problems_of, visit
+from tests.browser.page_actions import (
+    DESKTOP,
+    PHONE,
+    checked_page,
+    open_tab,
+    problems_of,
+    resize,
+    visit,
+)
 from tests.scenarios.page_problems import PageProblems
 from tests.support.fake_home_assistant import FakeHomeAssistant, home_assistant_in_a_thread
 from tests.support.page_site import Site, site_in_a_thread
@@ -155,8 +163,21 @@ def shared_tab(site: Site, context: BrowserContext) -> Iterator[ListenTab]:
         yield ListenTab(page, site.url)
 
 
+@pytest.fixture(scope="module")
+def product_page(shared_tab: ListenTab) -> Iterator[Page]:
+    """The product's page, opened once for all files, as loading takes long; each may change its size."""
+    yield shared_tab.page
+    resize(shared_tab.page, DESKTOP)
+
+
+@pytest.fixture(scope="module")
+def listen_tab(shared_tab: ListenTab, product_page: Page) -> ListenTab:
+    open_tab(product_page, "audition")
+    return shared_tab
+
+
 @pytest.fixture
-def tab(shared_tab: ListenTab) -> Iterator[ListenTab]:
+def tab(listen_tab: ListenTab) -> Iterator[ListenTab]:
     """The Listen tab with the player bar; a test leaves the embedded voice chosen and the search empty."""
-    yield shared_tab
-    assert shared_tab.problems.found == []
+    yield listen_tab
+    assert listen_tab.problems.found == []

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
-from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, visit
+from tests.browser.page_actions import PHONE, open_tab, problems_of, resize, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from wyoming_tts.page.blending import MODEL_VOICE
@@ -28,12 +28,10 @@ START = "af_bella(60)+af_sky(40)"
 
 
 @pytest.fixture(scope="module")
-def shared_page(site: Site, context: BrowserContext) -> Iterator[Page]:
-    """The page, opened once for all tests because that takes a second."""
-    with checked_page(context) as page:
-        page.set_viewport_size(PHONE)
-        open_tab(visit(page, site.url), "blend")
-        yield page
+def shared_page(product_page: Page) -> Page:
+    resize(product_page, PHONE)
+    open_tab(product_page, "blend")
+    return product_page
 
 
 @pytest.fixture

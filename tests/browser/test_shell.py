@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from starlette.types import ASGIApp
 
 from tests.browser.conftest import INGRESS_PEER, KEY
@@ -42,19 +42,13 @@ from wyoming_tts.page.prerendered import make_page
 AWAY = Words().text("problem.away")
 
 
-@pytest.fixture(scope="module")
-def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with checked_page(context) as page:
-        yield visit(page, site.url)
-
-
 @pytest.fixture
-def desktop(shared_page: Page) -> Iterator[Page]:
+def desktop(product_page: Page) -> Iterator[Page]:
     """The page on a wide, light screen."""
-    resize(shared_page, DESKTOP)
-    set_color_scheme(shared_page, "light")
-    yield shared_page
-    assert problems_of(shared_page).found == []
+    resize(product_page, DESKTOP)
+    set_color_scheme(product_page, "light")
+    yield product_page
+    assert problems_of(product_page).found == []
 
 
 @contextmanager
@@ -165,7 +159,7 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         problems_of(page).found.clear()  # the requests that were aborted
 
 
-@pytest.mark.usefixtures("shared_page")
+@pytest.mark.usefixtures("product_page")
 @pytest.mark.parametrize("path", ["", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
 def test_head_tells_what_get_would_of_the_length(site: Site, path: str) -> None:
     for encoding in ("identity", "gzip"):
@@ -321,11 +315,14 @@ _LOADED = """performance.getEntriesByType("resource").map(({ name }) => new URL(
     .filter((path) => /[.](js|css)$/.test(path))"""
 
 
-def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them(desktop: Page) -> None:
+def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them(
+    page: Page, site: Site
+) -> None:
+    visit(page, site.url)
     for tab in TABS:
-        open_tab(desktop, tab)
-        expect(desktop.locator(f"#tab-{tab} .tts[inert]")).to_have_count(0)
-    loaded = desktop.evaluate(_LOADED)
+        open_tab(page, tab)
+        expect(page.locator(f"#tab-{tab} .tts[inert]")).to_have_count(0)
+    loaded = page.evaluate(_LOADED)
     names = [path.rpartition("/")[2].removesuffix(".js") for path in loaded if path.startswith("/static/js/")]
     assert "first" in names
     assert "status" in names
@@ -347,6 +344,7 @@ def test_the_page_follows_the_preferred_colour_scheme(desktop: Page, german: Pag
     assert brightness(german) < 60
     set_color_scheme(desktop, "dark")
     assert brightness(desktop) < 60
+    set_color_scheme(desktop, "light")
 
 
 def test_the_page_is_shown_in_the_browsers_language(german: Page) -> None:
@@ -394,7 +392,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.usefixtures("shared_page")  # so that the page is kept
+@pytest.mark.usefixtures("product_page")  # so that the page is kept
 def test_a_server_with_its_page_visited_or_without_one_never_imports_gradio() -> None:
     completed = subprocess.run(
         [sys.executable, "-c", _LAZY], capture_output=True, text=True, check=True, timeout=50

@@ -6,10 +6,9 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import INGRESS_PEER, KEY
 from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
@@ -38,17 +37,16 @@ _HEARD = """(count) => ttsPlayer.clip && ttsPlayer.position !== null
     && ttsPlayer.clip.words.filter((word) => word.start_time <= ttsPlayer.position).length >= count"""
 
 
-def open_live(page: Page, site: Site) -> Page:
-    open_tab(visit(page, site.url), "stream_test")
+def open_live(page: Page) -> Page:
+    open_tab(page, "stream_test")
     page.locator("#stream_live-voice").select_option(VOICE)
     page.locator(BOX).fill("")  # not what another test typed
     return page
 
 
 @pytest.fixture(scope="module")
-def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with checked_page(context) as page:
-        yield open_live(page, site)
+def shared_page(product_page: Page) -> Page:
+    return open_live(product_page)
 
 
 @pytest.fixture
@@ -181,7 +179,7 @@ def test_who_signed_in_with_a_key_types_without_it(
 def test_typing_is_heard_in_the_sidebar_of_home_assistant(page: Page, keyed_site: Site) -> None:
     with run_ingress_proxy(keyed_site.url, INGRESS_PEER) as address:
         with page.expect_websocket() as opened:
-            open_live(page, replace(keyed_site, url=address))
+            open_live(visit(page, address))
             type_text(page, "One. Two. ")
         assert opened.value.url == f"ws{address.removeprefix('http')}v1/audio/speech/stream/ws"
         page.wait_for_function(_HEARD, arg=1)
@@ -232,7 +230,7 @@ class HeldServer:
 
 def test_what_was_sent_in_time_and_comes_late_is_a_gap_of_the_servers(page: Page, site: Site) -> None:
     server = HeldServer(page, held_from="Seven")
-    open_live(page, site)
+    open_live(visit(page, site.url))
     page.locator(BOX).focus()
     page.keyboard.insert_text("One two three four five six. Seven. Eight. ")
     expect(head(page)).to_contain_text("waiting for more sound")
@@ -245,7 +243,7 @@ def test_what_was_sent_in_time_and_comes_late_is_a_gap_of_the_servers(page: Page
 def test_typing_on_connects_again_after_the_server_was_away(browser: Browser, site: Site) -> None:
     with closing(browser.new_context(locale="en-GB")) as context, checked_page(context) as page:
         server = HeldServer(page)
-        open_live(page, site)
+        open_live(visit(page, site.url))
         type_text(page, "One two three. ")
         expect(head(page)).to_contain_text("speaking")
         server.stop()

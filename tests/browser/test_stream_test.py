@@ -40,10 +40,10 @@ def open_stream_test(page: Page, site: Site) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with checked_page(context) as page:
-        open_stream_test(page, site)
-        yield page
+def shared_page(product_page: Page) -> Page:
+    open_tab(product_page, "stream_test")
+    expect(product_page.locator("#stream_test .st-note")).not_to_be_empty()
+    return product_page
 
 
 @pytest.fixture

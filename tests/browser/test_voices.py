@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import DESKTOP, PHONE, checked_page, open_tab, problems_of, visit
+from tests.browser.page_actions import DESKTOP, PHONE, open_tab, problems_of
 from tests.scenarios.page_problems import PageProblems
-from tests.support.page_site import Site
 from tests.support.tones import LETTERS, VOICES
 
 NAME = "de_DE-brought-low"
@@ -43,11 +42,10 @@ CLEAR_FILTERS = """() => {
 
 
 @pytest.fixture(scope="module")
-def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
-    with checked_page(context) as page:
-        open_tab(visit(page, site.url), "voices")
-        expect(visible_rows(page).first).to_be_visible()
-        yield page
+def shared_page(product_page: Page) -> Page:
+    open_tab(product_page, "voices")
+    expect(visible_rows(product_page).first).to_be_visible()
+    return product_page
 
 
 @pytest.fixture
