@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ _STUBBORN = "trap '' TERM; echo started; while :; do sleep 60; done"
 """The one that ends leaves this behind, as the compiler of the page's scripts does."""
 
 
+@pytest.fixture
+def heeded(signal_: signal.Signals) -> Iterator[None]:
+    """Have programs heed the signal although the tests may run in the background, or without a terminal."""
+    before = signal.signal(signal_, signal.SIG_DFL)
+    yield
+    signal.signal(signal_, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("signal_", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("way", ["start", "run"])
 def test_a_signal_to_a_script_ends_what_it_has_started(signal_: signal.Signals, way: str) -> None:
