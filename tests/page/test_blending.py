@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.support.parts import running_parts
+from tests.support.parts import running_parts, running_parts_of, settings_for_tests
 from tests.support.tones import VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import BadRequest, SpeechError, TooLong, UnknownVoice
@@ -28,6 +28,7 @@ from wyoming_tts.page.blending import (
     SavedVoice,
     VoiceOrigin,
 )
+from wyoming_tts.page.voices import VoiceService
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.server.voice_upkeep import DescribeResponse
 from wyoming_tts.speech import Utterance, VoiceRequest
@@ -274,6 +275,21 @@ async def test_blends_are_duplicated_renamed_and_removed(service: BlendService) 
     assert saved_voices(await service.remove("dawn")).keys() == {"night"}
     with pytest.raises(BadRequest, match="preset"):
         await service.remove("companion")
+
+
+async def test_a_default_voice_that_is_renamed_stays_the_default_over_a_restart(data: Path) -> None:
+    settings = settings_for_tests(data_dir=[data], download_dir=data)
+    settings.model_fields_set.discard("voice")
+    async with running_parts_of(settings) as parts:
+        service = BlendService(parts)
+        await service.save(BlendDraft("dawn", "af_bella+af_sky"))
+        await VoiceService(parts).make_default("dawn")
+        await service.rename("dawn", "dusk")
+        assert parts.library.default.name == "dusk"
+        await parts.refresh_voices()
+        assert parts.library.default.name == "dusk"
+    async with running_parts_of(settings) as restarted:
+        assert restarted.library.default.name == "dusk"
 
 
 async def test_a_blend_used_by_another_blend_cannot_be_removed(service: BlendService) -> None:

@@ -15,7 +15,9 @@ from typing import Final, TypeAlias
 import yaml
 
 from wyoming_tts.atomic_write import replace_file
+from wyoming_tts.errors import BadRequest
 from wyoming_tts.known_files import ABSENT, KnownFiles
+from wyoming_tts.messages import Message
 from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.settings import Settings
 from wyoming_tts.system_reasons import system_reason
@@ -130,10 +132,20 @@ def keep_chosen_default(settings: Settings, name: str) -> None:
     """Keep the choice of a voice. Blocks.
 
     Raises:
-        OSError: it cannot be written.
+        BadRequest: it cannot be written.
     """
     content = yaml.safe_dump({"voice": name}, allow_unicode=True)
-    replace_file(_path(settings), f"# The default voice, as chosen on the page.\n{content}".encode())
+    try:
+        replace_file(_path(settings), f"# The default voice, as chosen on the page.\n{content}".encode())
+    except OSError as error:
+        raise BadRequest(
+            Message(
+                "default_not_kept",
+                "{name} is the default until the server restarts: the choice cannot be kept ({reason}).",
+                name=name,
+                reason=system_reason(error),
+            )
+        ) from error
 
 
 def forget_chosen_default(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from wyoming_tts.assembly.chosen_default import keep_chosen_default
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.kokoro.names import BY_TAG, named_language, named_languages
 from wyoming_tts.errors import BadRequest, TooLong, UnknownVoice, VoiceUnavailable
@@ -216,12 +217,18 @@ class BlendService:
         return await self._apply(partial(self._store.replace, blend, expected=expected.blend()))
 
     async def rename(self, old: str, new: str, title: str = "") -> BlendingView:
-        """Give a blend another name, also in the recipes that use it.
+        """Give a blend another name, also in the recipes that use it; the default voice stays the default.
 
         Raises:
-            SpeechError: as for `BlendStore.rename`; nothing was changed.
+            SpeechError: as for `BlendStore.rename`, when nothing was changed; or it is the default voice,
+                which could not be kept.
         """
-        return await self._apply(partial(self._store.rename, old, new, title.strip()))
+        default = self._parts.library.default
+        view = await self._apply(partial(self._store.rename, old, new, title.strip()))
+        if default.name == old:
+            self._parts.library.choose_default(replace(default, name=new))
+            await self.run_blocking(partial(keep_chosen_default, self._parts.settings, new))
+        return view
 
     async def duplicate(self, name: str, new: str, title: str = "") -> BlendingView:
         """Save a copy under another name.

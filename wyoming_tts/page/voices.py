@@ -231,17 +231,7 @@ class VoiceService:
         """
         voice = await choose_default(self._parts, DefaultVoice(name))
         settings = self._parts.settings
-        try:
-            await self._run(partial(keep_chosen_default, settings, voice.name))
-        except OSError as error:
-            raise BadRequest(
-                Message(
-                    "default_not_kept",
-                    "{name} is the default until the server restarts: the choice cannot be kept ({reason}).",
-                    name=voice.name,
-                    reason=system_reason(error),
-                )
-            ) from error
+        await self._run(partial(keep_chosen_default, settings, voice.name))
         return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
 
     def _default(self) -> str:
