@@ -299,6 +299,8 @@ def test_a_saved_blend_is_an_installed_voice_until_it_is_deleted(tab: Page, site
     card(tab, "dawn").get_by_label("New name").fill("dusk")
     tab.keyboard.press("Enter")
     expect(card(tab, "dusk")).to_be_visible()
+    expect(tab.locator("#blend-editing-words")).to_contain_text("dusk")
+    expect(tab.locator("#blend-name")).to_have_value("dusk")
     card(tab, "dusk").get_by_role("button", name="Delete: dusk").click()
     card(tab, "dusk").get_by_role("button", name="Delete", exact=True).click()
     expect(card(tab, "dusk")).to_have_count(0)

@@ -60,6 +60,7 @@ class BlendTab {
       number,
       view: () => this.#view,
       onChanged: (view) => this.#update(view),
+      onRenamed: (old, renamed) => this.#followName(old, renamed),
       onEdit: (kept) => this.#startEdit(kept),
       hear: (name) => this.#hear(name),
     });
@@ -252,6 +253,20 @@ class BlendTab {
     setText(parts.keep, this.translate(blend === null ? "keep" : "keep_changes"));
     parts.expected.value = blend === null ? "" : JSON.stringify(blend);
     this.keepFields();
+  }
+
+  /**
+   * An edit goes on under the new name of its blend.
+   * @param {string} old
+   * @param {string} renamed
+   */
+  #followName(old, renamed) {
+    const edited = this.#expected;
+    const now = this.#keptNow(renamed);
+    if (edited?.name !== old || now === null) return;
+    if (blendNames(this.parts.name.value).name === old) this.parts.name.value = calledBy(now);
+    this.#showName();
+    this.#expect({ ...edited, name: now.name, title: now.title });
   }
 
   #leaveEdit() {

@@ -22,6 +22,7 @@ import { recipeParts, voiceNames } from "./voice_names.js";
  * @property {(value: number, digits?: number) => string} number
  * @property {() => BlendingView} view
  * @property {(view: BlendingView) => void} onChanged
+ * @property {(old: string, renamed: string) => void} onRenamed after `onChanged`
  * @property {(kept: SavedVoice) => void} onEdit
  * @property {(name: string) => Promise<void>} hear
  */
@@ -242,10 +243,11 @@ export class SavedBlends {
    * @param {Element} problem
    */
   #change(what, name, renamed, problem) {
-    const { api, onChanged } = this.context;
+    const { api, onChanged, onRenamed } = this.context;
     const change = async () => {
       const { name: changed, title } = blendNames(renamed);
       onChanged(await api.change(what, what === "remove" ? { name } : { name, new: changed, title }));
+      if (what === "rename") onRenamed(name, changed);
       this.#focus(changed);
     };
     return api.trying(problem, change)();
