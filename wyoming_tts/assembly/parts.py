@@ -49,7 +49,8 @@ from wyoming_tts.voices.bucket.sync import BucketSync
 from wyoming_tts.voices.catalogue import BLENDING_ENGINE, INDEX_NAME, CurrentCatalogue, data_directory
 from wyoming_tts.voices.content import VoiceContents
 from wyoming_tts.voices.download.service import DownloadService
-from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary, list_installed_voices, list_unusable_voices
+from wyoming_tts.voices.library import DefaultVoice, VoiceLibrary
+from wyoming_tts.voices.listing import list_installed_voices, list_unusable_voices
 from wyoming_tts.voices.names import NameRules
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 from wyoming_tts.workers import Workers

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.speech import Voice
-from wyoming_tts.voices.library import stamp_of
+from wyoming_tts.voices.listing import stamp_of
 
 _BLAKE2B = partial(blake2b, digest_size=32)
 

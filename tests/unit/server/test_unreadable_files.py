@@ -20,7 +20,7 @@ from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.server.speech_service import ServerSpeechService
 from wyoming_tts.speech import Voice, VoiceSpec
-from wyoming_tts.voices.library import list_installed_voices
+from wyoming_tts.voices.listing import list_installed_voices
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from wyoming_tts.speech import Attribution, Voice
 from wyoming_tts.voices.content import VoiceContents
-from wyoming_tts.voices.library import stamp_of
+from wyoming_tts.voices.listing import stamp_of
 
 T = TypeVar("T")
 
