@@ -29,6 +29,7 @@ from wyoming_tts.telemetry.log_tail import REDACTED, LogLine, LogTail
 from wyoming_tts.telemetry.recent_utterances import RecentUtterances, TimedRecord
 from wyoming_tts.transports.http.errors import json_response
 from wyoming_tts.transports.listening import host_in_uri
+from wyoming_tts.transports.network_identity import interface_addresses, reachable_addresses
 
 STATUS_PATH = paths.STATUS
 SETTINGS_PATH = paths.SETTINGS
@@ -257,9 +258,6 @@ def _addresses(listening: ListeningAddresses) -> Addresses:
 
 
 def _advertised(scheme: str, bound: BoundSockets) -> tuple[AdvertisedAddress, ...]:
-    # Imports zeroconf, which a server without announcements needs only here.
-    from wyoming_tts.transports.discovery import interface_addresses, reachable_addresses  # noqa: PLC0415
-
     interfaces = interface_addresses()
     found = [
         AdvertisedAddress(host, port, f"{scheme}://{host_in_uri(host)}:{port}")

@@ -15,12 +15,8 @@ from zeroconf import (
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from wyoming_tts.transports import discovery
-from wyoming_tts.transports.discovery import (
-    SERVICE_TYPE,
-    DiscoveryEnvironment,
-    MachineIdentity,
-    ZeroconfAnnouncer,
-)
+from wyoming_tts.transports.discovery import SERVICE_TYPE, DiscoveryEnvironment, ZeroconfAnnouncer
+from wyoming_tts.transports.network_identity import MachineIdentity
 
 LOOPBACK = ["127.0.0.1"]
 KITCHEN = MachineIdentity("kitchen", "0123456789abcdef0123456789abcdef")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from zeroconf.asyncio import AsyncServiceInfo
 
 from tests.unit.transports.discovery.announcing import KITCHEN
-from wyoming_tts.transports.discovery import (
-    SERVICE_TYPE,
+from wyoming_tts.transports.discovery import SERVICE_TYPE
+from wyoming_tts.transports.network_identity import (
     MachineIdentity,
     ServiceNames,
     interface_addresses,
