@@ -90,6 +90,7 @@ def german_visitor(visits: BrowserContext, site: Site) -> Iterator[Page]:
     visits.route("**/page/voices", without_neural)
     with checked_page(visits) as page:
         yield visit(page, site.url)
+        page.goto(f"{site.url}livez")  # a page keeps what was chosen when it is left too
         page.evaluate("localStorage.clear()")
     visits.unroute("**/page/voices")
 

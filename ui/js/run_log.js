@@ -30,7 +30,7 @@ export class RunLog {
     this.kind = createElement("select", {}, new Option(translate("log_all"), ""), ...kinds);
     this.search = createElement("input", { type: "search" });
     this.count = createElement("span", { class: "st-count" });
-    this.lines = createElement("pre", { tabindex: 0, "aria-label": translate("log") });
+    this.lines = createElement("pre", { role: "group", tabindex: 0, "aria-label": translate("log") });
     const fields = { log_client: this.client, log_what: this.kind, log_find: this.search };
     const labels = Object.entries(fields).map(([name, field]) =>
       createElement("label", {}, translate(name), field),
