@@ -19,7 +19,8 @@ from wyoming_tts.offset_text import Span, join_texts
 from wyoming_tts.speech import Segment, TextFormat
 from wyoming_tts.text.cleaning import CleanupOptions
 from wyoming_tts.text.first_segment import FirstSegmentOptions
-from wyoming_tts.text.lexicon.rules import Lexicon, PatternRule, WordRule
+from wyoming_tts.text.lexicon.patterns import PatternRule
+from wyoming_tts.text.lexicon.rules import Lexicon, WordRule
 from wyoming_tts.text.pronunciation import load_pronunciations
 from wyoming_tts.text.scripts import ScriptMode
 from wyoming_tts.text.segments import Segmenter, SegmentOptions

@@ -34,18 +34,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from wyoming_tts.languages import fallbacks, is_tag
 from wyoming_tts.messages import Message
-from wyoming_tts.text.lexicon.rules import (
-    EVERY_LANGUAGE,
-    MAX_PATTERN_SIZE,
-    PatternRule,
-    Rule,
-    RulePosition,
-    Scope,
-    WordRule,
-    is_case_sensitive,
-    pattern_size,
-    phoneme_block,
-)
+from wyoming_tts.text.lexicon.patterns import MAX_PATTERN_SIZE, PatternRule, pattern_size
+from wyoming_tts.text.lexicon.places import EVERY_LANGUAGE, RulePosition, Scope
+from wyoming_tts.text.lexicon.rules import Rule, WordRule, is_case_sensitive, phoneme_block
 from wyoming_tts.yaml_files.models import EMPTY_IF_NONE, Flag, KeyPath, YamlModel
 from wyoming_tts.yaml_files.reading import (
     InvalidYaml,

@@ -8,36 +8,26 @@ language (`text.pronunciation`).
 
 Words are found in trees by their tokens, with a few dictionary lookups for each word of the text in each of
 the few scopes that apply (the voice, its language with and without region, all), so ten thousand of them cost
-no more than ten. Regular expressions are limited in what they compile to and in time.
+no more than ten.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import regex  # type: ignore[import-untyped]  # the standard library's has no time limit
 
 from wyoming_tts.languages import fallbacks, language_code
-from wyoming_tts.messages import Message
 from wyoming_tts.offset_text import join_texts, replace_words
+from wyoming_tts.text.lexicon.patterns import PatternRule, hits_within_time
+from wyoming_tts.text.lexicon.places import EVERYWHERE, UNPLACED, Hit, RulePosition, Scope
 from wyoming_tts.text.pronunciation import DefaultPronunciations
-
-_log = logging.getLogger(__name__)
-
-EVERY_LANGUAGE: Final = "all"
-PATTERN_SECONDS: Final = 0.02
-"""Time limit of one regular expression on one text; ordinary ones take microseconds."""
-ALL_PATTERNS_SECONDS: Final = 0.2
-"""Time limit of all of them on one text, as their listener waits for it."""
-MAX_PATTERN_SIZE: Final = 5_000
-"""Limit of `pattern_size`, 20 ms of compiling; ordinary expressions have a hundred."""
 
 _OPENING, _CLOSING = "[[", "]]"
 
@@ -48,30 +38,6 @@ _TOKEN = regex.compile(
 )
 _APOSTROPHES = str.maketrans("’ʼ", "''")
 _HISSING, _VOICELESS = ("s", "z", "ʃ", "ʒ", "ʧ", "ʤ"), ("p", "t", "k", "f", "θ")
-_REPEATED_GROUP = regex.compile(r"\)(?:\s|#[^\n]*\n?)*+(?:(?<plus>\+)|\{\s*+(?<least>\d*+))")
-_LEAST = regex.compile(r"\{\s*+(\d++)")
-_MAX_DIGITS = 7
-_ENDLESS = 10**_MAX_DIGITS
-_GROUP = regex.compile(r"\\(?:(?P<number>\d{1,2})|g<(?P<name>\w+)>|(?P<other>.?))", regex.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a rule applies to: one voice by name, else a language with all its regions."""
-
-    language: str = EVERY_LANGUAGE
-    voice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RulePosition:
-    """File and line of a rule."""
-
-    file: str = ""
-    line: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,86 +48,13 @@ class WordRule:
     replacement: str
     exact: bool
     """Whether the match is case-sensitive."""
-    scope: Scope = Scope()
-    position: RulePosition = RulePosition()
+    scope: Scope = EVERYWHERE
+    position: RulePosition = UNPLACED
 
     @property
     def key(self) -> tuple[bool, str]:
         """Words with the same key match the same texts."""
         return self.exact, "".join(_key(token, exact=self.exact) for token in _tokens(self.written))
-
-
-class PatternRule:
-    r"""A regular expression; its replacement may contain `\1` and `\g<name>`, the text of its groups.
-
-    Raises:
-        ValueError: it cannot be compiled, would compile to too much, or the replacement names a group that it
-            does not have.
-    """
-
-    def __init__(
-        self,
-        written: str,
-        replacement: str,
-        *,
-        exact: bool,
-        scope: Scope | None = None,
-        position: RulePosition | None = None,
-    ) -> None:
-        self.written = written
-        self.scope = scope or Scope()
-        self.position = position or RulePosition()
-        if pattern_size(written) > MAX_PATTERN_SIZE:
-            raise ValueError(
-                Message(
-                    "pattern_repeats",
-                    "the regular expression {pattern} repeats too much: use smaller counts, or fewer groups "
-                    "within one another that are repeated",
-                    pattern=repr(written),
-                )
-            )
-        try:
-            self._compiled = regex.compile(written, 0 if exact else regex.IGNORECASE)
-        except Exception as error:
-            raise ValueError(
-                Message(
-                    "pattern_invalid",
-                    "the regular expression {pattern} is not valid: {reason}",
-                    pattern=repr(written),
-                    reason=error,
-                )
-            ) from error
-        self._template = tuple(_parse_template(replacement, self._compiled))
-        self._is_off = False
-
-    def __repr__(self) -> str:
-        return f"<Pattern {self.written!r}{' off' if self._is_off else ''}>"
-
-    def hits(self, text: str) -> list[_Hit]:
-        """All its matches; none once it has exceeded the time limit."""
-        if self._is_off:
-            return []
-        try:
-            found = list(self._compiled.finditer(text, timeout=PATTERN_SECONDS))
-        except TimeoutError:
-            self.disable(f"took longer than {PATTERN_SECONDS * 1000:.0f} ms")
-            return []
-        return [
-            _Hit(match.start(), match.end(), self._said(match), self.position) for match in found if match[0]
-        ]
-
-    def disable(self, reason: str) -> None:
-        """Have it match nothing any more."""
-        self._is_off = True
-        _log.warning(
-            "%s: the regular expression %r %s; disabled until the file changes",
-            self.position,
-            self.written,
-            reason,
-        )
-
-    def _said(self, match: Any) -> str:
-        return "".join(part if isinstance(part, str) else match[part.of] or "" for part in self._template)
 
 
 Rule = WordRule | PatternRule
@@ -186,19 +79,6 @@ class LexiconResult:
 
     text: str
     hits: tuple[LexiconHit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    of: int | str
-
-
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    start: int
-    end: int
-    replacement: str
-    position: RulePosition
 
 
 class _Node:
@@ -303,7 +183,7 @@ class Lexicon:
         hits = [hit for start, end in plain for hit in find(start, end)] if tables else []
         patterns = [pattern for scope in scopes for pattern in self._patterns.get(scope, ())]
         if patterns:
-            hits = _add_free(text, hits, _hits_within_time(text, patterns, self._clock), plain)
+            hits = _add_free(text, hits, hits_within_time(text, patterns, self._clock), plain)
         if defaults is not None:
             hits = _add_free(text, hits, [_default_hits(text, defaults)], plain)
         return _replace(written, hits) if hits else LexiconResult(written)
@@ -319,7 +199,7 @@ class Lexicon:
         """The scopes that have rules, the narrowest first."""
         if not self._count:
             return []
-        scopes = [Scope(voice=voice), *(Scope(tag) for tag in fallbacks(language)), Scope()]
+        scopes = [Scope(voice=voice), *(Scope(tag) for tag in fallbacks(language)), EVERYWHERE]
         return [scope for scope in scopes if scope in self._words or scope in self._patterns]
 
     def _tables(self, scopes: list[Scope]) -> list[_Words]:
@@ -327,23 +207,6 @@ class Lexicon:
 
 
 EMPTY_LEXICON: Final = Lexicon()
-
-
-def pattern_size(written: str) -> int:
-    """Upper bound of what a regular expression compiles to: every repetition is unrolled to its least count.
-
-    So `((a{9}){9}){9}` makes a thousand of one letter, and a few more levels exhaust the memory.
-    """
-    groups = [*_REPEATED_GROUP.finditer(written)]
-    atoms = sum(_least(match[1]) for match in _LEAST.finditer(written))
-    size = len(written) + atoms - sum(_least(group["least"]) for group in groups)
-    for group in groups:
-        size = min(size * (2 if group["plus"] else 1 + _least(group["least"])), _ENDLESS)
-    return size
-
-
-def _least(digits: str | None) -> int:
-    return int(digits or 0) if len(digits or "") <= _MAX_DIGITS else _ENDLESS
 
 
 def is_case_sensitive(written: str) -> bool:
@@ -375,7 +238,7 @@ def _key(token: str, *, exact: bool) -> str:
     return token if exact else token.casefold()
 
 
-def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_english: bool) -> Iterator[_Hit]:
+def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_english: bool) -> Iterator[Hit]:
     tokens = _Tokens(_TOKEN.findall(text, start, end))
     at, position = 0, start
     while at < len(tokens.written):
@@ -394,7 +257,7 @@ def _word_hits(text: str, start: int, end: int, *, tables: list[_Words], in_engl
             count += 2
         width = sum(map(len, tokens.written[at : at + count])) if count else len(tokens.written[at])
         if word:
-            yield _Hit(position, position + width, replacement, word.position)
+            yield Hit(position, position + width, replacement, word.position)
         at += count or 1
         position += width
 
@@ -418,13 +281,13 @@ def _plain_parts(text: str) -> Iterator[tuple[int, int]]:
     yield at, len(text)
 
 
-def _default_hits(text: str, defaults: DefaultPronunciations) -> list[_Hit]:
-    return [_Hit(each.start, each.end, each.said, RulePosition()) for each in defaults.find(text)]
+def _default_hits(text: str, defaults: DefaultPronunciations) -> list[Hit]:
+    return [Hit(each.start, each.end, each.said, UNPLACED) for each in defaults.find(text)]
 
 
 def _add_free(
-    text: str, hits: list[_Hit], more: Iterable[list[_Hit]], plain: list[tuple[int, int]]
-) -> list[_Hit]:
+    text: str, hits: list[Hit], more: Iterable[list[Hit]], plain: list[tuple[int, int]]
+) -> list[Hit]:
     """The hits, and those of the others that do not overlap earlier ones, in the order of the text."""
     free = bytearray(len(text))
     for start, end in plain:
@@ -439,25 +302,7 @@ def _add_free(
     return sorted(hits, key=lambda hit: hit.start)
 
 
-def _hits_within_time(
-    text: str, patterns: list[PatternRule], clock: Callable[[], float]
-) -> Iterator[list[_Hit]]:
-    """The hits of each pattern, until together they took too long; then the slowest of them is disabled."""
-    began = at = clock()
-    slowest, longest = None, 0.0
-    for pattern in patterns:
-        yield pattern.hits(text)
-        before, at = at, clock()
-        if at - before > longest:
-            slowest, longest = pattern, at - before
-        if slowest is not None and at - began > ALL_PATTERNS_SECONDS:
-            slowest.disable(
-                f"was the slowest of those that took over {ALL_PATTERNS_SECONDS * 1000:.0f} ms together"
-            )
-            return
-
-
-def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
+def _replace(text: str, hits: list[Hit]) -> LexiconResult:
     parts, applied = [], []
     at = 0
     for hit in hits:
@@ -466,41 +311,3 @@ def _replace(text: str, hits: list[_Hit]) -> LexiconResult:
         applied.append(LexiconHit(str(written), hit.replacement, position.file, position.line))
         at = hit.end
     return LexiconResult(join_texts([*parts, text[at:]]), tuple(applied))
-
-
-def _parse_template(replacement: str, compiled: Any) -> Iterator[str | _Group]:
-    """The replacement in parts, each a string or a group of the expression.
-
-    Raises:
-        ValueError: the expression has no such group, or a backslash precedes anything else.
-    """
-    at = 0
-    for match in _GROUP.finditer(replacement):
-        yield replacement[at : match.start()]
-        at = match.end()
-        if match["other"] == "\\":
-            yield "\\"
-            continue
-        if match["other"] is not None:
-            raise ValueError(
-                Message(
-                    "pattern_no_group",
-                    r"{group} in the replacement is not a group; write \1, \g<name> or \\",
-                    group=repr(match[0]),
-                )
-            )
-        of = int(match["number"]) if match["number"] else match["name"]
-        if not _has_group(compiled, of):
-            raise ValueError(
-                Message(
-                    "pattern_other_group",
-                    "{group} in the replacement is not a group of the regular expression",
-                    group=repr(match[0]),
-                )
-            )
-        yield _Group(of)
-    yield replacement[at:]
-
-
-def _has_group(compiled: Any, of: int | str) -> bool:
-    return bool(of in compiled.groupindex if isinstance(of, str) else of <= compiled.groups)

@@ -12,7 +12,8 @@ from tests.support.tables import check_rows
 from tests.unit.text.lexicon.test_rules import ANY_VOICE, DEFAULTS, pattern, word
 from tests.unit.text.pronunciation.test_pronunciations import load_heteronyms, load_letters
 from wyoming_tts.offset_text import OffsetText
-from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, Scope, phoneme_block
+from wyoming_tts.text.lexicon.places import Scope
+from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, phoneme_block
 from wyoming_tts.text.pronunciation import load_pronunciations
 
 LEXICON = Lexicon(

@@ -9,17 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.line_counting import count_lines, measure_growth
+from wyoming_tts.text.lexicon.patterns import MAX_PATTERN_SIZE, PatternRule, pattern_size
+from wyoming_tts.text.lexicon.places import RulePosition, Scope
 from wyoming_tts.text.lexicon.rules import (
     EMPTY_LEXICON,
-    MAX_PATTERN_SIZE,
     Lexicon,
     LexiconHit,
-    PatternRule,
-    RulePosition,
-    Scope,
     WordRule,
     is_case_sensitive,
-    pattern_size,
     phoneme_block,
 )
 from wyoming_tts.text.pronunciation import load_pronunciations
@@ -297,7 +294,7 @@ def test_an_expression_that_would_compile_to_gigabytes_is_refused(
     def compile_nothing(*_: object) -> None:
         pytest.fail("it was compiled")
 
-    monkeypatch.setattr("wyoming_tts.text.lexicon.rules.regex.compile", compile_nothing)
+    monkeypatch.setattr("wyoming_tts.text.lexicon.patterns.regex.compile", compile_nothing)
     with pytest.raises(ValueError, match="repeats too much"):
         pattern(written, "x")
 
