@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { localize } from "../../ui/js/common.js";
 import { languageNames } from "../../ui/js/language_names.js";
 import {
   firstVoice,
@@ -28,9 +29,9 @@ const ROBOT = {
   gender: "",
   description: "espeak-ng English (Scotland)",
 };
-const GERMAN = { female: "weiblich", male: "männlich" };
+const GERMAN = { female: "weiblich", male: "männlich", robot: "Roboterstimme" };
 const english = new VoiceSearch("en", (name) => name);
-const german = new VoiceSearch("de", (name) => GERMAN[/** @type {"female" | "male"} */ (name)]);
+const german = new VoiceSearch("de", (name) => GERMAN[/** @type {keyof typeof GERMAN} */ (name)]);
 
 test("the voice to begin with is of the reader's country, else of the most likely one, else of the language", () => {
   const away = { ...PIPER_VOICE, is_installed: false, is_recommended: true };
@@ -82,10 +83,22 @@ test("accents need not be typed", () => {
 });
 
 test("sizes are shown in the unit that fits", () => {
-  const plain = (/** @type {number} */ value, digits = 0) => value.toFixed(digits);
-  assert.equal(sizeText(4200, plain), "4 kB");
-  assert.equal(sizeText(63e6, plain), "63 MB");
-  assert.equal(sizeText(1.25e9, plain), "1.3 GB");
+  const { number } = localize({ en: {} }, "en");
+  assert.equal(sizeText(4200, number), "4 kB");
+  assert.equal(sizeText(63e6, number), "63 MB");
+  assert.equal(sizeText(1.25e9, number), "1.3 GB");
+});
+
+test("sizes have the units of the reader's language", () => {
+  const { number } = localize({ fr: {}, en: {} }, "fr");
+  const sizes = [4200, 63e6, 1.25e9].map((bytes) => sizeText(bytes, number).replace(/\s/gu, " "));
+  assert.deepEqual(sizes, ["4 ko", "63 Mo", "1,3 Go"]);
+});
+
+test("robot voices are found by that word, in the reader's language and in English", () => {
+  assert.equal(german.matches(ROBOT, "roboter"), true);
+  assert.equal(german.matches(ROBOT, "robot"), true);
+  assert.equal(german.matches(PIPER_VOICE, "robot"), false);
 });
 
 test("a reader who has chosen nothing hears their language, or a neural default rather than a robot", () => {

@@ -28,7 +28,7 @@ const DISMISSED_KEY = "wyoming-tts.dismissed";
 /**
  * @typedef {object} AbsentOptions
  * @property {import("./common.js").Translate} translate
- * @property {(value: number, digits?: number) => string} number
+ * @property {import("./common.js").FormatNumber} number
  * @property {(name: string) => string} nameOf a voice, for people
  * @property {(work: () => Promise<unknown>) => Promise<void>} attempt runs work, and shows its error
  */

@@ -142,11 +142,16 @@ export function keepScrolledToEnd(element, change) {
  */
 
 /**
+ * @typedef {(value: number, digits?: number, unit?: string) => string} FormatNumber Formats a number; a unit is one of
+ *   `Intl`, as `megabyte`, and shown as the reader's language writes it: `63 MB`, `63 Mo`.
+ */
+
+/**
  * Localization: the texts in the browser's language if there are any, else in English.
  * @param {Texts} texts
  * @param {string} [tag] of the language
- * @returns {{ translate: Translate, locale: string, number: (value: number, digits?: number) => string }}
- *   `translate` returns the name itself where there is no such text; `number` formats with that many decimals.
+ * @returns {{ translate: Translate, locale: string, number: FormatNumber }}
+ *   `translate` returns the name itself where there is no such text; `number` formats with that many decimals, and the unit if there is one.
  */
 export function localize(texts, tag = navigator.language) {
   const own = texts[tag.split("-")[0]];
@@ -155,8 +160,12 @@ export function localize(texts, tag = navigator.language) {
   return {
     translate: (name, values = {}) => fill(words[name] ?? name, values),
     locale,
-    number: (value, digits = 0) =>
-      value.toLocaleString(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+    number: (value, digits = 0, unit = undefined) =>
+      value.toLocaleString(locale, {
+        ...(unit && { style: "unit", unit, unitDisplay: "short" }),
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      }),
   };
 }
 

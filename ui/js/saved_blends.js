@@ -19,7 +19,7 @@ import { recipeParts, voiceNames } from "./voice_names.js";
  * @property {HTMLElement} element
  * @property {import("./common.js").Translate} translate
  * @property {import("./blend_api.js").BlendApi} api
- * @property {(value: number, digits?: number) => string} number
+ * @property {import("./common.js").FormatNumber} number
  * @property {() => BlendingView} view
  * @property {(view: BlendingView) => void} onChanged
  * @property {(old: string, renamed: string) => void} onRenamed after `onChanged`

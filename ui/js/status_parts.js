@@ -102,7 +102,7 @@ export class Figures {
 
   /** @param {number} bytes */
   megabytes(bytes) {
-    return `${this.words.number(bytes / 1e6, bytes < 1e7 ? 1 : 0)} MB`;
+    return this.words.number(bytes / 1e6, bytes < 1e7 ? 1 : 0, "megabyte");
   }
 
   /** @param {number} time seconds since 1970 */

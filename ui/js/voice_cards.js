@@ -19,7 +19,7 @@ import { voiceNames } from "./voice_names.js";
  * What the cards need to know, and what they ask for.
  * @typedef {object} CardOptions
  * @property {import("./common.js").Translate} translate
- * @property {(value: number, digits?: number) => string} number
+ * @property {import("./common.js").FormatNumber} number
  * @property {import("./voice_facts.js").VoiceSearch} search
  * @property {(voice: Voice) => void} hear
  * @property {() => void} stop

@@ -38,6 +38,7 @@ import { languageNames } from "./language_names.js";
  */
 
 const EMBEDDED_ENGINE = "espeak";
+const ROBOT = "robot";
 const KOKORO_GENDER = /^[a-z]([fm])_/;
 /** @type {Record<string, string>} */
 const ENGINE_LABELS = { kokoro: "Kokoro", piper: "Piper", espeak: "eSpeak NG" };
@@ -147,13 +148,13 @@ export function readersOrder(reader, languageName) {
 export const familyOf = (tag) => tag.split(/[_-]/)[0];
 
 /**
- * A number of bytes as `63 MB`.
+ * A number of bytes as `63 MB`, or `63 Mo` in French.
  * @param {number} bytes
- * @param {(value: number, digits?: number) => string} number
+ * @param {import("./common.js").FormatNumber} number
  */
 export function sizeText(bytes, number) {
-  if (bytes < 1e6) return `${number(bytes / 1e3)} kB`;
-  return bytes < 1e9 ? `${number(bytes / 1e6)} MB` : `${number(bytes / 1e9, 1)} GB`;
+  if (bytes < 1e6) return number(bytes / 1e3, 0, "kilobyte");
+  return bytes < 1e9 ? number(bytes / 1e6, 0, "megabyte") : number(bytes / 1e9, 1, "gigabyte");
 }
 
 /** The words of a text in lower case, without accents. @param {string} text */
@@ -166,7 +167,7 @@ const wordsOf = (text) =>
 
 /**
  * Search of voices by words in any order: name, language (in the page's language and in English), accent, gender,
- * quality and engine. A word matches the beginning of one of a voice's, so that "male" does not find the female ones.
+ * quality, engine and, for those that are one, "robot". A word matches the beginning of one of a voice's, so that "male" does not find the female ones.
  */
 export class VoiceSearch {
   /** Of voices that are listed: each new list has new ones. @type {WeakMap<Voice, string>} */
@@ -174,7 +175,7 @@ export class VoiceSearch {
 
   /**
    * @param {string} locale
-   * @param {Translate} translate of "female" and "male"
+   * @param {Translate} translate of "female", "male" and "robot"
    */
   constructor(locale, translate) {
     this.languageName = languageNames(locale);
@@ -201,8 +202,9 @@ export class VoiceSearch {
     const languages = [this.languageName(language), this.englishName(language), language];
     const genders = gender ? [gender, this.translate(gender)] : [];
     const kind = [engine, engineLabel(engine), quality, qualityLabel(quality, this.translate)];
+    const robots = isRobot(voice) ? [ROBOT, this.translate(ROBOT)] : [];
     const presets = is_preset ? [this.translate(`preset.${name}`)] : [];
-    const said = [name, ...presets, ...languages, ...genders, ...kind, description].join(" ");
+    const said = [name, ...presets, ...languages, ...genders, ...kind, ...robots, description].join(" ");
     const text = ` ${wordsOf(said).join(" ")}`;
     this.#texts.set(voice, text);
     return text;
