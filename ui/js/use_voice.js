@@ -21,6 +21,8 @@ import { makeDefault } from "./voice_use.js";
 export class UseVoice {
   /** Once it was opened. @type {import("./home_assistant.js").HomeAssistantPanel | undefined} */
   #home;
+  /** The voice of which it is told how long it is the default; "" while nothing or something else is told. */
+  #toldDefault = "";
 
   /**
    * @param {HTMLElement} element
@@ -44,6 +46,7 @@ export class UseVoice {
     const isDefault = known !== undefined && voiceDirectory.isSettledDefault(known);
     makeDefault.disabled = !known || isDefault;
     setText(makeDefault, translate(isDefault ? "is_default" : "make_default"));
+    if (this.#toldDefault && !voiceDirectory.find(this.#toldDefault)?.is_default) this.#tell("");
     if (!known) return;
     const listed = known.description || voice; // as Home Assistant lists it
     setText(title, translate(isRobot(known) ? "use_robot" : "use", { name: nameOf(voice) }));
@@ -81,15 +84,24 @@ export class UseVoice {
     const { attempt, nameOf, translate } = this.options;
     const { voice } = pageState.values;
     await attempt(async () => {
-      setText(this.parts.used, await makeDefault(voice, nameOf(voice), translate));
+      this.#tell(await makeDefault(voice, nameOf(voice), translate), voice);
     });
+  }
+
+  /**
+   * @param {string} text
+   * @param {string} [madeDefault] the voice that it says to be the default: it is told while that is true
+   */
+  #tell(text, madeDefault = "") {
+    this.#toldDefault = madeDefault;
+    setText(this.parts.used, text);
   }
 
   async #copyLink() {
     const link = new URL(linkTo(pageState.values), document.baseURI).href;
     // On plain http pages of a home network there is no clipboard.
     await navigator.clipboard?.writeText(link).catch(() => {});
-    setText(this.parts.used, navigator.clipboard ? this.options.translate("copied") : link);
+    this.#tell(navigator.clipboard ? this.options.translate("copied") : link);
   }
 }
 
