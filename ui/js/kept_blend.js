@@ -3,7 +3,7 @@
 import { find, setText } from "./common.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { voiceNames } from "./voice_names.js";
-import { makeDefault, voiceUse } from "./voice_use.js";
+import { DefaultButton, voiceUse } from "./voice_use.js";
 
 export class KeptBlend {
   /** "" if none was kept since. */
@@ -21,10 +21,11 @@ export class KeptBlend {
       use: find(element, "#blend-use", HTMLButtonElement),
       problem: find(element, "#blend-keep-problem", HTMLElement),
     };
-    const { makeDefault: button, use, problem } = this.parts;
-    button.addEventListener(
+    const { kept, makeDefault, use, problem } = this.parts;
+    this.defaultButton = new DefaultButton(makeDefault, translate, (text) => setText(kept, text));
+    makeDefault.addEventListener(
       "click",
-      api.trying(problem, () => this.#makeDefault()),
+      api.trying(problem, () => this.defaultButton.make(this.#name, voiceNames.of(this.#name))),
     );
     use.addEventListener("click", () => voiceUse.show(this.#name));
     voiceDirectory.addEventListener("change", () => this.#showDefault());
@@ -50,11 +51,6 @@ export class KeptBlend {
   }
 
   #showDefault() {
-    this.parts.makeDefault.disabled = voiceDirectory.find(this.#name)?.is_default ?? false;
-  }
-
-  async #makeDefault() {
-    const name = this.#name;
-    setText(this.parts.kept, await makeDefault(name, voiceNames.of(name), this.translate));
+    this.defaultButton.offer(!voiceDirectory.find(this.#name)?.is_default);
   }
 }

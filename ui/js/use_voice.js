@@ -7,7 +7,7 @@ import { find, partFinder, setText } from "./common.js";
 import { linkTo, pageState } from "./page_state.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { isRobot } from "./voice_facts.js";
-import { makeDefault } from "./voice_use.js";
+import { DefaultButton } from "./voice_use.js";
 
 /**
  * @typedef {object} UseOptions
@@ -32,6 +32,9 @@ export class UseVoice {
     this.options = options;
     const parts = partsOf(element);
     this.parts = parts;
+    this.defaultButton = new DefaultButton(parts.makeDefault, options.translate, (...told) =>
+      this.#tell(...told),
+    );
     parts.makeDefault.addEventListener("click", () => this.#makeDefault());
     parts.link.addEventListener("click", () => this.#copyLink());
     parts.home.addEventListener("toggle", () => parts.home.open && this.#lookIntoHome());
@@ -44,7 +47,7 @@ export class UseVoice {
     const { voice } = pageState.values;
     const known = voiceDirectory.find(voice);
     const isDefault = known !== undefined && voiceDirectory.isSettledDefault(known);
-    makeDefault.disabled = !known || isDefault;
+    this.defaultButton.offer(known !== undefined && !isDefault);
     setText(makeDefault, translate(isDefault ? "is_default" : "make_default"));
     if (this.#toldDefault && !voiceDirectory.find(this.#toldDefault)?.is_default) this.#tell("");
     if (!known) return;
@@ -81,11 +84,9 @@ export class UseVoice {
   }
 
   async #makeDefault() {
-    const { attempt, nameOf, translate } = this.options;
+    const { attempt, nameOf } = this.options;
     const { voice } = pageState.values;
-    await attempt(async () => {
-      this.#tell(await makeDefault(voice, nameOf(voice), translate), voice);
-    });
+    await attempt(() => this.defaultButton.make(voice, nameOf(voice)));
   }
 
   /**

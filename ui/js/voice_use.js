@@ -2,16 +2,60 @@
 
 import { voiceDirectory } from "./voice_directory.js";
 
-/**
- * Make a voice the default.
- * @param {string} voice
- * @param {string} shown its name for people
- * @param {import("./common.js").Translate} translate
- * @returns {Promise<string>} how long it is the default, to be told
- */
-export async function makeDefault(voice, shown, translate) {
-  const { lasts, line } = await voiceDirectory.makeDefault(voice);
-  return translate(lasts ? "used" : "used_for_now", { name: shown, line });
+/** A button that makes a voice the default. The server loads the voice first: until it has, the button is busy. */
+export class DefaultButton {
+  #isBusy = false;
+  #isOffered = true;
+
+  /**
+   * @param {HTMLButtonElement} button
+   * @param {import("./common.js").Translate} translate
+   * @param {(text: string, madeDefault?: string) => void} tell how it stands; `madeDefault` is the voice that the text
+   *   says to be the default
+   */
+  constructor(button, translate, tell) {
+    this.button = button;
+    this.translate = translate;
+    this.tell = tell;
+  }
+
+  /** @param {boolean} isOffered whether there is a voice that it can make the default */
+  offer(isOffered) {
+    this.#isOffered = isOffered;
+    this.#draw();
+  }
+
+  /**
+   * Make a voice the default, and tell how long it is.
+   * @param {string} voice
+   * @param {string} shown its name for people
+   * @throws {import("./common.js").RequestError} the server refused it or is away
+   */
+  async make(voice, shown) {
+    if (this.#isBusy) return;
+    this.#setBusy(true);
+    this.tell(this.translate("making_default", { name: shown }));
+    try {
+      const { lasts, line } = await voiceDirectory.makeDefault(voice);
+      this.tell(this.translate(lasts ? "used" : "used_for_now", { name: shown, line }), voice);
+    } catch (error) {
+      this.tell("");
+      throw error;
+    } finally {
+      this.#setBusy(false);
+    }
+  }
+
+  /** @param {boolean} isBusy */
+  #setBusy(isBusy) {
+    this.#isBusy = isBusy;
+    this.#draw();
+  }
+
+  #draw() {
+    this.button.disabled = this.#isBusy || !this.#isOffered;
+    this.button.setAttribute("aria-busy", String(this.#isBusy));
+  }
 }
 
 /** Emits "wanted" when the use of a voice, whose name is in `detail`, is to be shown. */
