@@ -327,14 +327,14 @@ async def test_a_chosen_default_lasts_over_a_restart_unless_the_settings_name_a_
     named, unnamed = settings_for_tests(**given), settings_for_tests(**given)
     unnamed.model_fields_set.discard("voice")
 
-    async def start(settings: Settings) -> tuple[str, bool]:
+    async def start(settings: Settings, source: str) -> tuple[str, bool]:
         async with running_parts_of(settings) as parts:
             before = parts.library.resolve_now(VoiceRequest()).voice.name
-            return before, (await VoiceService(parts).make_default(LOW.name)).lasts
+            return before, (await VoiceService(parts, lambda: source).make_default(LOW.name)).lasts
 
-    assert await start(named) == (LETTERS.name, False)
-    assert await start(named) == (LETTERS.name, False)
-    assert await start(unnamed) == (LOW.name, True)
+    assert await start(named, "flag --voice") == (LETTERS.name, False)
+    assert await start(named, "flag --voice") == (LETTERS.name, False)
+    assert await start(unnamed, "default") == (LOW.name, True)
 
 
 async def test_the_configured_voice_speaks_again_when_the_chosen_default_is_gone(

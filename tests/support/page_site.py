@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.support.parts import settings_for_tests
 from tests.support.tones import VOICES
+from wyoming_tts.assembly.chosen_default import settings_name_a_voice
 from wyoming_tts.assembly.options import wyoming_options
 from wyoming_tts.assembly.parts import Parts, assemble, make_workers
 from wyoming_tts.page import PageServices
@@ -89,9 +90,7 @@ async def product(
                 parts,
                 server=speech,
                 addresses=addresses,
-                settings=lambda: LoadedSettings(
-                    settings, dict.fromkeys(type(settings).model_fields, "default"), ()
-                ),
+                settings=lambda: LoadedSettings(settings, _sources(settings), ()),
                 recent=recent,
                 log=log,
                 supervisor=supervisor,
@@ -161,3 +160,9 @@ def _run(live: Callable[[], Any], failures: list[BaseException], is_up: threadin
     except BaseException as failure:  # noqa: BLE001 - raised in the waiting thread
         failures.append(failure)
         is_up.set()
+
+
+def _sources(settings: Settings) -> dict[str, str]:
+    """Return what of settings is given: at most the voice, as if on the command line."""
+    default = dict.fromkeys(type(settings).model_fields, "default")
+    return default | ({"voice": "flag --voice"} if settings_name_a_voice(settings) else {})

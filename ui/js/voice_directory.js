@@ -187,7 +187,8 @@ export class VoiceDirectory extends EventTarget {
   /**
    * Make a voice the default.
    * @param {string} name
-   * @returns {Promise<{ name: string, line: string, lasts: boolean }>} `lasts` is false if the settings name another voice
+   * @returns {Promise<{ name: string, place: string, line: string, lasts: boolean }>} `lasts` is false if the
+   *   settings name another voice: at `place`, where `line` would make it permanent
    */
   async makeDefault(name) {
     const changed = await requestJson(`${PATH}/default`, { json: { name } });

@@ -36,8 +36,9 @@ export class DefaultButton {
     this.#setBusy(true);
     this.tell(this.translate("making_default", { name: shown }));
     try {
-      const { lasts, line } = await voiceDirectory.makeDefault(voice);
-      this.tell(this.translate(lasts ? "used" : "used_for_now", { name: shown, line }), voice);
+      const { lasts, place, line } = await voiceDirectory.makeDefault(voice);
+      const told = { name: shown, place, line };
+      this.tell(this.translate(lasts ? "used" : "used_for_now", told), voice);
     } catch (error) {
       this.tell("");
       throw error;

@@ -387,7 +387,7 @@ class VoiceList {
   async #makeDefault(name) {
     const changed = await this.#attempt(() => voiceDirectory.makeDefault(name));
     if (!changed) return;
-    const told = { name: voiceNames.of(changed.name) };
+    const told = { name: voiceNames.of(changed.name), place: changed.place };
     if (changed.lasts) this.#showMessage(this.translate("defaulted", told));
     else this.#showMessage(`${this.translate("defaulted_for_now", told)} `);
     if (!changed.lasts) this.message.append(createElement("code", {}, changed.line));

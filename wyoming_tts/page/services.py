@@ -80,7 +80,7 @@ def make_page_services(
             targets=parts.settings.stream_test_targets,
             flush_idle=lambda kind: flush_idle(settings().settings, kind),
         ),
-        voices=VoiceService(parts),
+        voices=VoiceService(parts, lambda: settings().sources["voice"]),
         lexicon=LexiconService(parts),
         status=status,
         bug_report=BugReporter(status, lambda: parts.library.voices, log.redact),

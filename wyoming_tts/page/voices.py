@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from wyoming_tts.known_files import is_absent
 from wyoming_tts.messages import Message
 from wyoming_tts.page.sample_sentences import sample_sentence
 from wyoming_tts.page.uploads import VoiceUploads
+from wyoming_tts.settings import DEFAULT, place_for
 from wyoming_tts.speech import UnusableVoice, Voice, VoiceRequest
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.voices.blends.voices import CachedBlends
@@ -128,8 +129,10 @@ class ChangedDefault:
     """The new default voice."""
 
     name: str
+    place: str
+    """Where the settings name a voice: a flag, an environment variable or a file; empty if they name none."""
     line: str
-    """The line for the settings file that says the same."""
+    """What says there that it is this one, as `--voice NAME` or `voice: NAME`."""
     lasts: bool
     """False if the settings name a voice, which is the default again after the next start."""
 
@@ -137,8 +140,15 @@ class ChangedDefault:
 class VoiceService:
     """Manages voices for the page; nothing blocks the event loop."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, source: Callable[[], str] = lambda: DEFAULT) -> None:
+        """Make the service.
+
+        Args:
+            parts: The server's parts.
+            source: Returns where the settings name the default voice, as `LoadedSettings.sources` tells.
+        """
         self._parts = parts
+        self._source = source
         self._run = parts.workers.run_blocking
         self._seen: tuple[object, ...] = ()
         self._revision = int(time.time())  # differs from those of an earlier run of the server
@@ -232,7 +242,8 @@ class VoiceService:
         voice = await choose_default(self._parts, DefaultVoice(name))
         settings = self._parts.settings
         await self._run(partial(keep_chosen_default, settings, voice.name))
-        return ChangedDefault(voice.name, f"voice: {voice.name}", lasts=not self._parts.names_default)
+        place = place_for("voice", voice.name, self._source())
+        return ChangedDefault(voice.name, place.name, place.text, lasts=not place.name)
 
     def _default(self) -> str:
         return self._parts.library.resolve_now(VoiceRequest()).voice.name

@@ -12,18 +12,28 @@ from __future__ import annotations
 from wyoming_tts.settings.descriptions import SETTINGS, SettingInfo
 from wyoming_tts.settings.flags import add_flags
 from wyoming_tts.settings.groups.base import Group
-from wyoming_tts.settings.loading import LoadedSettings, SettingsError, load_settings
+from wyoming_tts.settings.loading import (
+    DEFAULT,
+    LoadedSettings,
+    Place,
+    SettingsError,
+    load_settings,
+    place_for,
+)
 from wyoming_tts.settings.markdown_table import settings_table
 from wyoming_tts.settings.model import Settings
 
 __all__ = [
+    "DEFAULT",
     "SETTINGS",
     "Group",
     "LoadedSettings",
+    "Place",
     "SettingInfo",
     "Settings",
     "SettingsError",
     "add_flags",
     "load_settings",
+    "place_for",
     "settings_table",
 ]

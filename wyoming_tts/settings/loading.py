@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ DEFAULT = "default"
 
 _SWITCH_WORDS = frozenset(["true", "false", "yes", "no", "on", "off", "t", "f", "y", "n", "1", "0"])
 _SHOWN_CHARACTERS = 80
+_IN_FILE = re.compile(r"file (?P<path>.+?)( line \d+)?, key (?P<key>\S+)")
 _MAY_BE_EMPTY = frozenset(["auto_punctuation", "first_segment_boundaries"])
 """Settings whose flag means "no characters" with an empty string."""
 _SERVICE_LINK = re.compile(rf"{PREFIX}(SERVICE_(HOST|PORT)\w*|PORT_\d+_(TCP|UDP)\w*)")
@@ -53,6 +55,29 @@ class LoadedSettings:
     `file settings.yaml line 3, key port`, `file options.json, key port` or `default`."""
     warnings: tuple[str, ...]
     """Lines for the log about values that have no effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a setting was given, and what would have to stand there for another value."""
+
+    name: str
+    """A flag, an environment variable or the name of a file; empty for a default."""
+    text: str
+    """As `--voice NAME`, `WYOMING_TTS_VOICE=NAME` or `voice: NAME`."""
+
+
+def place_for(setting: str, value: str, source: str) -> Place:
+    """Return where a setting was given according to its source, and what to write there for a value."""
+    kind, _, where = source.partition(" ")
+    if kind == "flag":
+        return Place(where, f"{where} {shlex.quote(value)}")
+    if kind == "environment":
+        return Place(where, f"{where}={value}")
+    given = _IN_FILE.fullmatch(source)
+    if given is None:
+        return Place("", f"{setting}: {value}")
+    return Place(Path(given["path"]).name, f"{given['key']}: {value}")
 
 
 @dataclass(frozen=True, slots=True)

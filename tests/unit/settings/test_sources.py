@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from tests.unit.settings.loading import INFO, load, refusal
 from wyoming_tts.settings import (
     SETTINGS,
+    Place,
     Settings,
+    place_for,
 )
 
 
@@ -69,6 +71,27 @@ class TestPrecedence:
         settings = load().settings
         with pytest.raises(ValidationError, match="frozen"):
             settings.port = 1
+
+    @pytest.mark.parametrize(
+        ("flags", "environ", "place"),
+        [
+            ("", {}, Place("", "voice: a b")),
+            ("--voice x", {}, Place("--voice", "--voice 'a b'")),
+            ("", {"WYOMING_TTS_VOICE": "x"}, Place("WYOMING_TTS_VOICE", "WYOMING_TTS_VOICE=a b")),
+        ],
+    )
+    def test_another_value_is_written_where_the_setting_was_given(
+        self, flags: str, environ: dict[str, str], place: Place
+    ) -> None:
+        assert place_for("voice", "a b", load(flags, environ).sources["voice"]) == place
+
+    @pytest.mark.parametrize("name", ["my line 3, key file.yaml", "options.json"])
+    def test_another_value_is_written_in_the_file_that_gave_the_setting(
+        self, config: Callable[..., str], name: str
+    ) -> None:
+        file = config('{"voice": "x"}', name)
+        source = load("", {"WYOMING_TTS_CONFIG": file}).sources["voice"]
+        assert place_for("voice", "y", source) == Place(name, "voice: y")
 
 
 class TestSettingsFile:
