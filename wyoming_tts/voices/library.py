@@ -343,11 +343,12 @@ class VoiceLibrary:
         voice = self.fallback_voice(missing.language)
         if missing.name not in self._warned_of:
             self._warned_of.add(missing.name)
-            _LOGGER.warning(
-                "The voice %s was requested but is not installed: %s speaks instead.",
-                missing.name,
-                voice.name,
+            warning = (
+                "The default voice %s is not installed: %s speaks instead."
+                if self._is_default(missing.name)
+                else "The voice %s was requested but is not installed: %s speaks instead."
             )
+            _LOGGER.warning(warning, missing.name, voice.name)
         return VoiceSpec(voice, reason=VoiceReason.FALLBACK)
 
     def _resolve_name(self, request: VoiceRequest) -> ResolvedName:

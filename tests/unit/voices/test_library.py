@@ -455,6 +455,13 @@ async def test_the_fallback_voice_speaks_the_language_given_by_the_catalogue() -
     assert await resolved_name(library, VoiceRequest()) == "espeak-ja"
 
 
+async def test_a_default_voice_that_is_missing_is_told_of_without_a_request_for_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await resolved_name(make_library(default=LESSAC), VoiceRequest()) == "espeak-en_US"
+    assert caplog.messages == [f"The default voice {LESSAC} is not installed: espeak-en_US speaks instead."]
+
+
 async def test_a_missing_voice_is_used_once_downloaded_and_otherwise_replaced_by_the_fallback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
