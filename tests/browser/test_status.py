@@ -76,6 +76,10 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
     )  # only the first test here speaks
     advance_to_next_poll(status)
     expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
+    expect(status.locator(".status-listeners-card .status-count")).to_be_hidden()
+    resize(status, {"width": 390, "height": 720})
+    assert latency.bounding_box()["height"] < 160  # type: ignore[index]
+    resize(status, DESKTOP)
     before = card.bounding_box()
     answer = status.request.post(
         f"{site}v1/audio/speech",

@@ -36,6 +36,7 @@ export class Listeners {
   show({ listeners, server: { load } }) {
     this.none.hidden = listeners.length > 0;
     const { translate } = this.words;
+    this.count.hidden = !(listeners.length || load.queue);
     setText(this.count, translate("listeners_count", { count: listeners.length, waiting: load.queue }));
     this.table.region.hidden = !listeners.length;
     this.table.show(listeners.map((one) => this.#cells(one)));
