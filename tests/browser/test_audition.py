@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED, SENTENCE, ListenTab
-from tests.browser.page_actions import DESKTOP, PHONE, resize
+from tests.browser.page_actions import DESKTOP, PHONE, resize, wait_for_layout
 from tests.support.page_site import Site
 
 # Gradio's analytics use a deprecated pandas feature.
@@ -370,3 +370,39 @@ def test_shelves_are_as_before_once_a_search_ends(tab: ListenTab) -> None:
     tab.find("")
     expect(robots).not_to_have_attribute("open", "")
     expect(here).to_have_attribute("open", "")
+
+
+def test_the_player_bar_hides_neither_what_a_search_finds_nor_the_card_that_speaks(tab: ListenTab) -> None:
+    page = tab.page
+    resize(page, {"width": 924, "height": 768})
+    tab.hear("First.")
+    for name in ("more", "said"):
+        tab.unfold(name)
+    page.evaluate("scrollTo(0, 0)")
+    tab.find("german")
+    first = page.locator(".card:not([hidden])").first
+    assert bottom_of(first) <= top_of_bar(page)
+    tab.find("")
+    tab.write(SENTENCE * 10)
+    expect(page.locator("#audition-segments li")).to_have_count(10)
+    card = tab.card(EMBEDDED)
+    play = card.locator(".card-play")
+    play.evaluate(
+        "(play) => scrollBy(0, play.closest('.card').getBoundingClientRect().bottom - innerHeight + 4)"
+    )
+    play.evaluate("(play) => play.click()")
+    tab.wait_for("ttsPlayer.state === 'playing'")
+    wait_for_layout(page)
+    assert bottom_of(card) <= top_of_bar(page)
+    page.keyboard.press("Escape")
+    for name in ("more", "said"):
+        tab.unfold(name)
+    resize(page, DESKTOP)
+
+
+def bottom_of(element: Locator) -> float:
+    return float(element.evaluate("(element) => element.getBoundingClientRect().bottom"))
+
+
+def top_of_bar(page: Page) -> float:
+    return float(page.locator(".player").evaluate("(bar) => bar.getBoundingClientRect().top"))

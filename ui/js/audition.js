@@ -82,7 +82,7 @@ class AuditionTab {
       const text = parts.text.value;
       pageState.patch({ text, isOwnText: text.trim() !== "" });
     });
-    parts.search.addEventListener("input", () => pageState.patch({ search: parts.search.value }));
+    parts.search.addEventListener("input", () => this.#find(parts.search.value));
     parts.search.addEventListener("keydown", (event) => this.#onSearchKey(event));
     parts.blind.addEventListener("click", () => this.#compareBlind());
     parts.cards.addEventListener("pointerover", (event) => this.#expect(event.target));
@@ -199,6 +199,12 @@ class AuditionTab {
     text.select();
     if (!document.execCommand("insertText", false, example)) text.value = example;
     pageState.patch({ text: example, isOwnText: false });
+  }
+
+  /** What is found may lie behind the player bar, where typing would show nothing. @param {string} search */
+  #find(search) {
+    pageState.patch({ search });
+    if (search) this.cards.showFirst();
   }
 
   // ---- Choosing and hearing

@@ -31,6 +31,7 @@ const TOLD_AFTER = 2; // seconds of waiting that are not told
 
 class PlayerBar {
   #frame = 0;
+  #height = 0;
   #toldState = "";
   #toldFacts = "";
   /** @type {boolean | null} null until there is a clip */
@@ -131,10 +132,15 @@ class PlayerBar {
     setText(this.parts.state, this.translate(told));
   }
 
-  /** Let the page end above the bar. */
+  /** Let the page end above the bar, and what speaks stay above it as it grows. */
   #keepRoom() {
-    const height = innerHeight - this.element.getBoundingClientRect().top; // with Gradio's space below it
+    const { top } = this.element.getBoundingClientRect();
+    const height = innerHeight - top; // with Gradio's space below it
     document.documentElement.style.setProperty("--player-height", `${Math.ceil(height)}px`);
+    const speaking = document.querySelector("[data-speaking]");
+    if (speaking && height > this.#height && isBehind(speaking, top))
+      speaking.scrollIntoView({ block: "nearest" });
+    this.#height = height;
   }
 
   /** Unfold or fold the spectrogram; it is computed once all of the sound is there. */
@@ -236,6 +242,16 @@ class PlayerBar {
     if (error && !isAbort(error)) this.#showProblem(error);
     else this.#update();
   }
+}
+
+/**
+ * Whether part of an element lies behind the bar; one below the screen was not in sight before, either.
+ * @param {Element} element
+ * @param {number} barTop
+ */
+function isBehind(element, barTop) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > barTop && top < innerHeight;
 }
 
 /**

@@ -411,9 +411,18 @@ export class VoiceCards {
     return next && this.#voices.find((voice) => voice.name === nameOf(next));
   }
 
+  get #first() {
+    return [...this.element.querySelectorAll(".card")].find(isShown);
+  }
+
+  /** Bring the first card that is shown into sight. */
+  showFirst() {
+    this.#first?.scrollIntoView({ block: "nearest" });
+  }
+
   /** Set the focus to the first card that is shown. */
   focusFirst() {
-    const first = [...this.element.querySelectorAll(".card")].find(isShown);
+    const first = this.#first;
     const name = first && nameOf(first);
     if (name) this.#part(name, "main")?.focus();
     return this.#voices.find((voice) => voice.name === name);
