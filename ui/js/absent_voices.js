@@ -8,11 +8,12 @@
 
 import { readRecord, writeJson } from "./browser_storage.js";
 import { button, createElement, find, setText } from "./common.js";
-import { hasFailed } from "./download_list.js";
+import { hasFailed, isRunning } from "./download_list.js";
 import { NO_PROBLEM, problems } from "./problems.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { familyOf, isRobot, recommendedVoice, sizeText } from "./voice_facts.js";
 
+/** @typedef {import("./voice_directory.js").Download} Download */
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 
 const DISMISSED_KEY = "wyoming-tts.dismissed";
@@ -112,26 +113,17 @@ export class AbsentVoices {
     const download = voiceDirectory.findDownload(wanted?.name ?? "") ?? voiceDirectory.findDownload(absent);
     const names = { name: nameOf(absent), instead: nameOf(voiceDirectory.default?.name ?? "") };
     if (!isRobotsOnly) this.#fillMakeshift({ key: "absent_default", names, about: absent }, wanted, download);
-    else if (download && hasFailed(download))
-      this.#fillMakeshift(
-        { key: "makeshift_failed", names: { name: nameOf(download.voice) }, about: download.voice },
-        wanted,
-        download,
-      );
-    else if (download)
-      this.#fillMakeshift(
-        { key: "makeshift_running", names: { name: nameOf(download.voice) }, about: "" },
-        wanted,
-        download,
-      );
-    else this.#fillMakeshift({ key: "makeshift", names: {}, about: "" }, wanted, download);
+    else {
+      const isOnItsWay = isRunning(download) && download?.voice === wanted?.name;
+      this.#fillMakeshift(toldOfRobots(download, nameOf), isOnItsWay ? undefined : wanted, download);
+    }
   }
 
   /**
    * What has not changed is left alone: its button may have the focus.
    * @param {Told} told
    * @param {Voice | undefined} wanted
-   * @param {import("./voice_directory.js").Download | undefined} download that would make it better
+   * @param {Download | undefined} download that would make it better
    */
   #fillMakeshift(told, wanted, download) {
     const { makeshift } = this.parts;
@@ -139,8 +131,8 @@ export class AbsentVoices {
     if (content !== this.#makeshift) this.#fill(makeshift, told, wanted);
     this.#makeshift = content;
     const fetching = makeshift.querySelector("button.primary");
-    const isRunning = download?.voice === wanted?.name && download?.state !== "failed";
-    if (fetching instanceof HTMLButtonElement) fetching.disabled = Boolean(download) && isRunning;
+    const isOnItsWay = isRunning(download) && download?.voice === wanted?.name;
+    if (fetching instanceof HTMLButtonElement) fetching.disabled = isOnItsWay;
     if (fetching && wanted) this.#label(fetching, wanted, download);
     const problem = makeshift.querySelector(".problem");
     if (problem) problems.show(problem, download ? problems.ofDownload(download) : NO_PROBLEM);
@@ -199,7 +191,7 @@ export class AbsentVoices {
   /**
    * @param {Element} fetching the button
    * @param {Voice} voice
-   * @param {import("./voice_directory.js").Download} [download] of it, or of another
+   * @param {Download} [download] of it, or of another
    */
   #label(fetching, { name, size }, download) {
     const { nameOf, number, translate } = this.options;
@@ -210,6 +202,19 @@ export class AbsentVoices {
     setText(find(fetching, ".notice-long", HTMLElement), text);
     setText(find(fetching, ".notice-short", HTMLElement), translate(isAgain ? "again_short" : "fetch_short"));
   }
+}
+
+/**
+ * What is told where only robot voices are installed.
+ * @param {Download | undefined} download that would change it; one with a cause waits for its next try
+ * @param {(name: string) => string} nameOf a voice, for people
+ * @returns {Told}
+ */
+export function toldOfRobots(download, nameOf) {
+  if (!download) return { key: "makeshift", names: {}, about: "" };
+  const names = { name: nameOf(download.voice) };
+  if (hasFailed(download)) return { key: "makeshift_failed", names, about: download.voice };
+  return { key: download.cause ? "makeshift_waiting" : "makeshift_running", names, about: "" };
 }
 
 /**
