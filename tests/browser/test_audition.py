@@ -228,6 +228,7 @@ def test_one_escape_leaves_a_blind_comparison_and_nothing_speaks_from_then_on(ta
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     tab.wait_for("ttsPlayer.state === 'stopped'")
+    expect(page.locator("#player-bar [data-part=title]")).to_have_text(re.compile("Tones|Scotland"))
 
     held: list[Route] = []
     facts = re.compile(f"/voice\\?name=({'|'.join(shortlist)})$")

@@ -61,6 +61,7 @@ export class BlindDialog {
   #close() {
     this.#whileOpen.abort();
     this.#silence();
+    player.reveal(); // nobody knows what "A" was once the dialog is gone
     this.dialog.remove();
   }
 
