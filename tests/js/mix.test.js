@@ -7,6 +7,7 @@ import {
   percentages,
   roundToSum,
   roundWeights,
+  rowFigures,
   rowsFromRecipe,
   sum,
   unusedName,
@@ -83,4 +84,19 @@ test("a new row gets an unused colour", () => {
 test("a copy is named with the first free number", () => {
   assert.equal(unusedName("anna", []), "anna_2");
   assert.equal(unusedName("anna_2", ["anna", "anna_2", "anna_3"]), "anna_4");
+});
+
+test("beside a slider stands the weight it is at, with the share of the mix only where that is another", () => {
+  assert.deepEqual(rowFigures(rows(["a", 50], ["b", 40], ["c", 10])), [
+    { weight: 50, share: null },
+    { weight: 40, share: null },
+    { weight: 10, share: null },
+  ]);
+  assert.deepEqual(rowFigures(rows(["a", 50], ["b", 15], ["c", -6])), [
+    { weight: 50, share: 70 },
+    { weight: 15, share: 21 },
+    { weight: -6, share: -8 },
+  ]);
+  const thirds = rowFigures(rows(["a", 100 / 3], ["b", 100 / 3], ["c", 100 / 3]));
+  assert.deepEqual(new Set(thirds.map(({ share }) => share)), new Set([null]));
 });

@@ -31,6 +31,21 @@ export function percentages(rows) {
 }
 
 /**
+ * What is read beside the sliders: each row's weight, and its percentage of the mix where the weights do not add up to
+ * 100, so that the weight alone does not tell it.
+ * @param {readonly Row[]} rows
+ * @returns {{ weight: number, share: number | null }[]}
+ */
+export function rowFigures(rows) {
+  const isOfHundred = Math.round(magnitude(rows.map(({ weight }) => weight))) === FULL_WEIGHT;
+  const shares = percentages(rows);
+  return rows.map(({ weight }, index) => ({
+    weight: Math.round(weight),
+    share: isOfHundred ? null : Math.round(shares[index]),
+  }));
+}
+
+/**
  * Whole numbers that add up to `whole`: those with the largest remainders are rounded up.
  * @param {readonly number[]} weights
  * @param {number} whole

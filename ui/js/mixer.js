@@ -24,6 +24,7 @@ import {
   newRow,
   percentages,
   roundWeights,
+  rowFigures,
   rowsFromRecipe,
   sum,
   unlockedRows,
@@ -290,6 +291,7 @@ export class Mixer {
       { class: "blend-row" },
       createElement("span", { class: `blend-swatch blend-colour-${row.colour}`, "aria-hidden": "true" }),
       this.#picker(row, index),
+      createElement("span", { class: "blend-share quiet" }),
       this.#slider(row, lowest),
       createElement("output"),
       button(translate("lock"), lock, { class: "blend-lock" }),
@@ -349,8 +351,9 @@ export class Mixer {
 
   #drawNumbers() {
     const percent = percentages(this.rows).map((value) => `${Math.round(value)} %`);
+    const figures = rowFigures(this.rows);
     for (const [index, node] of this.parts.rows.querySelectorAll(".blend-row").entries()) {
-      this.#drawRow(node, this.rows[index], percent[index]);
+      this.#drawRow(node, this.rows[index], figures[index]);
     }
     this.picture.show(this.rows, percent);
     this.#drawFader();
@@ -360,17 +363,19 @@ export class Mixer {
   /**
    * @param {Element} node
    * @param {Row} row
-   * @param {string} percent
+   * @param {{ weight: number, share: number | null }} figures
    */
-  #drawRow(node, row, percent) {
+  #drawRow(node, row, { weight, share }) {
     const { translate } = this.context;
+    const said = share === null ? "" : translate("share_of_mix", { share });
     find(node, "select", HTMLSelectElement).value = row.voice;
     const slider = find(node, "input", HTMLInputElement);
     if (Number(slider.value) !== Math.round(row.weight)) slider.value = String(row.weight);
     slider.setAttribute("aria-label", translate("weight_of", { voice: voiceNames.of(row.voice) }));
-    slider.setAttribute("aria-valuetext", percent);
+    slider.setAttribute("aria-valuetext", said ? `${weight}, ${said}` : String(weight));
     slider.disabled = row.locked;
-    find(node, "output", HTMLElement).textContent = percent;
+    setText(find(node, "output", HTMLElement), String(weight));
+    setText(find(node, ".blend-share", HTMLElement), said);
     const lock = find(node, ".blend-lock", HTMLElement);
     lock.setAttribute("aria-pressed", String(row.locked));
     lock.setAttribute("aria-label", translate("lock_of", { voice: voiceNames.of(row.voice) }));
