@@ -137,11 +137,13 @@ _HTML = """
     </label>
     <label class="field">
       <span data-text="name"></span>
-      <input type="text" id="blend-import-name" maxlength="64" autocapitalize="off" spellcheck="false">
+      <input type="text" id="blend-import-name" maxlength="64" autocapitalize="off" spellcheck="false"
+        aria-describedby="blend-import-hint">
     </label>
     <button type="submit" data-text="import"></button>
     <p id="blend-imported" role="status"></p>
     <p id="blend-import-problem" class="problem" role="alert"></p>
+    <p id="blend-import-hint" class="quiet" data-text="import_hint"></p>
   </form>
 </section>
 """

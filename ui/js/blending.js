@@ -89,7 +89,8 @@ class BlendTab {
 
   #listen() {
     const { parts } = this;
-    const importVoice = this.api.trying(parts.importProblem, () => this.#importVoice());
+    const importing = this.api.trying(parts.importProblem, () => this.#importVoice());
+    const importVoice = () => importing().then(() => this.#revealImport());
     parts.text.addEventListener("input", () => {
       this.#isOwnText = true;
     });
@@ -374,11 +375,19 @@ class BlendTab {
   async #importVoice() {
     const { file, importName, imported, importForm } = this.parts;
     const chosen = file.files?.[0];
+    setText(imported, "");
     if (!chosen) throw new Error(this.translate("no_file"));
     const name = importName.value.trim();
     this.#update(await this.api.importVoice(name, chosen));
     setText(imported, this.translate("imported_as", { name }));
     importForm.reset();
+  }
+
+  /** The list above has grown meanwhile, which moves the answer behind the player bar. */
+  #revealImport() {
+    const { imported, importProblem } = this.parts;
+    const answer = importProblem.textContent ? importProblem : imported;
+    answer.scrollIntoView({ block: "nearest" });
   }
 }
 
