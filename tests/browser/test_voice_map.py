@@ -81,6 +81,35 @@ def test_a_map_that_cannot_be_read_is_told_with_another_try_and_too_few_voices_w
     expect(page.locator("#tab-voices[role=tabpanel]")).to_be_visible()
 
 
+def touch(page: Page, *path: tuple[float, float]) -> None:
+    """Put a finger down where the path begins, move it along, and lift it."""
+    finger = page.context.new_cdp_session(page)
+    for i, (x, y) in enumerate(path):
+        kind = "touchMove" if i else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_scrolls_the_page_on_the_map_and_moves_the_dot_by_a_tap(page: Page, site: Site) -> None:
+    resize(page, PHONE)
+    open_map(page, site)
+    page.locator(".voice-map").scroll_into_view_if_needed()
+    expect(page.locator("#blend-recipe")).not_to_be_empty()
+    mix = page.locator("#blend-recipe").input_value()
+    area = page.locator(".voice-map").bounding_box()
+    assert area is not None
+    at, below = (area["x"] + area["width"] / 2, area["y"] + area["height"] - 30), page.evaluate("scrollY")
+    touch(page, *((at[0], at[1] - 20 * i) for i in range(8)))
+    page.wait_for_function("(below) => scrollY > below + 50", arg=below)
+    expect(page.locator("#blend-recipe")).to_have_value(mix)
+    area = page.locator(".voice-map").bounding_box()
+    assert area is not None
+    touch(page, (at[0], area["y"] + area["height"] - 30))
+    expect(page.locator("#blend-recipe")).not_to_have_value(mix)
+    page.keyboard.press("Escape")
+    page.evaluate("localStorage.clear()")
+
+
 def test_a_finger_drags_the_dot_to_a_voice_which_is_then_the_mix(page: Page, site: Site) -> None:
     resize(page, PHONE)
     open_map(page, site)
@@ -90,11 +119,7 @@ def test_a_finger_drags_the_dot_to_a_voice_which_is_then_the_mix(page: Page, sit
     )
     assert start is not None
     assert end is not None
-    finger = page.context.new_cdp_session(page)
-    path = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in (start, end)]
-    for kind, points in (("touchStart", path[:1]), ("touchMove", path[1:]), ("touchEnd", [])):
-        touches = [{"x": x, "y": y} for x, y in points]
-        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+    touch(page, *((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in (start, end)))
     expect(page.locator("#blend-recipe")).to_have_value("af_sky(100)")
     expect(page.locator(".voice-map-mix")).to_have_text("Sky")
     page.wait_for_function("ttsPlayer.body?.voice.startsWith('af_sky')")

@@ -31,6 +31,7 @@ const DOT_RADIUS = 10;
 const MARGIN = { x: 60, y: 26 }; // for the labels of the outermost voices
 const LABEL_HEIGHT = 15;
 const LABEL_SPACE = 2;
+const TREMBLE = 10; // of a finger that only taps
 const STEP = 0.05; // of an arrow key, in half the map
 /** @type {Record<string, [dx: number, dy: number]>} */
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -134,24 +135,41 @@ export class VoiceMap {
     this.options.onMove([...this.#parts]);
   }
 
-  /** @param {PointerEvent} event */
+  /**
+   * A finger beside the dot may be about to scroll the page, which cancels its pointer: the dot goes there once the
+   * finger moves sideways or is lifted.
+   * @param {PointerEvent} event
+   */
   #drag(event) {
     const { svg } = this;
     if (event.button !== 0) return;
     const letGo = new AbortController();
     const { signal } = letGo;
+    let hasMoved = false;
+    const mayScroll = event.pointerType === "touch" && event.target !== this.dot;
+    const follow = (/** @type {PointerEvent} */ moved) => {
+      hasMoved = true;
+      this.#move(this.#pointAt(moved));
+    };
+    const release = () => {
+      letGo.abort();
+      if (hasMoved) this.options.onRelease();
+    };
+    const onmove = (/** @type {PointerEvent} */ moved) => {
+      if (hasMoved || !mayScroll || isSideways(event, moved)) follow(moved);
+    };
     svg.setPointerCapture(event.pointerId);
-    svg.addEventListener("pointermove", (moved) => this.#move(this.#pointAt(moved)), { signal });
-    for (const end of /** @type {const} */ (["pointerup", "pointercancel"]))
-      svg.addEventListener(
-        end,
-        () => {
-          letGo.abort();
-          this.options.onRelease();
-        },
-        { signal },
-      );
-    this.#move(this.#pointAt(event));
+    svg.addEventListener("pointermove", onmove, { signal });
+    svg.addEventListener("pointercancel", release, { signal });
+    svg.addEventListener(
+      "pointerup",
+      (lifted) => {
+        if (!hasMoved) follow(lifted);
+        release();
+      },
+      { signal },
+    );
+    if (!mayScroll) follow(event);
   }
 
   /** @param {PointerEvent} event */
@@ -171,6 +189,14 @@ export class VoiceMap {
     this.options.onRelease();
   }
 }
+
+/**
+ * Whether a finger moves the dot rather than the page, or trembles.
+ * @param {PointerEvent} from
+ * @param {PointerEvent} to
+ */
+const isSideways = (from, to) =>
+  Math.abs(to.clientX - from.clientX) > Math.max(TREMBLE, Math.abs(to.clientY - from.clientY));
 
 /** From the places of voices to pixels of the map, so that the outermost voices lie near its edges. */
 class Scale {
