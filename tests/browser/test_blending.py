@@ -126,13 +126,11 @@ def test_the_dot_on_the_map_of_voices_is_the_mix(tab: Page) -> None:
         " - place.cx.baseVal.value) < 1",
         arg=place,
     )
-    heard: list[Request] = []
-    tab.on("request", lambda request: heard.append(request) if "audio/speech" in request.url else None)
     tab.locator(".voice-map").focus()
-    for key in ("ArrowRight", "ArrowLeft", "ArrowDown"):
-        tab.keyboard.press(key)
+    with tab.expect_request(re.compile("audio/speech")):
+        for key in ("ArrowRight", "ArrowLeft", "ArrowDown"):
+            tab.keyboard.press(key)
     tab.wait_for_function("ttsPlayer.state === 'done' || ttsPlayer.state === 'playing'")
-    assert heard
     assert sum(bar_shares(tab).values()) == pytest.approx(100)
     tab.locator("#blend-map > summary").click()
 
