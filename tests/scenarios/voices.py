@@ -39,7 +39,7 @@ MAX_SECONDS = 2.0
 _NAME = LETTERS.name
 _MODEL = f"{_NAME}.onnx"
 _FORGED, _BEHIND_PORTAL, _WANTED = "en_US-forged-low", "en_US-portal-low", "en_US-wanted-low"
-_COPIED, _DELETED = "en_US-copied-low", "en_US-deleted-low"
+_COPIED, _DELETED, _KEPT = "en_US-copied-low", "en_US-deleted-low", "en_US-kept-low"
 SHARED = (_FORGED, _BEHIND_PORTAL, _WANTED)
 """Voices to publish before starting a server that several scenarios share."""
 _HUGE = 10**15
@@ -223,6 +223,7 @@ async def copied(env: ScenarioEnvironment) -> None:
 async def deleted(env: ScenarioEnvironment) -> None:
     """A voice deleted while it speaks finishes its utterance and is no longer advertised."""
     env.copy_voice(_DELETED)
+    env.copy_voice(_KEPT)  # a directory that is empty all at once counts as a share that is away
     sentences = ["The voice is here.", "Its files are deleted now.", "It speaks on to the end."]
     async with (
         env.shared_server() as server,
