@@ -358,6 +358,27 @@ def test_sound_that_ran_dry_is_waited_for_with_the_seconds(tab: ListenTab) -> No
     expect(state).to_have_text("Stopped.")
 
 
+def test_a_long_wait_for_a_voice_says_that_its_model_is_loaded(tab: ListenTab) -> None:
+    state = tab.page.locator("#player-bar [data-part=state]")
+    tab.page.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.fetch = (_, { signal }) => new Promise((_, reject) => {
+            signal.addEventListener("abort", () => reject(signal.reason));
+          });
+          ttsPlayer.play({ input: "x" });
+          window.fetch = real;
+        }"""
+    )
+    expect(state).to_have_text("Waiting for the voice…")
+    tab.page.evaluate(
+        "{ const now = performance.now.bind(performance); performance.now = () => now() + 60000; }"
+    )
+    expect(state).to_contain_text("its model is loaded")
+    tab.page.evaluate("delete performance.now; ttsPlayer.stop()")
+    expect(state).to_have_text("Stopped.")
+
+
 def test_an_answer_that_breaks_off_is_shown_as_a_problem(tab: ListenTab) -> None:
     state = tab.page.evaluate(
         """async () => {

@@ -7,6 +7,7 @@
 import { BlindComparison } from "./blind_comparison.js";
 import { button, createElement, setText } from "./common.js";
 import { player } from "./player.js";
+import { LOADING_AFTER } from "./waiting_clock.js";
 
 /** @typedef {import("./blind_comparison.js").Verdict} Verdict */
 
@@ -34,6 +35,7 @@ export class BlindDialog {
   /** @type {Set<"a" | "b">} */
   #heard = new Set();
   #whileOpen = new AbortController();
+  #loading = 0;
   /** Of what is to be heard, which may wait for its facts. */
   #hearing = new AbortController();
 
@@ -47,7 +49,9 @@ export class BlindDialog {
     this.dialog = createElement("dialog", { class: "blind", "aria-labelledby": "blind-title" });
     this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
     this.dialog.addEventListener("close", () => this.#close());
-    player.addEventListener("change", () => this.#showSpeaking(), { signal: this.#whileOpen.signal });
+    const { signal } = this.#whileOpen;
+    player.addEventListener("change", () => this.#showSpeaking(), { signal });
+    player.addEventListener("change", () => this.#showLoading(), { signal });
   }
 
   /** @param {Element} parent */
@@ -59,6 +63,7 @@ export class BlindDialog {
   }
 
   #close() {
+    clearTimeout(this.#loading);
     this.#whileOpen.abort();
     this.#silence();
     player.reveal(); // nobody knows what "A" was once the dialog is gone
@@ -82,6 +87,7 @@ export class BlindDialog {
       createElement("p", { class: "quiet" }, translate("blind_hint")),
       createElement("p", { class: "blind-first", role: "status" }, translate("blind_first")),
       createElement("div", { class: "blind-sides" }, this.#side("a"), this.#side("b")),
+      createElement("p", { class: "blind-loading", role: "status" }),
       createElement(
         "div",
         { class: "actions" },
@@ -110,6 +116,19 @@ export class BlindDialog {
       const sign = isSpeaking(side) ? `■ ${this.options.translate("blind_stop")}` : "▶";
       if (hear) setText(hear, `${sign} ${labelOf(side)}`);
     }
+  }
+
+  /** Tell why a voice is long in coming. */
+  #showLoading() {
+    clearTimeout(this.#loading);
+    const show = (/** @type {string} */ text) => {
+      const place = this.dialog.querySelector(".blind-loading");
+      if (place) setText(place, text);
+    };
+    show("");
+    if (!player.awaitsAnswer) return;
+    const text = this.options.translate("blind_loading");
+    this.#loading = window.setTimeout(() => show(text), LOADING_AFTER * 1000);
   }
 
   /** @param {Verdict} verdict */

@@ -93,6 +93,11 @@ export class Player extends EventTarget {
     return this.state === "waiting" || this.state === "playing";
   }
 
+  /** Whether the server was asked to speak, and nothing is heard yet; not while a text is still being typed. */
+  get awaitsAnswer() {
+    return this.state === "waiting" && this.#playback !== null && this.#playback.startedAt !== null;
+  }
+
   /** Whether the sound has run dry: more of it is on its way. */
   get isDry() {
     return this.state === "playing" && this.#playback !== null && this.#playback.isDry;

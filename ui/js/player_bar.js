@@ -17,7 +17,7 @@ import { shortTime } from "./short_time.js";
 import { Spectrogram, supportsModuleWorkers } from "./spectrogram.js";
 import { voiceDirectory } from "./voice_directory.js";
 import { voiceNames } from "./voice_names.js";
-import { WaitingClock } from "./waiting_clock.js";
+import { LOADING_AFTER, WaitingClock } from "./waiting_clock.js";
 import { onPointOfTime, Waveform } from "./waveform.js";
 
 /** @typedef {import("./common.js").Translate} Translate */
@@ -126,10 +126,17 @@ class PlayerBar {
     const awaited = state === "waiting" ? stats : isDry ? clip : null;
     const seconds = this.waiting.seconds(awaited, performance.now());
     setText(this.parts.elapsed, seconds >= TOLD_AFTER ? `${this.number(Math.floor(seconds))} s` : "");
-    const told = isDry && seconds >= DRY_AFTER ? "is_dry" : `is_${state}`;
+    const told = this.#stateAfter(seconds);
     if (told === this.#toldState || state === "failed") return; // what is told of a file that is saved stays
     this.#toldState = told;
     setText(this.parts.state, this.translate(told));
+  }
+
+  /** @param {number} seconds of waiting */
+  #stateAfter(seconds) {
+    if (player.isDry && seconds >= DRY_AFTER) return "is_dry";
+    if (player.awaitsAnswer && seconds >= LOADING_AFTER) return "is_loading";
+    return `is_${player.state}`;
   }
 
   /** Let the page end above the bar, and what speaks stay above it as it grows. */

@@ -1,5 +1,8 @@
 /** How long the same thing has been waited for. */
 
+/** Seconds of waiting for a voice after which its model is probably being loaded. */
+export const LOADING_AFTER = 5;
+
 export class WaitingClock {
   /** @type {unknown} */
   #awaited = null;
