@@ -13,7 +13,8 @@ import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { confirmRemoval } from "./removal_dialog.js";
 import { voiceDirectory } from "./voice_directory.js";
-import { engineLabel, factLine, familyOf, readersOrder, sizeText, VoiceSearch } from "./voice_facts.js";
+import { engineLabel, factLine, readersOrder, sizeText } from "./voice_facts.js";
+import { VoiceFilters } from "./voice_filters.js";
 import { voiceNames } from "./voice_names.js";
 import { modelAndConfig, uploadVoice } from "./voice_upload.js";
 
@@ -21,9 +22,6 @@ import { modelAndConfig, uploadVoice } from "./voice_upload.js";
 /** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
 
 /** @typedef {import("./common.js").MountContext<{ texts: import("./common.js").Texts, download_texts: import("./common.js").Texts, path: string }>} MountContext */
-
-const SIZES = [50e6, 100e6, 200e6];
-const QUALITIES = ["x_low", "low", "medium", "high", "fp32", "fp16", "int8"];
 
 class VoiceList {
   /** The voice whose sample was played last. */
@@ -37,11 +35,10 @@ class VoiceList {
     this.path = props.path;
     const { translate, locale, number } = localize(props.texts);
     this.translate = translate;
-    this.locale = locale;
     this.number = number;
     this.languageName = languageNames(locale);
-    this.search = new VoiceSearch(locale, voiceNames.translate);
-    this.filters = this.#makeFilters();
+    const words = { translate, locale, number, languageName: this.languageName };
+    this.filters = new VoiceFilters(words, () => this.#filter());
     this.message = createElement("div", { class: "voices-message", role: "status", "aria-live": "polite" });
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
     this.room = createElement("p", { class: "quiet voices-room" });
@@ -72,27 +69,12 @@ class VoiceList {
     this.filled = voiceDirectory.isLoaded ? Promise.resolve() : voiceDirectory.refresh();
   }
 
-  #makeFilters() {
-    const [language, quality, size, engine, state] = Array.from({ length: 5 }, () => createElement("select"));
-    this.#setOptions(
-      size,
-      SIZES.map((each) => [String(each), this.translate("up_to", { size: this.#size(each) })]),
-    );
-    this.#setOptions(
-      state,
-      ["installed", "to_fetch", "own"].map((each) => [each, this.translate(each)]),
-    );
-    const search = createElement("input", { type: "search", autocomplete: "off", spellcheck: "false" });
-    return { search, language, quality, size, engine, state };
-  }
-
   #layout() {
     const { translate } = this;
-    const fields = Object.entries(this.filters).map(([name, control]) => this.#field(name, control));
     return createElement(
       "div",
       { class: "voices-shelf" },
-      createElement("div", { class: "voices-filters", role: "search" }, ...fields),
+      this.filters.element,
       createElement("div", { class: "voices-line" }, this.count, this.room),
       this.message,
       this.downloads,
@@ -114,33 +96,6 @@ class VoiceList {
       ),
       this.dialog,
     );
-  }
-
-  /**
-   * @param {string} name
-   * @param {HTMLElement} control
-   */
-  #field(name, control) {
-    control.id = `voices-${name}`;
-    control.addEventListener("input", () => this.#filter());
-    return createElement(
-      "div",
-      { class: "field" },
-      createElement("label", { for: control.id }, this.translate(name)),
-      control,
-    );
-  }
-
-  /**
-   * Set a filter's options; the selected one stays selected if it is among them.
-   * @param {HTMLSelectElement} control
-   * @param {string[][]} options value and text of each
-   */
-  #setOptions(control, options) {
-    const chosen = control.value;
-    const all = [["", this.translate("any")], ...options];
-    control.replaceChildren(...all.map(([value, text]) => new Option(text, value)));
-    control.value = options.some(([value]) => value === chosen) ? chosen : "";
   }
 
   /**
@@ -217,7 +172,7 @@ class VoiceList {
     this.#rows = new Map(ordered.map((voice) => [voice.name, this.#row(voice)]));
     this.list.replaceChildren(...this.#rows.values());
     if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
-    this.#fillFilters();
+    this.filters.offer(voices);
     const bytes = { used: this.#size(used), free: this.#size(free) };
     this.room.textContent = this.translate("room", { ...bytes, directory });
     this.#showBroken();
@@ -280,52 +235,18 @@ class VoiceList {
     ];
   }
 
-  #fillFilters() {
-    const { voices } = voiceDirectory.view;
-    const { language, quality, engine } = this.filters;
-    const languages = [...new Set(voices.map((voice) => familyOf(voice.language)))];
-    const named = languages.map((tag) => [tag, this.languageName(tag)]);
-    this.#setOptions(
-      language,
-      named.sort((one, other) => one[1].localeCompare(other[1], this.locale)),
-    );
-    const qualities = new Set(voices.map((voice) => voice.quality));
-    const known = QUALITIES.filter((each) => qualities.has(each));
-    this.#setOptions(
-      quality,
-      known.map((each) => [each, voiceNames.quality(each)]),
-    );
-    this.#setOptions(
-      engine,
-      [...new Set(voices.map((voice) => voice.engine))].sort().map((each) => [each, engineLabel(each)]),
-    );
-  }
-
   #filter() {
     const { voices } = voiceDirectory.view;
     let count = 0;
     for (const voice of voices) {
       const row = this.#rows.get(voice.name);
-      const isMatch = this.#matches(voice);
+      const isMatch = this.filters.matches(voice);
       if (row) row.hidden = !isMatch;
       count += Number(isMatch);
     }
     const all = voices.length;
     this.count.textContent =
       count || !all ? this.translate("count", { count, all }) : this.translate("none_found");
-  }
-
-  /** @param {Voice} voice */
-  #matches(voice) {
-    const { search, language, quality, size, engine, state } = this.filters;
-    return (
-      this.search.matches(voice, search.value) &&
-      (!language.value || familyOf(voice.language) === language.value) &&
-      (!quality.value || voice.quality === quality.value) &&
-      (!engine.value || voice.engine === engine.value) &&
-      (!size.value || (voice.size !== null && voice.size <= Number(size.value))) &&
-      isInState(voice, state.value)
-    );
   }
 
   #showBroken() {
@@ -463,16 +384,6 @@ const nameLine = (id, mark) =>
 
 /** @param {Element | null} element */
 const labelOf = (element) => element?.getAttribute("aria-label") ?? null;
-
-/**
- * @param {Voice} voice
- * @param {string} state
- */
-function isInState(voice, state) {
-  if (state === "installed") return voice.is_installed;
-  if (state === "to_fetch") return !voice.is_installed;
-  return state !== "own" || (voice.is_installed && !voice.in_catalogue && voice.is_removable);
-}
 
 /** @param {MountContext} context */
 export const mount = (context) => new VoiceList(context).filled;
