@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.messages import Message
+from wyoming_tts.regular_files import open_regular_file
 
 StyleTable: TypeAlias = npt.NDArray[np.float32]
 """Style vectors, a row for each number of phonemes: shape (n, 1, 256), of Kokoro n = 510."""
@@ -118,7 +119,7 @@ def pack_names(pack: Path) -> frozenset[str]:
         OSError: it cannot be read.
     """
     try:
-        with pack.open("rb") as file:
+        with open_regular_file(pack) as file:
             _check_directory(file)
             with zipfile.ZipFile(file) as archive:
                 members = archive.infolist()

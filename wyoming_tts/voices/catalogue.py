@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.known_files import ABSENT
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.speech import MAX_SPEAKERS
 
 _LOGGER = logging.getLogger(__name__)
@@ -268,8 +269,7 @@ def read_piper_index(path: Path) -> tuple[CatalogueVoice, ...]:
 
 
 def _read_bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(_MAX_INDEX_BYTES + 1)
+    content = read_regular_file(path, _MAX_INDEX_BYTES)
     if len(content) > _MAX_INDEX_BYTES:
         raise ValueError(f"it is larger than {_MAX_INDEX_BYTES} bytes")
     return content

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wyoming_tts.blocking import RunBlocking
+from wyoming_tts.regular_files import open_regular_file
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.listing import stamp_of
 
@@ -75,7 +76,7 @@ def _read_content(path: Path, stamps: Sequence[str]) -> _Content | None:
         before = stamp_of(path.stat())
         if before not in stamps:
             return None
-        with path.open("rb") as file:
+        with open_regular_file(path) as file:
             digest = file_digest(file, _BLAKE2B).hexdigest()
         return _Content(before, digest) if stamp_of(path.stat()) == before else None
     except OSError:

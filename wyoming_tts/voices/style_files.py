@@ -24,6 +24,7 @@ import numpy as np
 
 from wyoming_tts.errors import BadRequest, VoiceUnavailable
 from wyoming_tts.messages import Message
+from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.style_tables import STYLE_VALUES, StyleTable, check_style_table, parse_npy
 from wyoming_tts.system_reasons import system_reason
 
@@ -75,7 +76,7 @@ def read_style_file(path: Path) -> StyleTable:
         )
     try:
         size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
+        content = read_regular_file(path, MAX_BYTES) if size <= MAX_BYTES else b""
     except OSError as error:
         reason = system_reason(error)
         raise VoiceUnavailable(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.regular_files import open_regular_file
 from wyoming_tts.speech import Voice
 from wyoming_tts.voices.catalogue import CatalogueFile
 from wyoming_tts.voices.style_files import read_style_file
@@ -89,7 +90,7 @@ def check_form(path: Path, checks: Mapping[str, CheckForm]) -> None:
     elif path.suffix == ".npy":
         read_style_file(path)
     else:
-        with zipfile.ZipFile(path) as pack:
+        with open_regular_file(path) as file, zipfile.ZipFile(file) as pack:
             pack.namelist()
 
 
@@ -100,6 +101,6 @@ def _difference(path: Path, expected: CatalogueFile) -> str:
     if expected.digest is None:
         return ""
     algorithm, _, digest = expected.digest.partition(":")
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         got = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
     return "" if got == digest else f"its {algorithm} is {got}, the catalogue says {digest}"

@@ -87,3 +87,9 @@ async def test_a_voice_without_files_is_known_by_its_model() -> None:
     async with aclosing(VoiceContents(in_executor)) as contents:
         assert contents.identity(voice_of()) != contents.identity(voice_of(model="remote-12"))
         assert contents.identity(voice_of()) != contents.identity(voice_of(version="2"))
+
+
+async def test_a_pipe_has_no_content_that_a_voice_could_be_known_by(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    async with aclosing(VoiceContents(in_executor)) as contents:
+        assert await identity_of(contents, voice_of(tmp_path / "model.onnx")) is None

@@ -15,6 +15,7 @@ from typing import Any
 
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.bounded_json import InvalidJson, JsonLimits, parse_json
+from wyoming_tts.regular_files import open_regular_file, read_regular_file
 
 _MAX_BYTES = 16 * 1024 * 1024
 _LIMITS = JsonLimits(values=100_000, depth=4)
@@ -46,9 +47,12 @@ class SyncRecord:
 
         Without a record nothing is known to be the bucket's, so nothing is replaced or deleted. Files of
         another bucket stay the sync's own, in no version of this one.
+
+        Raises:
+            OSError: it cannot be read.
         """
         try:
-            stored: Any = parse_json(path.read_bytes()[:_MAX_BYTES], _LIMITS)
+            stored: Any = parse_json(read_regular_file(path, _MAX_BYTES)[:_MAX_BYTES], _LIMITS)
             files = {name: BroughtFile(**entry) for name, entry in stored["files"].items()}
         except (FileNotFoundError, InvalidJson, KeyError, TypeError, AttributeError):
             return cls(path, url)
@@ -78,5 +82,5 @@ class SyncRecord:
 
 def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file. Blocks."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

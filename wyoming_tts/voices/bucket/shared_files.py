@@ -21,6 +21,7 @@ from pathlib import Path
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
+from wyoming_tts.regular_files import open_regular_file
 from wyoming_tts.voices.blends.store import FILE_NAME as BLENDS_FILE
 from wyoming_tts.voices.blends.store import hold_lock
 from wyoming_tts.voices.bucket.layout import VERSIONS_DIRECTORY
@@ -149,7 +150,8 @@ def _is_newer(remote: _Remote | None, local: _Local) -> bool:
 def _read_local(path: Path) -> _Local | None:
     try:
         modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return _Local(path.read_bytes(), modified)
+        with open_regular_file(path) as file:
+            return _Local(file.read(), modified)
     except FileNotFoundError:
         return None
 
