@@ -24,6 +24,7 @@ def test_the_tab_opens_with_an_example_text_and_the_chosen_voices_own_sliders(ta
     expect(tab.page.locator("#audition-pitch")).to_be_visible()
     expect(tab.page.locator("#audition-noise_scale")).to_have_count(0)
     assert "morning" in tab.text.input_value()
+    expect(tab.page.locator('[data-shelf="here"] .card').first).to_have_class(re.compile("card-chosen"))
     tab.unfold("more")
 
 

@@ -100,7 +100,7 @@ export class VoiceCards {
   }
 
   /**
-   * Those of the reader's language first; then by language, by engine, better ones first, and by name.
+   * The one that is chosen when the page opens, then those of the reader's language; then by language, by engine, better ones first, and by name.
    * @param {Voice[]} voices
    */
   #ordered(voices) {
@@ -114,7 +114,13 @@ export class VoiceCards {
       name,
     ];
     const ranked = voices.map((voice) => ({ voice, by: rank(voice) }));
-    return ranked.sort((one, other) => compareRanks(one.by, other.by)).map(({ voice }) => voice);
+    const sorted = ranked.sort((one, other) => compareRanks(one.by, other.by)).map(({ voice }) => voice);
+    return sorted.sort((one, other) => Number(this.#isInSight(other)) - Number(this.#isInSight(one)));
+  }
+
+  /** @param {Voice} voice */
+  #isInSight({ name }) {
+    return name === this.inSight;
   }
 
   /**
@@ -125,7 +131,7 @@ export class VoiceCards {
   #shelfOf(voice) {
     if (this.#shortlist.includes(voice.name)) return "marked";
     if (!voice.is_installed) return "away";
-    const isInSight = voice.is_default || voice.name === this.inSight;
+    const isInSight = voice.is_default || this.#isInSight(voice);
     return isRobot(voice) && !isInSight ? "robots" : "here";
   }
 
