@@ -20,6 +20,8 @@ _HTML = """
       </div>
       <canvas class="player-wave" data-part="wave" role="slider" tabindex="0" data-label="wave"
         aria-valuemin="0" aria-valuenow="0" hidden></canvas>
+      <canvas class="player-spectrogram" data-part="spectrogram" role="img" data-label="spectrogram_of"
+        hidden></canvas>
     </div>
     <button type="button" class="player-expand" data-part="expand" data-label="expand" aria-expanded="false"
       hidden></button>
@@ -33,8 +35,6 @@ _HTML = """
       <button type="button" data-part="past" aria-expanded="false" hidden></button>
     </div>
   </div>
-  <canvas class="player-spectrogram" data-part="spectrogram" role="img" data-label="spectrogram_of"
-    hidden></canvas>
   <ol class="player-past" data-part="list" hidden></ol>
   <p class="quiet" data-part="plain" data-text="plain" hidden></p>
 </div>

@@ -114,8 +114,12 @@ def test_a_worker_computes_the_spectrogram_once_it_is_unfolded(tab: ListenTab) -
     tab.hear("The next one is drawn as well.")
     expect(canvas).to_have_attribute("data-drawable", "true")
     assert painted(canvas) > 500
-    unfold.click()
+    wave = page.locator("#player-bar [data-part=wave]")
+    edges = "(it) => [it.getBoundingClientRect().left, it.getBoundingClientRect().right]"
+    assert canvas.evaluate(edges) == wave.evaluate(edges)
+    unfold.press("Escape")
     expect(canvas).to_be_hidden()
+    expect(unfold).to_have_attribute("aria-expanded", "false")
 
 
 @pytest.mark.parametrize("missing", ["delete window.Worker;", CLASSIC_WORKERS], ids=["any", "modules"])

@@ -30,6 +30,16 @@ export class HeardList {
     history.addEventListener("change", () => this.#show());
   }
 
+  get isUnfolded() {
+    return !this.list.hidden;
+  }
+
+  /** The focus goes from the list to the button that unfolds it. */
+  fold() {
+    if (this.list.contains(document.activeElement)) this.past.focus();
+    if (this.isUnfolded) this.#unfold();
+  }
+
   #unfold() {
     const { past, list } = this;
     list.hidden = !list.hidden;

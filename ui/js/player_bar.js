@@ -49,7 +49,7 @@ class PlayerBar {
     this.readAlong = new ReadAlong(this.parts.words, (seconds) => player.seek(seconds));
     this.waveform = new Waveform(this.parts.wave);
     this.spectrogram = new Spectrogram(this.parts.spectrogram);
-    new HeardList(this.parts, { translate, number, titleOf: (body) => this.#titleOf(body) });
+    this.heard = new HeardList(this.parts, { translate, number, titleOf: (body) => this.#titleOf(body) });
     new SaveMenu(this.parts.save, {
       translate,
       begun: () => setText(this.parts.state, translate("making")),
@@ -212,7 +212,7 @@ class PlayerBar {
   #draw() {
     const { clip, position } = player;
     this.waveform.draw();
-    if (clip !== null) this.spectrogram.draw(position === null ? 0 : position / clip.seconds);
+    if (clip !== null) this.spectrogram.draw(position === null ? 1 : position / clip.seconds);
   }
 
   // ---- What is done
@@ -228,6 +228,15 @@ class PlayerBar {
     else if (player.body) player.play(player.body, player.label);
   }
 
+  get #isUnfolded() {
+    return this.heard.isUnfolded || pageState.values.showsSpectrogram;
+  }
+
+  #fold() {
+    this.heard.fold();
+    pageState.patch({ showsSpectrogram: false });
+  }
+
   /** Show or hide what a phone has no room for. */
   #expand() {
     const isExpanded = this.parts.root.toggleAttribute("data-expanded");
@@ -237,9 +246,11 @@ class PlayerBar {
 
   /** @param {KeyboardEvent} event */
   #onKey(event) {
-    if (event.key !== "Escape" || !player.isBusy || !this.element.isConnected) return;
+    if (event.key !== "Escape" || !this.element.isConnected) return;
     if (document.querySelector("dialog[open]")) return; // which it closes
-    player.stop();
+    if (player.isBusy) player.stop();
+    else if (this.#isUnfolded && this.element.contains(document.activeElement)) this.#fold();
+    else return;
     event.preventDefault();
     event.stopPropagation();
   }

@@ -63,7 +63,7 @@ export class Spectrogram extends EventTarget {
   }
 
   /**
-   * @param {number} heard fraction that was heard
+   * @param {number} heard fraction that was heard; 1 while nothing plays: all of it is to be read then
    */
   draw(heard) {
     if (!this.canvas.clientWidth) return;
