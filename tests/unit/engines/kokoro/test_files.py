@@ -108,7 +108,7 @@ def test_a_directory_in_place_of_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "voices.bin").mkdir()
     engine = KokoroEngine(EngineOptions(kokoro_model=MODEL, kokoro_voices=tmp_path / "voices.bin"))
     assert engine.installed() == []
-    assert engine.broken[0].reason == "it cannot be read: Is a directory"
+    assert engine.broken[0].reason == "it cannot be read: it is not a regular file"
 
 
 def test_voices_are_listed_by_name(tmp_path: Path) -> None:
