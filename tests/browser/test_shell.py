@@ -239,13 +239,18 @@ def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled_and_shows_its_to
     open_tab(visit(page, site.url), "stream_test")
     expect(page.locator("#stream_test-start")).to_be_visible()
     page.evaluate("scrollTo(0, 400)")
-    click = "(tab) => document.querySelector(`#tab-${tab}-button`).click()"  # unscrolled
-    page.evaluate(click, "voices")
+    click = """(tab) => {
+        const left = scrollY;
+        document.querySelector(`#tab-${tab}-button`).click();  // unscrolled
+        return left;
+    }"""
+    left = page.evaluate(click, "voices")  # what is filled late above it has moved it
+    assert left >= 400
     expect(page.locator("#voices .voices-list > li").first).to_be_attached()
     assert page.evaluate("scrollY") == 0
     page.evaluate("scrollTo(0, 150)")
     page.evaluate(click, "stream_test")
-    assert page.evaluate("scrollY") == 400  # as it was left
+    assert page.evaluate("scrollY") == left
     page.evaluate(click, "voices")
     assert page.evaluate("scrollY") == 150
 
