@@ -16,7 +16,7 @@ from wyoming_tts.errors import BadRequest, ErrorCode, SpeechError
 from wyoming_tts.page import paths
 from wyoming_tts.speech import TextFormat
 from wyoming_tts.synthesis import Explanation
-from wyoming_tts.system_reasons import system_reason
+from wyoming_tts.system_reasons import underlying_reason
 
 if TYPE_CHECKING:
     import httpx
@@ -97,12 +97,8 @@ def _parsed(server: ExplainingServer, answer: httpx.Response) -> Explanation | S
 
 
 def _unreachable(server: ExplainingServer, error: Exception) -> CommandFailed:
-    cause = error.__context__
-    while cause is not None and not isinstance(cause, OSError):
-        cause = cause.__context__
-    why = str(error) or type(error).__name__ if cause is None else system_reason(cause)
     return CommandFailed(
-        f"{server.url} cannot be reached: {why.rstrip('.')}.",
+        f"{server.url} cannot be reached: {underlying_reason(error).rstrip('.')}.",
         hint="--url names the address of its HTTP API; without a server, --explain works in here.",
     )
 
