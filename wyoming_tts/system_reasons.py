@@ -90,6 +90,11 @@ def system_reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def reason_of(error: Exception) -> str:
+    """Return why something could not be done: why the system refused it, or what the exception says."""
+    return system_reason(error) if isinstance(error, OSError) else str(error)
+
+
 def underlying_reason(error: BaseException) -> str:
     """Return why the system refused what a library tells in words of its own; those, if it did not."""
     for cause in causes(error):

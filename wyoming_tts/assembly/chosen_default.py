@@ -20,7 +20,7 @@ from wyoming_tts.known_files import ABSENT, KnownFiles
 from wyoming_tts.messages import Message
 from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.settings import Settings
-from wyoming_tts.system_reasons import system_reason
+from wyoming_tts.system_reasons import reason_of, system_reason
 from wyoming_tts.voices.library import DefaultVoice
 from wyoming_tts.yaml_files.reading import InvalidYaml, YamlLimits, read_yaml
 
@@ -86,7 +86,7 @@ class ChosenDefaultFile:
         return choice
 
     def _note(self, error: Exception) -> None:
-        trouble = system_reason(error) if isinstance(error, OSError) else str(error)
+        trouble = reason_of(error)
         if trouble != self._trouble:
             self._trouble = trouble
             _LOGGER.warning(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import read_pack
-from wyoming_tts.system_reasons import system_reason
+from wyoming_tts.system_reasons import reason_of
 from wyoming_tts.voices.blends.voice_map import MapPoint, map_voices
 from wyoming_tts.voices.style_files import read_style_file
 
@@ -60,7 +60,7 @@ class PackMap:
                 tables = {name: read_style_file(path) for name, path in imported.items()}
                 self._points, self._states = map_voices(tables | read_pack(pack)), states
         except (OSError, ValueError) as error:
-            reason = system_reason(error) if isinstance(error, OSError) else str(error)
+            reason = reason_of(error)
             raise VoiceUnavailable(
                 Message("voices_not_read", "The voices cannot be read: {reason}.", reason=reason)
             ) from error

@@ -11,7 +11,7 @@ from wyoming_tts.errors import BadRequest, UnknownVoice, VoiceUnavailable
 from wyoming_tts.known_files import KnownFiles, is_absent
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import StyleTable, pack_names, read_packed_table
-from wyoming_tts.system_reasons import system_reason
+from wyoming_tts.system_reasons import reason_of, system_reason
 from wyoming_tts.voices.blends.mixing import BlendSet
 from wyoming_tts.voices.blends.recipes import check_name
 from wyoming_tts.voices.blends.voices import BlendResolver
@@ -149,7 +149,7 @@ def _voice_table(name: str, *, imported: ImportedStyles, pack: Callable[[], Path
         with zipfile.ZipFile(path) as archive:
             return read_packed_table(archive, name)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        reason = system_reason(error) if isinstance(error, OSError) else str(error)
+        reason = reason_of(error)
         raise VoiceUnavailable(
             Message(
                 "pack_not_read", "The voice pack {path} cannot be read: {reason}.", path=path, reason=reason
