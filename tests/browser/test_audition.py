@@ -308,7 +308,10 @@ def test_what_is_done_with_the_chosen_voice_is_a_click_from_its_card(tab: Listen
     far = cards.last
     far.locator(".card-play").click()
     expect(page.locator("#audition-make-default")).not_to_be_in_viewport()
-    expect(cards.first.locator(".card-use")).to_be_hidden()
+    hidden, facts = cards.first.locator(".card-use"), cards.first.locator(".card-facts > .quiet")
+    expect(hidden).to_be_hidden()
+    places = [each.evaluate("(element) => element.getBoundingClientRect().right") for each in (hidden, facts)]
+    assert places[0] < places[1], "A button that is not shown leaves the facts their room."
     far.get_by_role("button", name=re.compile("^Use ")).click()
     expect(page.locator("#audition-make-default")).to_be_in_viewport()
     expect(page.locator("#audition-make-default")).to_be_focused()

@@ -146,7 +146,7 @@ export class VoiceCards {
       "aria-pressed": String(isMarked),
       "aria-label": translate("mark", { name }),
     });
-    const tools = createElement("div", { class: "card-tools" }, star, this.#useButton(voice, name));
+    const tools = createElement("div", { class: "card-tools" }, this.#useButton(voice, name), star);
     const facts = createElement(
       "div",
       { class: "card-facts" },
