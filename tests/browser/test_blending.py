@@ -139,8 +139,7 @@ def test_a_preset_without_its_voices_offers_what_brings_them(tab: Page) -> None:
     preset = card(tab, "companion")
     expect(preset.locator(".notice")).to_contain_text("It needs voices that are not installed: Heart")
     expect(preset.get_by_role("button", name=re.compile(r"^Download Heart.*: Companion$"))).to_be_enabled()
-    expect(preset.get_by_role("button", name="Use")).to_be_disabled()
-    expect(preset.get_by_role("button", name="Duplicate")).to_be_disabled()
+    expect(preset.locator(".actions > *")).to_have_count(1)
 
 
 def test_moving_a_slider_updates_the_recipe_and_the_bar(tab: Page) -> None:

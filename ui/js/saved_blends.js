@@ -29,6 +29,30 @@ import { recipeParts, voiceNames } from "./voice_names.js";
 
 /** @typedef {{ title: string, value?: string, confirm?: string }} Question */
 
+/** @typedef {"fetch" | "hear" | "edit" | "use" | "duplicate" | "rename" | "export" | "remove"} Action */
+
+/**
+ * What can be done with a saved voice now. What cannot is not offered; its card or the page tells why.
+ * @param {Pick<SavedVoice, "kind" | "can_speak" | "fetch">} kept
+ * @param {boolean} isReady whether voices can be mixed here
+ * @returns {Action[]} in the order of the buttons
+ */
+export function offeredActions({ kind, can_speak, fetch }, isReady) {
+  const [isOwn, isPreset, isImported] = [kind === "own", kind === "preset", kind === "imported"];
+  /** @type {[Action, boolean][]} */
+  const actions = [
+    ["fetch", isReady && !can_speak && fetch !== ""],
+    ["hear", can_speak],
+    ["edit", isOwn && isReady],
+    ["use", isPreset && can_speak],
+    ["duplicate", isOwn || (isPreset && can_speak)],
+    ["rename", isOwn],
+    ["export", isImported || can_speak],
+    ["remove", !isPreset],
+  ];
+  return actions.filter(([, isOffered]) => isOffered).map(([action]) => action);
+}
+
 export class SavedBlends {
   /** @param {TabContext} context */
   constructor(context) {
@@ -79,6 +103,7 @@ export class SavedBlends {
     const isReady = view().kokoro === "ready"; // else all of them are mute, and it is told above
     const problem = createElement("p", { class: "problem", role: "alert" });
     const question = createElement("div", { class: "blend-asked" });
+    const actions = this.#actions(kept, problem, question);
     return createElement(
       "li",
       { class: "blend-card", "data-name": name },
@@ -91,7 +116,7 @@ export class SavedBlends {
       description ? createElement("p", {}, description) : null,
       parts ? this.#recipe(voiceNames.mix(parts), recipe, this.#title(kept)) : null,
       isMute && isReady ? createElement("p", { class: "notice" }, this.#whyMute(kept)) : null,
-      createElement("div", { class: "actions" }, ...this.#actions(kept, problem, question)),
+      actions.length ? createElement("div", { class: "actions" }, ...actions) : null,
       question,
       problem,
     );
@@ -129,33 +154,29 @@ export class SavedBlends {
     const { translate, view, hear, api, onEdit } = this.context;
     const { name } = kept.draft;
     const title = this.#title(kept);
-    const [isOwn, isImported] = [kept.kind === "own", kept.kind === "imported"];
     /** @param {"rename" | "duplicate" | "remove"} what @param {Question} question */
     const changing = (what, question) => () =>
       askUser(place, question, translate, (answer) => this.#change(what, name, answer, problem));
     const newName = translate("new_name");
     const other = () => ({ title: newName, value: unusedName(name, takenNames(view())) });
-    const isMute = !kept.can_speak;
-    const isReady = view().kokoro === "ready";
-    return [
-      isMute && isReady && kept.fetch
-        ? this.#fetchButton(kept, problem)
-        : this.#button(
-            "hear",
-            title,
-            api.trying(problem, () => hear(name)),
-            isMute,
-          ),
-      isImported
-        ? null
-        : this.#button(isOwn ? "edit" : "use", title, () => onEdit(kept), isOwn ? !isReady : isMute),
-      isImported
-        ? null
-        : this.#button("duplicate", title, () => changing("duplicate", other())(), isMute && !isOwn),
-      isOwn ? this.#button("rename", title, changing("rename", { title: newName, value: title })) : null,
-      isImported || kept.can_speak ? this.#export(name, title) : null,
-      kept.kind === "preset" ? null : this.#button("remove", title, changing("remove", this.#sure(title))),
-    ];
+    const edit = () => onEdit(kept);
+    /** @type {Record<Action, () => Element>} */
+    const made = {
+      fetch: () => this.#fetchButton(kept, problem),
+      hear: () =>
+        this.#button(
+          "hear",
+          title,
+          api.trying(problem, () => hear(name)),
+        ),
+      edit: () => this.#button("edit", title, edit),
+      use: () => this.#button("use", title, edit),
+      duplicate: () => this.#button("duplicate", title, () => changing("duplicate", other())()),
+      rename: () => this.#button("rename", title, changing("rename", { title: newName, value: title })),
+      export: () => this.#export(name, title),
+      remove: () => this.#button("remove", title, changing("remove", this.#sure(title))),
+    };
+    return offeredActions(kept, view().kokoro === "ready").map((action) => made[action]());
   }
 
   /**
@@ -219,10 +240,9 @@ export class SavedBlends {
    * @param {string} name
    * @param {() => unknown} onclick
    */
-  #button(action, name, onclick, disabled = false) {
+  #button(action, name, onclick) {
     return button(this.context.translate(action), () => onclick(), {
       "aria-label": this.#label(action, name),
-      disabled,
     });
   }
 
