@@ -88,11 +88,12 @@ _HTML = """
       <button type="button" id="blend-leave-edit" data-text="leave_edit"></button>
     </p>
     <div class="fields">
-      <label class="field">
-        <span data-text="name"></span>
+      <div class="field">
+        <label for="blend-name" data-text="name"></label>
         <input type="text" id="blend-name" name="name" maxlength="64" autocapitalize="off" spellcheck="false"
           aria-describedby="blend-name-hint">
-      </label>
+        <p id="blend-name-hint" class="quiet" role="status"></p>
+      </div>
       <label class="field">
         <span data-text="description"></span>
         <input type="text" id="blend-description" name="description" maxlength="200">
@@ -102,7 +103,6 @@ _HTML = """
         <select id="blend-language" name="language"></select>
       </label>
     </div>
-    <p id="blend-name-hint" class="quiet" role="status"></p>
     <div class="actions">
       <button type="submit" id="blend-keep" class="primary" data-text="keep"></button>
       <label class="check">
