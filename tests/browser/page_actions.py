@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from tests.scenarios.page_problems import PageProblems
 from ui.scripts import import_expression
@@ -85,6 +85,14 @@ def checked_page(context: BrowserContext) -> Iterator[Page]:
     yield page
     page.close()
     assert problems_of(page).found == [], problems_of(page).found
+
+
+@contextmanager
+def page_with_own_clock(browser: Browser, locale: str) -> Iterator[Page]:
+    """A page in a context of its own, whose clock is that of all its pages."""
+    with browser.new_context(locale=locale) as context, checked_page(context) as page:
+        page.clock.install()
+        yield page
 
 
 def visit(page: Page, url: str) -> Page:

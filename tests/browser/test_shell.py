@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from tests.browser.page_actions import (
     brightness,
     checked_page,
     open_tab,
+    page_with_own_clock,
     problems_of,
     resize,
     set_color_scheme,
@@ -50,14 +50,6 @@ def desktop(product_page: Page) -> Iterator[Page]:
     set_color_scheme(product_page, "light")
     yield product_page
     assert problems_of(product_page).found == []
-
-
-@contextmanager
-def page_with_own_clock(browser: Browser, locale: str) -> Iterator[Page]:
-    """A page in a context of its own, whose clock is that of all its pages."""
-    with browser.new_context(locale=locale) as context, checked_page(context) as page:
-        page.clock.install()
-        yield page
 
 
 def stop_clock(page: Page) -> None:

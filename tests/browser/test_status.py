@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import KEY, REMOTE_KEY
 from tests.browser.page_actions import (
@@ -15,6 +15,7 @@ from tests.browser.page_actions import (
     accessibility_violations,
     checked_page,
     open_tab,
+    page_with_own_clock,
     problems_of,
     resize,
     set_color_scheme,
@@ -44,12 +45,11 @@ def answer_without_listeners(route: Route) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_page(context: BrowserContext, site: Site) -> Iterator[Page]:
+def shared_page(browser: Browser, site: Site) -> Iterator[Page]:
     """The status tab of a server that has not spoken yet."""
     RecentUtterances.__init__(site.recent)  # forget the utterances of other test files
-    with checked_page(context) as page:
+    with page_with_own_clock(browser, "en-GB") as page:
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
-        page.clock.install()
         page.route(STATUS, answer_without_listeners)
         open_status(page, site.url)
         yield page
