@@ -60,6 +60,16 @@ def test_the_wave_has_the_width_and_figures_stay_on_their_line(tab: ListenTab, w
     resize(page, DESKTOP)
 
 
+def test_on_a_wide_screen_the_buttons_make_the_bar_no_higher(tab: ListenTab) -> None:
+    for text in ("Heard before.", "Heard now."):
+        tab.hear(text)
+    expect(tab.page.get_by_role("button", name=re.compile("^Heard before"))).to_be_visible()
+    line, told, wave = (
+        height_of(tab.page.locator(f"#player-bar .player-{part}")) for part in ("line", "told", "wave")
+    )
+    assert line <= told + wave + 10
+
+
 def test_speech_plays_until_stop_is_clicked(tab: ListenTab) -> None:
     tab.write(LONG)
     tab.speak()
