@@ -6,6 +6,8 @@ import io
 import json
 import re
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -347,6 +349,14 @@ def test_odd_sized_chunks_are_joined_and_a_late_chunk_is_an_underrun(tab: Listen
     assert result == [True, 4000, 8000, 1]
 
 
+@contextmanager
+def a_minute_later(page: Page) -> Iterator[None]:
+    """Meanwhile the page's clock is a minute ahead."""
+    page.evaluate("{ const now = performance.now.bind(performance); performance.now = () => now() + 60000; }")
+    yield
+    page.evaluate("delete performance.now")
+
+
 def test_sound_that_ran_dry_is_waited_for_with_the_seconds(tab: ListenTab) -> None:
     state, elapsed = (tab.page.locator(f"#player-bar [data-part={part}]") for part in ("state", "elapsed"))
     tab.page.evaluate(
@@ -363,11 +373,9 @@ def test_sound_that_ran_dry_is_waited_for_with_the_seconds(tab: ListenTab) -> No
         }"""
     )
     expect(state).to_have_text("Waiting for more…")
-    tab.page.evaluate(
-        "{ const now = performance.now.bind(performance); performance.now = () => now() + 60000; }"
-    )
-    expect(elapsed).to_have_text(re.compile(r"^6\d s$"))
-    tab.page.evaluate("delete performance.now; ttsPlayer.stop()")
+    with a_minute_later(tab.page):
+        expect(elapsed).to_have_text(re.compile(r"^6\d s$"))
+    tab.stop()
     expect(elapsed).to_have_text("")
     expect(state).to_have_text("Stopped.")
 
@@ -385,11 +393,9 @@ def test_a_long_wait_for_a_voice_says_that_its_model_is_loaded(tab: ListenTab) -
         }"""
     )
     expect(state).to_have_text("Waiting for the voice…")
-    tab.page.evaluate(
-        "{ const now = performance.now.bind(performance); performance.now = () => now() + 60000; }"
-    )
-    expect(state).to_contain_text("its model is loaded")
-    tab.page.evaluate("delete performance.now; ttsPlayer.stop()")
+    with a_minute_later(tab.page):
+        expect(state).to_contain_text("its model is loaded")
+    tab.stop()
     expect(state).to_have_text("Stopped.")
 
 
