@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -190,6 +192,20 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     tab.find("")
 
 
+@contextmanager
+def voices_long_in_coming(page: Page) -> Iterator[None]:
+    """Meanwhile no speech comes, and whoever wants to know after 5 s is told at once."""
+    speech = "**/v1/audio/speech"
+    page.route(speech, lambda _: None)
+    page.evaluate(
+        "{ const real = window.setTimeout; window.undoTimeout = () => { window.setTimeout = real; };"
+        "window.setTimeout = (work, after, ...rest) => real(work, after === 5000 ? 0 : after, ...rest); }"
+    )
+    yield
+    page.evaluate("window.undoTimeout()")
+    page.unroute(speech)
+
+
 def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: ListenTab) -> None:
     page = tab.page
     tab.write(SENTENCE * 20)
@@ -209,6 +225,14 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
     expect(dialog.get_by_role("button", name="Stop A")).to_be_visible()
     dialog.get_by_role("button", name="Back").click()
     tab.wait_for("ttsPlayer.state === 'stopped'")
+    with voices_long_in_coming(page):
+        page.keyboard.press("1")
+        loading, buttons = dialog.locator(".blind-loading"), dialog.locator(".actions")
+        expect(loading).to_contain_text("its model is loaded")
+        ends, begins = (
+            each.evaluate("(each) => each.getBoundingClientRect().toJSON()") for each in (loading, buttons)
+        )
+        assert ends["bottom"] + 8 <= begins["top"]
     page.keyboard.press("Control+0")
     for key in "120":
         page.keyboard.press(key)
