@@ -5,6 +5,18 @@ import { DefaultButton } from "../../ui/js/voice_use.js";
 const page = /** @type {any} */ (globalThis);
 page.document = { baseURI: "http://page.test/" };
 
+/** What a button of the page shows. */
+function fakeButton() {
+  const element = {
+    disabled: false,
+    busy: "",
+    setAttribute: (/** @type {string} */ _, /** @type {string} */ busy) => {
+      element.busy = busy;
+    },
+  };
+  return element;
+}
+
 /** A button for the default voice, what it tells, and the server's answer once the test gives it. */
 function pressedButton() {
   /** @type {(answer: Response) => void} */
@@ -15,13 +27,7 @@ function pressedButton() {
           answer = given;
         })
       : Promise.resolve(Response.json({ revision: 1, downloads: [], voices: [] }));
-  const element = {
-    disabled: false,
-    busy: "",
-    setAttribute: (/** @type {string} */ _, /** @type {string} */ busy) => {
-      element.busy = busy;
-    },
-  };
+  const element = fakeButton();
   /** @type {string[]} */
   const told = [];
   const button = new DefaultButton(
@@ -40,6 +46,16 @@ test("a button is busy and says so until the voice is the default, whatever is o
   answer(Response.json({ name: "dawn", lasts: true, line: "" }));
   await made;
   assert.deepEqual([element.disabled, element.busy, told], [false, "false", ["making_default", "used"]]);
+});
+
+test("a button that is drawn anew while it is busy stays busy until the voice is the default", async () => {
+  const { button, made, answer } = pressedButton();
+  const anew = fakeButton();
+  button.drawnAs(/** @type {any} */ (anew));
+  assert.deepEqual([anew.disabled, anew.busy], [true, "true"]);
+  answer(Response.json({ name: "dawn", lasts: true, line: "" }));
+  await made;
+  assert.deepEqual([anew.disabled, anew.busy], [false, "false"]);
 });
 
 test("a voice that could not become the default can be tried again, and nothing is said to be going on", async () => {

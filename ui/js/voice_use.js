@@ -19,6 +19,12 @@ export class DefaultButton {
     this.tell = tell;
   }
 
+  /** @param {HTMLButtonElement} button that takes its place, as where a list is drawn anew */
+  drawnAs(button) {
+    this.button = button;
+    this.#draw();
+  }
+
   /** @param {boolean} isOffered whether there is a voice that it can make the default */
   offer(isOffered) {
     this.#isOffered = isOffered;

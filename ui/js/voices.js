@@ -17,6 +17,7 @@ import { engineLabel, factLine, readersOrder, sizeText } from "./voice_facts.js"
 import { VoiceFilters } from "./voice_filters.js";
 import { voiceNames } from "./voice_names.js";
 import { modelAndConfig, uploadVoice } from "./voice_upload.js";
+import { DefaultButton } from "./voice_use.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").BrokenFile} BrokenFile */
@@ -26,6 +27,8 @@ import { modelAndConfig, uploadVoice } from "./voice_upload.js";
 class VoiceList {
   /** The voice whose sample was played last. */
   #sampled = "";
+  /** By the voice's name: one that is busy stays it while its row is drawn anew. @type {Map<string, DefaultButton>} */
+  #defaults = new Map();
   /** Made once for each view: filters only show and hide them. @type {Map<string, HTMLElement>} */
   #rows = new Map();
 
@@ -228,9 +231,7 @@ class VoiceList {
     };
     return [
       button(this.translate("listen"), () => this.#sample(voice), label),
-      voiceDirectory.isSettledDefault(voice)
-        ? null
-        : this.#button("make_default", name, () => this.#makeDefault(name)),
+      voiceDirectory.isSettledDefault(voice) ? null : this.#defaultButton(name),
       voice.is_removable ? this.#button("delete", name, () => this.#remove(name)) : null,
     ];
   }
@@ -305,13 +306,14 @@ class VoiceList {
   }
 
   /** @param {string} name */
-  async #makeDefault(name) {
-    const changed = await this.#attempt(() => voiceDirectory.makeDefault(name));
-    if (!changed) return;
-    const told = { name: voiceNames.of(changed.name), place: changed.place };
-    if (changed.lasts) this.#showMessage(this.translate("defaulted", told));
-    else this.#showMessage(`${this.translate("defaulted_for_now", told)} `);
-    if (!changed.lasts) this.message.append(createElement("code", {}, changed.line));
+  #defaultButton(name) {
+    const making = () => this.#attempt(() => known.make(name, voiceNames.of(name)));
+    const drawn = this.#button("make_default", name, making);
+    const tell = (/** @type {string} */ text) => this.#showMessage(text);
+    const known = this.#defaults.get(name) ?? new DefaultButton(drawn, this.translate, tell);
+    this.#defaults.set(name, known);
+    known.drawnAs(drawn);
+    return drawn;
   }
 
   /** @param {string} name */
