@@ -13,14 +13,13 @@ from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
 from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_decoder
+from wyoming_tts.engines.kokoro.statistics import ENOUGH
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE
 from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec
 from wyoming_tts.voices.styles import STYLES_DIRECTORY, ImportedStyles
 
 STYLE = real_voices.ENGLISH_STYLES[0]
-SENTENCE = (
-    "The old bridge over the river was closed on Monday, because a truck had damaged one of its pillars."
-)
+SENTENCE = "The old bridge was closed on Monday, because a truck had damaged its pillars."
 """None of those of the calibration."""
 
 
@@ -28,7 +27,7 @@ SENTENCE = (
 def options(voices: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineOptions:
     return EngineOptions(
         data_dirs=(voices,),
-        intra_op_threads=2,
+        intra_op_threads=1,  # waiting for another thread takes processor time, too
         kokoro_styles=ImportedStyles(voices / STYLES_DIRECTORY),
         statistics_dir=tmp_path_factory.mktemp("statistics"),
     )
@@ -62,8 +61,8 @@ def opened(voices: Path, options: EngineOptions) -> OpenedDecoder:
 
 def _sentence(voices: Path, decoder: KokoroDecoder) -> Sentence:
     # Phonemes in no order: what they say does not matter.
-    tokens = np.random.default_rng(0).integers(43, 150, 60)
-    request = Request(tuple(map(int, tokens)), _table(voices)[59], 1.0)
+    tokens = np.random.default_rng(0).integers(43, 150, 40)
+    request = Request(tuple(map(int, tokens)), _table(voices)[39], 1.0)
     return decoder.make_sentence(decoder.encode_text(request))
 
 
@@ -92,15 +91,14 @@ def _seconds_of_steps(loaded: LoadedKokoro, voice: Voice) -> list[float]:
     return [len(samples) / SAMPLE_RATE for samples in steps if samples.size]
 
 
-def test_a_calibrated_voice_is_heard_before_the_sentence_is_computed(
+def test_a_voice_with_enough_sentences_learned_is_heard_before_its_sentence_is_computed(
     loaded: tuple[LoadedKokoro, Voice],
 ) -> None:
     model, voice = loaded
     before = _seconds_of_steps(model, voice)
     assert max(before) > 1.5  # whole, or a batch
-    for _ in model.calibrate(VoiceSpec(voice)):
-        pass
-    assert model.is_calibrated(VoiceSpec(voice))
+    # The rest makes it a little better; that all is done is shown with the small model.
+    next(done for done in model.calibrate(VoiceSpec(voice)) if done == ENOUGH)
     after = _seconds_of_steps(model, voice)
     assert len(after) > 4
     assert after[0] < 0.35
