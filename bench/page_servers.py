@@ -22,7 +22,9 @@ GERMAN = tuple(f"de_DE-{name}-low" for name in ("anna", "bernd", "clara", "diete
 """Five voices with one small model of the tests under these names."""
 _KOKORO = {"af_bella": "af_test", "af_sky": "am_test", "bf_emma": "bf_test"}
 _VOICES = HERE / "tests" / "voices"
-_CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+_CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
+"""The shell by preference: beside each page that opens, the whole browser loads one of its own, for its
+address field, which costs as much of the processor as this product's."""
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required")
 _PATIENCE = 120.0
 
