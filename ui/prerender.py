@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from ui import scripts
 from ui.application import make_page
 from ui.front_end import page_assets
+from wyoming_tts.page import paths
 
 FRONT_END = Path(gr.__file__).parent / "templates" / "frontend"
 _HOST = "http://page.invalid"
@@ -45,6 +46,8 @@ _SCRIPT_LINK = '<link rel="modulepreload" href="./assets/{}">'
 _STYLE_LINK = '<link rel="stylesheet" crossorigin href="./assets/{}">'
 _UNUSED_STYLE_LINK = '<link rel="stylesheet" disabled href="./assets/{}">'
 """Browsers do not load it. Gradio's scripts find it, and load no style sheet that the joined one has."""
+_VOICES_LINK = f'<link rel="preload" as="fetch" crossorigin href="./{paths.VOICES}">'
+"""The script that asks for the voices runs late: Gradio comes first."""
 _BASE = '<base href="./" />'
 _ROOT = f'"root":"{_HOST}"'
 _ROOT_OF_DOCUMENT = '"root":new URL(".",document.baseURI).href.slice(0,-1)'
@@ -99,7 +102,8 @@ def rewrite_index(index: str, assets: Sequence[str], style: str) -> str:
     """Rewrite the page's HTML as Gradio makes it.
 
     Its links become relative; those to other sites and what is unused are removed. What its scripts will
-    import is loaded at once, and not in turns as each becomes known. The same page becomes the same bytes.
+    import, and the voices, are loaded at once, and not in turns as each becomes known. The same page becomes
+    the same bytes.
 
     Args:
         index: The HTML.
@@ -116,4 +120,4 @@ def rewrite_index(index: str, assets: Sequence[str], style: str) -> str:
         own = own.replace(_STYLE_LINK.format(sheet), "")  # they come first, below: others override them
     modules = "".join(_SCRIPT_LINK.format(name) for name in assets if not _is_style(name))
     styles = _STYLE_LINK.format(style) + "".join(map(_UNUSED_STYLE_LINK.format, sheets)) if sheets else ""
-    return own.replace(_BASE, f"{_BASE}{styles}{scripts.preload()}{modules}", 1)
+    return own.replace(_BASE, f"{_BASE}{styles}{scripts.preload()}{modules}{_VOICES_LINK}", 1)

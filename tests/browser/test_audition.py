@@ -186,6 +186,7 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     expect(title).to_have_text(winner)
     expect(dialog.locator("tr").first).to_contain_text("1 of 1")
     dialog.get_by_role("button", name=f"Choose {winner}").click()
+    tab.find("")
     expect(tab.card(preferred)).to_have_class(re.compile("card-chosen"))
     toggle_stars(tab, shortlist)
     tab.hear_card(EMBEDDED)
@@ -258,6 +259,7 @@ def test_one_escape_leaves_a_blind_comparison_and_nothing_speaks_from_then_on(ta
     held: list[Route] = []
     facts = re.compile(f"/voice\\?name=({'|'.join(shortlist)})$")
     page.route(facts, lambda route: held.append(route))  # noqa: PLW0108 - Playwright sets attributes of it
+    tab.find("")
     tab.open(page.url)
     with page.expect_request(facts):
         page.locator("#audition-blind").click()

@@ -157,15 +157,33 @@ export function localize(texts, tag = navigator.language) {
   const own = texts[tag.split("-")[0]];
   const words = own ?? texts.en;
   const locale = own ? tag : "en";
+  const formatOf = remembering((/** @type {number} */ digits, /** @type {string | undefined} */ unit) => {
+    const fraction = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    const measure = /** @type {const} */ ({ style: "unit", unit, unitDisplay: "short" });
+    return new Intl.NumberFormat(locale, { ...fraction, ...(unit && measure) });
+  });
   return {
     translate: (name, values = {}) => fill(words[name] ?? name, values),
     locale,
-    number: (value, digits = 0, unit = undefined) =>
-      value.toLocaleString(locale, {
-        ...(unit && { style: "unit", unit, unitDisplay: "short" }),
-        minimumFractionDigits: digits,
-        maximumFractionDigits: digits,
-      }),
+    number: (value, digits = 0, unit = undefined) => formatOf(digits, unit).format(value),
+  };
+}
+
+/**
+ * Memoize a function of strings and numbers, as those of `Intl` are slow.
+ * @template {(string | number | undefined)[]} Given
+ * @template Answer
+ * @param {(...given: Given) => Answer} work
+ * @returns {(...given: Given) => Answer}
+ */
+export function remembering(work) {
+  /** @type {Map<string, Answer>} */
+  const known = new Map();
+  return (...given) => {
+    const key = given.join("\n");
+    const answer = known.get(key) ?? work(...given);
+    known.set(key, answer);
+    return answer;
   };
 }
 

@@ -1,5 +1,7 @@
 /** Names of languages that browsers do not know and embedded voices speak, in the page's languages. */
 
+import { remembering } from "./common.js";
+
 /** @type {Record<string, Record<string, string>>} */
 const RARE = {
   en: {
@@ -71,11 +73,11 @@ const RARE = {
 export function languageNames(locale) {
   const names = new Intl.DisplayNames([locale], { type: "language", fallback: "none" });
   const rare = RARE[locale.split("-")[0]];
-  return (tag) => {
+  return remembering((tag) => {
     try {
       return names.of(tag.replaceAll("_", "-")) ?? rare?.[tag] ?? RARE.en[tag] ?? tag;
     } catch {
       return tag;
     }
-  };
+  });
 }

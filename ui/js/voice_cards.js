@@ -1,8 +1,8 @@
 /**
  * Voice cards: the voices that a search finds, those that are here first; each says the sentence when it is chosen.
  *
- * Arrow keys go from card to card. Cards are made once for each list of voices, searching only shows and hides them:
- * there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
+ * Arrow keys go from card to card. A card is made once for each list of voices, as the reader comes near to it: there
+ * are hundreds. Everything from the server is inserted as text, as anybody may have written it.
  */
 
 import { button, createElement, setText } from "./common.js";
@@ -11,6 +11,7 @@ import { isBlendable } from "./pair_blend.js";
 import { problems } from "./problems.js";
 import { engineLabel, factLine, isRobot, sizeText } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
+import { VoiceShelf } from "./voice_shelf.js";
 
 /** @typedef {import("./voice_facts.js").Voice} Voice */
 /** @typedef {import("./voice_directory.js").Download} Download */
@@ -37,17 +38,19 @@ const SHELVES = ["marked", "here", "away", "robots"];
 const ENGINE_ORDER = { kokoro: 0, piper: 1, remote: 2 };
 
 export class VoiceCards {
-  /** @type {Map<string, HTMLElement>} */
+  /** Those made so far, by the voice's name. @type {Map<string, HTMLElement>} */
   #cards = new Map();
   /** @type {Voice[]} */
   #voices = [];
   /** @type {string[]} */
   #shortlist = [];
+  /** By the voice's name. @type {Map<string, Download>} */
+  #downloads = new Map();
   /** The voice whose card is being dragged. @type {Voice | undefined} */
   #dragged;
   #query = "";
   #chosen = "";
-  /** The shelves that were unfolded before the search. @type {Set<HTMLElement>} */
+  /** The shelves that were unfolded before the search. @type {Set<VoiceShelf>} */
   #unfolded = new Set();
   /** The chosen voice whose shelf was unfolded: it may be folded again. */
   #shown = "";
@@ -63,7 +66,7 @@ export class VoiceCards {
     this.element = element;
     this.options = options;
     this.shelves = new Map(SHELVES.map((name) => [name, this.#shelf(name)]));
-    element.replaceChildren(...[...this.shelves.values()].map(({ details }) => details));
+    element.replaceChildren(...this.#allShelves.map(({ details }) => details));
     element.addEventListener("keydown", (event) => this.#onKey(event));
     element.addEventListener("dragstart", (event) => this.#onDragStart(event));
     element.addEventListener("dragover", (event) => this.#pairOf(event) && event.preventDefault());
@@ -72,11 +75,15 @@ export class VoiceCards {
 
   /** @param {Shelf} name */
   #shelf(name) {
-    const title = createElement("summary", {});
-    const list = createElement("ul", { class: "cards" });
-    const details = createElement("details", { class: "shelf", "data-shelf": name }, title, list);
-    details.open = name === "marked" || name === "here";
-    return { details, list, title };
+    return new VoiceShelf(name, {
+      isOpen: name === "marked" || name === "here",
+      cardOf: (voice) => this.#cards.get(voice.name) ?? this.#makeCard(voice),
+      titleOf: (count) => this.options.translate(`shelf_${name}`, { count }),
+    });
+  }
+
+  get #allShelves() {
+    return [...this.shelves.values()];
   }
 
   /**
@@ -88,14 +95,12 @@ export class VoiceCards {
     const focused = focusedPart(this.element);
     this.#voices = this.#ordered(voices);
     this.#shortlist = shortlist;
-    this.#cards = new Map(this.#voices.map((voice) => [voice.name, this.#card(voice)]));
-    for (const [name, { list }] of this.shelves) {
-      const own = this.#voices.filter((voice) => this.#shelfOf(voice) === name);
-      list.replaceChildren(...own.map((voice) => /** @type {Node} */ (this.#cards.get(voice.name))));
+    this.#cards = new Map();
+    for (const [name, shelf] of this.shelves) {
+      shelf.put(this.#voices.filter((voice) => this.#shelfOf(voice) === name));
     }
-    this.choose(this.#chosen);
-    this.showSpeaking(this.#speaking);
     this.#filter();
+    this.choose(this.#chosen);
     if (focused) this.#part(focused.name, focused.part)?.focus();
   }
 
@@ -133,6 +138,16 @@ export class VoiceCards {
     if (!voice.is_installed) return "away";
     const isInSight = voice.is_default || this.#isInSight(voice);
     return isRobot(voice) && !isInSight ? "robots" : "here";
+  }
+
+  /** @param {Voice} voice */
+  #makeCard(voice) {
+    const card = this.#card(voice);
+    this.#cards.set(voice.name, card);
+    if (voice.name === this.#chosen) this.#markChosen(true);
+    if (voice.name === this.#speaking) card.setAttribute("data-speaking", "");
+    this.#showDownload(card, voice.name);
+    return card;
   }
 
   /** @param {Voice} voice */
@@ -209,7 +224,7 @@ export class VoiceCards {
    * @param {boolean} isAgain whether it failed before
    */
   #nameFetching(fetching, voice, isAgain) {
-    const found = this.#voices.find(({ name }) => name === voice);
+    const found = this.#find(voice);
     if (!found || fetching.dataset.again === String(isAgain)) return;
     fetching.dataset.again = String(isAgain);
     const told = { name: voiceNames.of(voice), facts: this.#factsOf(found).join(" · ") };
@@ -267,31 +282,20 @@ export class VoiceCards {
   filter(query) {
     const [begins, ends] = [!this.#query && query, this.#query && !query];
     this.#query = query;
+    const found = this.#filter();
     if (begins) this.#unfoldAll();
-    if (ends) for (const { details } of this.shelves.values()) details.open = this.#unfolded.has(details);
-    return this.#filter();
+    if (ends) for (const shelf of this.#allShelves) shelf.fold(this.#unfolded.has(shelf));
+    return found;
   }
 
   #unfoldAll() {
-    const shelves = [...this.shelves.values()].map(({ details }) => details);
-    this.#unfolded = new Set(shelves.filter(({ open }) => open));
-    for (const details of shelves) details.open = true;
+    this.#unfolded = new Set(this.#allShelves.filter(({ isOpen }) => isOpen));
+    for (const shelf of this.#allShelves) shelf.fold(true);
   }
 
   #filter() {
-    let found = 0;
-    for (const voice of this.#voices) {
-      const isMatch = this.options.search.matches(voice, this.#query);
-      const card = this.#cards.get(voice.name);
-      if (card) card.hidden = !isMatch;
-      found += Number(isMatch);
-    }
-    for (const [name, { details, list, title }] of this.shelves) {
-      const count = list.querySelectorAll(":scope > :not([hidden])").length;
-      details.hidden = count === 0;
-      setText(title, this.options.translate(`shelf_${name}`, { count }));
-    }
-    return found;
+    const isMatch = this.options.search.matcher(this.#query);
+    return this.#allShelves.reduce((found, shelf) => found + shelf.filter(isMatch), 0);
   }
 
   // ---- State
@@ -301,21 +305,27 @@ export class VoiceCards {
    * @param {string} name
    */
   choose(name) {
+    this.#markChosen(false);
     this.#chosen = name;
-    for (const [each, card] of this.#cards) {
-      const isChosen = each === name;
-      card.toggleAttribute("aria-current", isChosen);
-      card.classList.toggle("card-chosen", isChosen);
-      if (isChosen && name !== this.#shown) this.#unfoldShelfOf(card);
-      if (isChosen) this.#shown = name;
-    }
+    const voice = this.#find(name);
+    if (voice && name !== this.#shown) this.#unfoldShelfOf(voice);
+    if (voice) this.#shown = name;
+    this.#markChosen(true);
   }
 
-  /** @param {HTMLElement} card */
-  #unfoldShelfOf(card) {
-    const shelf = card.closest("details");
+  /** @param {boolean} isChosen */
+  #markChosen(isChosen) {
+    const card = this.#cards.get(this.#chosen);
+    card?.toggleAttribute("aria-current", isChosen);
+    card?.classList.toggle("card-chosen", isChosen);
+  }
+
+  /** Unfold a voice's shelf, as far as to its card. @param {Voice} voice */
+  #unfoldShelfOf(voice) {
+    const shelf = this.shelves.get(this.#shelfOf(voice));
     if (!shelf) return;
-    shelf.open = true;
+    shelf.fold(true);
+    shelf.reach(voice);
     this.#unfolded.add(shelf);
   }
 
@@ -334,9 +344,9 @@ export class VoiceCards {
    * @param {string} name
    */
   reveal(name) {
-    const card = this.#cards.get(name);
-    if (card) this.#unfoldShelfOf(card);
-    card?.scrollIntoView({ block: "nearest" });
+    const voice = this.#find(name);
+    if (voice) this.#unfoldShelfOf(voice);
+    this.#cards.get(name)?.scrollIntoView({ block: "nearest" });
   }
 
   /**
@@ -344,18 +354,29 @@ export class VoiceCards {
    * @param {Download[]} downloads
    */
   showDownloads(downloads) {
-    const known = new Map(downloads.map((each) => [each.voice, each]));
-    for (const [name, card] of this.#cards) {
-      const bar = card.querySelector("progress");
-      const fetching = card.querySelector(".card-fetch");
-      if (!bar || !(fetching instanceof HTMLButtonElement)) continue;
-      const download = known.get(name);
-      showProblemAt(card, download);
-      bar.hidden = !isRunning(download);
-      fetching.disabled = isRunning(download);
-      this.#nameFetching(fetching, name, hasFailed(download));
-      if (download?.total) [bar.max, bar.value] = [download.total, download.received];
-    }
+    this.#downloads = new Map(downloads.map((each) => [each.voice, each]));
+    for (const [name, card] of this.#cards) this.#showDownload(card, name);
+  }
+
+  /**
+   * @param {HTMLElement} card
+   * @param {string} name
+   */
+  #showDownload(card, name) {
+    const bar = card.querySelector("progress");
+    const fetching = card.querySelector(".card-fetch");
+    if (!bar || !(fetching instanceof HTMLButtonElement)) return;
+    const download = this.#downloads.get(name);
+    showProblemAt(card, download);
+    bar.hidden = !isRunning(download);
+    fetching.disabled = isRunning(download);
+    this.#nameFetching(fetching, name, hasFailed(download));
+    if (download?.total) [bar.max, bar.value] = [download.total, download.received];
+  }
+
+  /** @param {string} name */
+  #find(name) {
+    return this.#voices.find((voice) => voice.name === name);
   }
 
   // ---- Two cards put together
@@ -388,7 +409,7 @@ export class VoiceCards {
   /** @param {EventTarget | null} target */
   #voiceAt(target) {
     const card = target instanceof Element ? target.closest(".card") : null;
-    return card ? this.#voices.find(({ name }) => name === nameOf(card)) : undefined;
+    return card ? this.#find(nameOf(card)) : undefined;
   }
 
   // ---- Keys
@@ -405,33 +426,39 @@ export class VoiceCards {
     if (next.is_installed && !next.problem) this.options.hear(next);
   }
 
+  /** The voices whose cards are shown, in their order. */
+  get #shownVoices() {
+    return this.#allShelves.flatMap(({ shown }) => shown);
+  }
+
   /**
-   * The next card that is shown.
+   * The voice of the next card that is shown.
    * @param {string} name
    * @param {number} step
    */
   #neighbour(name, step) {
-    const shown = [...this.element.querySelectorAll(".card")].filter(isShown);
-    const at = shown.findIndex((card) => nameOf(card) === name);
-    const next = shown[at + step];
-    return next && this.#voices.find((voice) => voice.name === nameOf(next));
-  }
-
-  get #first() {
-    return [...this.element.querySelectorAll(".card")].find(isShown);
+    const shown = this.#shownVoices;
+    return shown[shown.findIndex((voice) => voice.name === name) + step];
   }
 
   /** Bring the first card that is shown into sight. */
   showFirst() {
-    this.#first?.scrollIntoView({ block: "nearest" });
+    const first = this.#shownVoices[0];
+    if (first) this.#cardOf(first.name)?.scrollIntoView({ block: "nearest" });
   }
 
   /** Set the focus to the first card that is shown. */
   focusFirst() {
-    const first = this.#first;
-    const name = first && nameOf(first);
-    if (name) this.#part(name, "main")?.focus();
-    return this.#voices.find((voice) => voice.name === name);
+    const first = this.#shownVoices[0];
+    if (first) this.#part(first.name, "main")?.focus();
+    return first;
+  }
+
+  /** The card of a voice, which is made if it is shown. @param {string} name */
+  #cardOf(name) {
+    const voice = this.#find(name);
+    if (voice) this.shelves.get(this.#shelfOf(voice))?.reach(voice);
+    return this.#cards.get(name);
   }
 
   /**
@@ -439,17 +466,13 @@ export class VoiceCards {
    * @param {string} part
    */
   #part(name, part) {
-    const found = this.#cards.get(name)?.querySelector(`[data-part="${part}"]`);
+    const found = this.#cardOf(name)?.querySelector(`[data-part="${part}"]`);
     return found instanceof HTMLElement ? found : null;
   }
 }
 
 /** @param {Element} card */
 const nameOf = (card) => card.getAttribute("data-voice") ?? "";
-
-/** @param {Element} card */
-const isShown = (card) =>
-  card instanceof HTMLElement && !card.hidden && Boolean(card.closest("details")?.open);
 
 /**
  * The card, and the part of it, that has the focus.

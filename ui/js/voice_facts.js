@@ -184,13 +184,17 @@ export class VoiceSearch {
   }
 
   /**
-   * Whether a voice has all words of a search.
-   * @param {Voice} voice
+   * Make the function that says whether a voice has all words of a search.
    * @param {string} query
+   * @returns {(voice: Voice) => boolean}
    */
-  matches(voice, query) {
-    const text = this.#textOf(voice);
-    return wordsOf(query).every((word) => text.includes(` ${word}`));
+  matcher(query) {
+    const words = wordsOf(query);
+    if (!words.length) return () => true;
+    return (voice) => {
+      const text = this.#textOf(voice);
+      return words.every((word) => text.includes(` ${word}`));
+    };
   }
 
   /** @param {Voice} voice */

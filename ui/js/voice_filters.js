@@ -101,17 +101,17 @@ export class VoiceFilters {
     );
   }
 
-  /** @param {Voice} voice */
-  matches(voice) {
+  /** Make the function that says whether a voice matches all filters. @returns {(voice: Voice) => boolean} */
+  matcher() {
     const { search, language, quality, size, engine, state } = this.controls;
-    return (
-      this.search.matches(voice, search.value) &&
+    const isFound = this.search.matcher(search.value);
+    return (voice) =>
+      isFound(voice) &&
       (!language.value || familyOf(voice.language) === language.value) &&
       (!quality.value || voice.quality === quality.value) &&
       (!engine.value || voice.engine === engine.value) &&
       (!size.value || (voice.size !== null && voice.size <= Number(size.value))) &&
-      isInState(voice, state.value)
-    );
+      isInState(voice, state.value);
   }
 }
 

@@ -7,6 +7,7 @@
 
 import { button, createElement, localize, requestJson, setText } from "./common.js";
 import { DownloadList, hasFailed, isRunning } from "./download_list.js";
+import { GrowingList } from "./growing_list.js";
 import { languageNames } from "./language_names.js";
 import { ownSentence } from "./own_sentence.js";
 import { player } from "./player.js";
@@ -29,8 +30,10 @@ class VoiceList {
   #sampled = "";
   /** By the voice's name: one that is busy stays it while its row is drawn anew. @type {Map<string, DefaultButton>} */
   #defaults = new Map();
-  /** Made once for each view: filters only show and hide them. @type {Map<string, HTMLElement>} */
+  /** Those made so far of this view, by the voice's name. @type {Map<string, HTMLElement>} */
   #rows = new Map();
+  /** @type {Voice[]} */
+  #ordered = [];
 
   /** @param {MountContext} context */
   constructor({ element, props }) {
@@ -46,6 +49,7 @@ class VoiceList {
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
     this.room = createElement("p", { class: "quiet voices-room" });
     this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
+    this.growing = new GrowingList(this.list, (/** @type {Voice} */ voice) => this.#rowOf(voice));
     const downloads = new DownloadList(props.download_texts, (what, name) => this.#act(what, name));
     this.downloads = downloads.element;
     this.broken = createElement("div", { class: "voices-broken" });
@@ -171,16 +175,26 @@ class VoiceList {
   #show() {
     const { voices, used, free, directory } = voiceDirectory.view;
     const focused = this.list.contains(document.activeElement) ? labelOf(document.activeElement) : null;
-    const ordered = [...voices].sort(readersOrder(navigator.language, this.languageName));
-    this.#rows = new Map(ordered.map((voice) => [voice.name, this.#row(voice)]));
-    this.list.replaceChildren(...this.#rows.values());
-    if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
+    this.#ordered = [...voices].sort(readersOrder(navigator.language, this.languageName));
+    this.#rows = new Map();
     this.filters.offer(voices);
+    this.#filter();
+    this.growing.begin();
+    if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
     const bytes = { used: this.#size(used), free: this.#size(free) };
     this.room.textContent = this.translate("room", { ...bytes, directory });
     this.#showBroken();
-    this.#showDownloads();
-    this.#filter();
+  }
+
+  /** @param {Voice} voice */
+  #rowOf(voice) {
+    const known = this.#rows.get(voice.name);
+    if (known) return known;
+    const row = this.#row(voice);
+    this.#rows.set(voice.name, row);
+    this.#showListening(row, voice.name);
+    this.#showFetching(row, voice.name);
+    return row;
   }
 
   /** @param {Voice} voice */
@@ -237,15 +251,9 @@ class VoiceList {
   }
 
   #filter() {
-    const { voices } = voiceDirectory.view;
-    let count = 0;
-    for (const voice of voices) {
-      const row = this.#rows.get(voice.name);
-      const isMatch = this.filters.matches(voice);
-      if (row) row.hidden = !isMatch;
-      count += Number(isMatch);
-    }
-    const all = voices.length;
+    const found = this.#ordered.filter(this.filters.matcher());
+    this.growing.show(found);
+    const [count, all] = [found.length, this.#ordered.length];
     this.count.textContent =
       count || !all ? this.translate("count", { count, all }) : this.translate("none_found");
   }
@@ -287,12 +295,17 @@ class VoiceList {
   }
 
   #showSampled() {
-    for (const [name, row] of this.#rows) {
-      const listen = row.querySelector(".voices-listen");
-      if (listen)
-        listen.textContent = this.translate(player.isBusy && name === this.#sampled ? "stop" : "listen");
-    }
+    for (const [name, row] of this.#rows) this.#showListening(row, name);
     if (player.state === "failed" && this.#sampled) this.#showProblem(player.error);
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {string} name
+   */
+  #showListening(row, name) {
+    const listen = row.querySelector(".voices-listen");
+    if (listen) setText(listen, this.translate(player.isBusy && name === this.#sampled ? "stop" : "listen"));
   }
 
   // ---- Actions
@@ -358,15 +371,21 @@ class VoiceList {
   // ---- Downloads
 
   #showDownloads() {
-    for (const [name, row] of this.#rows) {
-      const fetching = row.querySelector("[data-fetch]");
-      if (!(fetching instanceof HTMLButtonElement)) continue;
-      const download = voiceDirectory.findDownload(name);
-      const what = hasFailed(download) ? "again" : "fetch";
-      fetching.disabled = isRunning(download);
-      setText(fetching, this.translate(what));
-      fetching.setAttribute("aria-label", this.translate(`${what}_what`, { name: voiceNames.full(name) }));
-    }
+    for (const [name, row] of this.#rows) this.#showFetching(row, name);
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {string} name
+   */
+  #showFetching(row, name) {
+    const fetching = row.querySelector("[data-fetch]");
+    if (!(fetching instanceof HTMLButtonElement)) return;
+    const download = voiceDirectory.findDownload(name);
+    const what = hasFailed(download) ? "again" : "fetch";
+    fetching.disabled = isRunning(download);
+    setText(fetching, this.translate(what));
+    fetching.setAttribute("aria-label", this.translate(`${what}_what`, { name: voiceNames.full(name) }));
   }
 }
 

@@ -1,0 +1,85 @@
+/**
+ * Growing list: a list whose elements are made as what is seen comes near to them.
+ *
+ * Hundreds of voices are listed, of which a reader sees a few. A list that is folded, or in a tab that is not open, has
+ * no element until it is seen.
+ */
+
+const PIECE = 24; // elements made at a time
+const NEAR = "800px"; // from what is seen to the end of the list, when more are made
+
+/** @template Item */
+export class GrowingList {
+  /** @type {readonly Item[]} */
+  #items = [];
+  /** How many elements there are, where the list is long enough. */
+  #count = 0;
+  #sight = new IntersectionObserver((entries) => this.#onSight(entries), inside(NEAR));
+
+  /**
+   * @param {HTMLElement} element
+   * @param {(item: Item) => HTMLElement} elementOf makes an item's element, or returns the one that it made before
+   */
+  constructor(element, elementOf) {
+    this.element = element;
+    this.elementOf = elementOf;
+  }
+
+  /**
+   * List other items, as many as were listed before.
+   * @param {readonly Item[]} items
+   */
+  show(items) {
+    this.#items = items;
+    this.#fill();
+  }
+
+  /** Make the first elements now, as the list is about to be seen. */
+  begin() {
+    this.#extend(PIECE);
+  }
+
+  /**
+   * Make the elements up to that of an item.
+   * @param {Item} item
+   */
+  reach(item) {
+    this.#extend(this.#items.indexOf(item) + 1);
+  }
+
+  /** @param {IntersectionObserverEntry[]} entries */
+  #onSight(entries) {
+    if (entries.some(({ isIntersecting }) => isIntersecting)) this.#extend(this.#count + PIECE);
+  }
+
+  /** @param {number} count */
+  #extend(count) {
+    if (count <= this.#count) return;
+    this.#count = count;
+    this.#fill();
+  }
+
+  /** Elements that stay at the beginning are not touched. */
+  #fill() {
+    const { element } = this;
+    const wanted = this.#items.slice(0, this.#count).map(this.elementOf);
+    const before = [...element.children];
+    const changed = before.findIndex((each, i) => each !== wanted[i]);
+    const kept = changed < 0 ? before.length : changed;
+    for (const gone of before.slice(kept)) gone.remove();
+    element.append(...wanted.slice(kept));
+    this.#watchEnd();
+  }
+
+  #watchEnd() {
+    this.#sight.disconnect();
+    if (this.#count < this.#items.length) this.#sight.observe(this.element.lastElementChild ?? this.element);
+  }
+}
+
+/**
+ * Options of an observer that reports what comes that near to what is seen, of the page and of a list that scrolls.
+ * @param {string} distance
+ * @returns {IntersectionObserverInit & { scrollMargin: string }}
+ */
+const inside = (distance) => ({ rootMargin: distance, scrollMargin: distance });
