@@ -27,7 +27,10 @@ SOURCES = {
         'import { shared } from "./shared.js";\nimport { own } from "./own.js";\n'
         "export const mount = () => shared + own;\n"
     ),
-    "own": "export const own = 2;\n",
+    "own": (
+        "/**\n * Said of it.\n * @type {number}\n */\nexport const own =\n  /** @type {number} */ (2);\n\n"
+        "  /** At last. */\n"
+    ),
     "shared": 'globalThis.log.push("shared");\nexport const shared = 1;\n',
     "drawing": 'export const draw = () => new Worker(new URL("./worker.js", import.meta.url));\n',
     "worker": 'import { own } from "./own.js";\npostMessage(own);\n',
@@ -45,6 +48,12 @@ def test_the_first_chunk_has_what_is_needed_at_once_and_what_later_ones_share() 
 def test_a_worker_has_all_that_it_imports_itself() -> None:
     assert chunks(SOURCES, ["page"])["worker"] == ["own", "worker"]
     assert "import " not in joined_files(SOURCES, ["page"])["worker"]
+
+
+def test_documentation_is_left_out() -> None:
+    own = joined_files(SOURCES, ["page"])["tab"]
+    assert "const own =\n  /** @type {number} */ (2);" in own
+    assert not any(word in own for word in ("Said", "last"))
 
 
 def test_modules_do_in_chunks_what_they_did_by_themselves(node: str, tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ export class GrowingList {
     this.#fill();
   }
 
+  /** Have no elements until the list is seen. */
+  clear() {
+    this.#count = 0;
+    this.#fill();
+  }
+
   /** Make the first elements now, as the list is about to be seen. */
   begin() {
     this.#extend(PIECE);

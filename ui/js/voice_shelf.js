@@ -46,6 +46,7 @@ export class VoiceShelf {
   filter(isMatch) {
     this.#found = this.#voices.filter(isMatch);
     const count = this.#found.length;
+    if (!this.isOpen) this.#list.clear();
     this.#list.show(this.#found);
     if (this.isOpen) this.#list.begin();
     this.details.hidden = count === 0;
