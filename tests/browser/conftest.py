@@ -146,9 +146,11 @@ def german(german_page: Page) -> Iterator[Page]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """A new page; `visit(page, url)` opens the product's."""
+    """A new page; `visit(page, url)` opens the product's. The next finds nothing that this one kept."""
     with checked_page(context) as page:
         yield page
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect
 
 from tests.scenarios.page_problems import PageProblems
 from ui.scripts import import_expression
@@ -119,8 +119,18 @@ def name_player(page: Page) -> None:
 def open_tab(page: Page, name: str, language: str = "en") -> None:
     """Choose a tab as a person does."""
     label = Words().text(f"page.{name}", language)
-    page.get_by_role("tab", name=label, exact=True).filter(visible=True).click()
+    page.locator("[role=tablist]").get_by_role("tab", name=label, exact=True).filter(visible=True).click()
     expect(page.locator(f"#tab-{name}[role=tabpanel]")).to_be_visible()
+
+
+def panel(page: Page, tab: str) -> Locator:
+    """What a tab shows, where a role or label is found in a small part of the time that the page takes."""
+    return page.locator(f"#tab-{tab}")
+
+
+def open_dialog(page: Page) -> Locator:
+    """The dialog that is in front of the page, if any; by its role it would be sought in the whole page."""
+    return page.locator("dialog[open]")
 
 
 def resize(page: Page, size: ViewportSize) -> None:

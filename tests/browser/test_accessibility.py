@@ -13,6 +13,7 @@ from tests.browser.page_actions import (
     TABS,
     accessibility_violations,
     checked_page,
+    open_dialog,
     open_tab,
     problems_of,
     resize,
@@ -78,7 +79,7 @@ def test_no_dialog_has_accessibility_violations(listen: ListenTab) -> None:
         listen.find(voice)
         listen.card(voice).locator(".card-star").click()
     page.locator("#audition-blind").click()
-    dialog = page.get_by_role("dialog")
+    dialog = open_dialog(page)
     listen.wait_for("ttsPlayer.state === 'done'")
     page.keyboard.press("2")
     listen.wait_for("ttsPlayer.state === 'done'")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED, SENTENCE, ListenTab
-from tests.browser.page_actions import DESKTOP, PHONE, resize, wait_for_layout
+from tests.browser.page_actions import DESKTOP, PHONE, open_dialog, resize, wait_for_layout
 from tests.support.page_site import Site
 
 # Gradio's analytics use a deprecated pandas feature.
@@ -169,7 +169,7 @@ def test_a_blind_comparison_of_the_shortlist_names_the_winner_at_its_end(tab: Li
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
     toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
-    dialog = page.get_by_role("dialog")
+    dialog = open_dialog(page)
     better = dialog.get_by_role("button", name="B is better")
     expect(better).to_be_disabled()
     title = page.locator("#player-bar [data-part=title]")
@@ -213,7 +213,7 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland", EMBEDDED]
     toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
-    dialog = page.get_by_role("dialog")
+    dialog = open_dialog(page)
     end = dialog.get_by_role("button", name="End now and count")
     expect(dialog).to_contain_text("Hear both A and B first.")
     expect(end).to_be_disabled()
@@ -245,7 +245,7 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
 
 
 def test_one_escape_leaves_a_blind_comparison_and_nothing_speaks_from_then_on(tab: ListenTab) -> None:
-    page, dialog = tab.page, tab.page.get_by_role("dialog")
+    page, dialog = tab.page, open_dialog(tab.page)
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
     tab.write(SENTENCE * 20)
     toggle_stars(tab, shortlist)
@@ -292,7 +292,7 @@ def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: Li
     page.keyboard.press("ArrowRight")
     tab.wait_for("ttsPlayer.body?.voice === 'af_bella(45)+af_sky(55)' && ttsPlayer.state === 'done'")
     expect(page.locator("#audition-pair-name")).to_have_value("bella_sky")
-    page.get_by_role("button", name="Save blend").click()
+    page.locator("#audition-pair").get_by_role("button", name="Save blend").click()
     expect(page.locator("#audition-use-title")).to_have_text("Use bella_sky")
     tab.find("")
     expect(tab.card("bella_sky")).to_have_class(re.compile("card-chosen"))

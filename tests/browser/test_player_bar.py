@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Request, expect
 
 from tests.browser.listen_tab import EMBEDDED, LONG, ListenTab
-from tests.browser.page_actions import DESKTOP, PHONE, checked_page, resize
+from tests.browser.page_actions import DESKTOP, PHONE, checked_page, open_tab, resize
 from tests.support.page_site import Site
 from ui.scripts import path_of
 
@@ -40,7 +40,7 @@ def test_a_phone_shows_one_line_of_the_bar_and_the_rest_on_request(tab: ListenTa
     expect(words).to_be_hidden()
     assert wave.evaluate("(each) => each.clientWidth") >= width / 2
     expect(page.locator("#player-bar [data-part=play]")).to_have_accessible_name("Play")
-    expand = page.get_by_role("button", name="Words and more")
+    expand = page.locator("#player-bar").get_by_role("button", name="Words and more")
     expand.click()
     for part in (words, *(page.locator(f"#player-bar [data-part={name}]") for name in ("save", "measured"))):
         expect(part).to_be_visible()
@@ -261,7 +261,7 @@ def test_what_was_heard_before_can_be_heard_again(tab: ListenTab) -> None:
     tab.hear("Once upon a time.")
     tab.hear("The end.")
     tab.page.locator("#player-bar [data-part=past]").click()
-    tab.page.get_by_role("button", name="Once upon a time.").click()
+    tab.page.locator("#player-bar").get_by_role("button", name="Once upon a time.").click()
     tab.wait_for("ttsPlayer.state === 'done' && ttsPlayer.clip.text === 'Once upon a time.'")
     tab.page.locator("#player-bar [data-part=past]").click()
 
@@ -290,14 +290,14 @@ def press_play(tab: ListenTab) -> list[str]:
 
 def test_play_speaks_what_is_typed_on_listen_and_repeats_the_clip_elsewhere(tab: ListenTab) -> None:
     page = tab.page
-    repeat = page.get_by_role("button", name="Repeat what was heard")
+    repeat = page.locator("#player-bar").get_by_role("button", name="Repeat what was heard")
     tab.hear("Old.")
     assert press_play(tab) == []
     tab.write("New.")
-    page.get_by_role("tab", name="Status").click()
+    open_tab(page, "status")
     expect(repeat).to_be_hidden()
     assert press_play(tab) == []
-    page.get_by_role("tab", name="Listen").click()
+    open_tab(page, "audition")
     repeat.click()
     tab.wait_for("ttsPlayer.state === 'done' && ttsPlayer.clip.text === 'Old.'")
     assert press_play(tab) == ["New."]

@@ -299,7 +299,7 @@ def test_what_has_the_focus_is_not_behind_the_player_bar(desktop: Page) -> None:
     open_tab(desktop, "audition")
     desktop.locator("#audition-text").fill("One two three four five six seven eight nine ten. " * 9)
     desktop.locator("#audition-text").press("Control+Enter")
-    desktop.get_by_role("button", name="Words and more").click()  # the bar is high
+    desktop.locator("#player-bar").get_by_role("button", name="Words and more").click()  # the bar is high
     expect(desktop.locator(".player-words span").last).to_be_visible()
     desktop.keyboard.press("Escape")
     behind = {}
@@ -308,7 +308,7 @@ def test_what_has_the_focus_is_not_behind_the_player_bar(desktop: Page) -> None:
         if tab == "voices":
             desktop.locator("#voices-language").select_option("de")
         behind[tab] = desktop.evaluate(_HIDDEN_FOCUS, tab)
-    desktop.get_by_role("button", name="Words and more").click()
+    desktop.locator("#player-bar").get_by_role("button", name="Words and more").click()
     assert behind == {tab: [] for tab in TABS}
 
 

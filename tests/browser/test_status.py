@@ -16,6 +16,7 @@ from tests.browser.page_actions import (
     checked_page,
     open_tab,
     page_with_own_clock,
+    panel,
     problems_of,
     resize,
     set_color_scheme,
@@ -166,7 +167,7 @@ def test_every_table_can_be_read_on_any_screen(status: Page) -> None:
 
 
 def test_everything_for_a_bug_report_is_copied_at_once(status: Page) -> None:
-    status.get_by_role("button", name="Copy everything for a bug report").click()
+    panel(status, "status").get_by_role("button", name="Copy everything for a bug report").click()
     card = status.locator(".status-report-card")
     expect(card.locator("p[role=status]")).to_have_text("Copied")
     expect(card.locator("pre")).to_contain_text(f"# wyoming-tts {__version__}")
@@ -181,15 +182,15 @@ def test_the_log_can_be_filtered_by_level(status: Page) -> None:
     )
     advance_to_next_poll(status)
     expect(creaks).to_be_visible()
-    status.get_by_label("Show", exact=True).select_option("error")
+    panel(status, "status").get_by_label("Show", exact=True).select_option("error")
     expect(creaks).to_be_hidden()
     expect(breaks).to_be_visible()
-    status.get_by_label("Show", exact=True).select_option("all")
+    panel(status, "status").get_by_label("Show", exact=True).select_option("all")
     expect(creaks).to_be_visible()
 
 
 def test_an_address_is_copied_without_the_clipboard_api(status: Page) -> None:
-    status.get_by_role("button", name="Copy Wyoming").first.click()
+    panel(status, "status").get_by_role("button", name="Copy Wyoming").first.click()
     expect(status.locator(".status-copy", has_text="Copied")).to_have_count(1)
     address = status.locator(".status-address code").first.inner_text()
     assert re.fullmatch(r"tcp://127\.0\.0\.1:\d+", address)
@@ -203,7 +204,7 @@ def test_an_address_is_copied_without_the_clipboard_api(status: Page) -> None:
 
 def test_text_that_cannot_be_copied_is_selected(status: Page) -> None:
     status.evaluate("document.execCommand = () => false")  # shadows the real one
-    status.get_by_role("button", name="Copy the steps").click()
+    panel(status, "status").get_by_role("button", name="Copy the steps").click()
     expect(status.locator(".status-copy", has_text="Press Ctrl+C")).to_have_count(1)
     assert "Host: 127.0.0.1" in status.evaluate("getSelection().toString()")
     status.evaluate("delete document.execCommand")
@@ -243,7 +244,7 @@ def test_a_shared_cache_is_told_of_beside_the_servers_own(status: Page) -> None:
 def test_the_status_tab_is_accessible_in_german_on_a_phone(german: Page) -> None:
     open_tab(german, "status", "de")
     expect(german.locator("#status .status-fact-memory dd")).to_contain_text("MB")
-    expect(german.locator("#status").get_by_role("heading", name="Letzte Äußerungen")).to_be_visible()
+    expect(panel(german, "status").get_by_role("heading", name="Letzte Äußerungen")).to_be_visible()
     assert german.evaluate("document.documentElement.scrollWidth") <= 390
     assert accessibility_violations(german, "#status") == []
     set_color_scheme(german, "light")
@@ -294,8 +295,8 @@ def test_the_status_tab_and_its_responses_contain_no_secrets(browser: Browser, k
             ),
         )
         open_status(page, keyed_site.url)
-        page.get_by_label("Show settings left at their defaults").check()
-        page.get_by_role("button", name="Copy everything").click()
+        panel(page, "status").get_by_label("Show settings left at their defaults").check()
+        panel(page, "status").get_by_role("button", name="Copy everything").click()
         expect(page.locator(".status-report")).to_contain_text("api_keys: (set, not shown)")
         for name in ("api_keys", "remote_key"):
             row = page.locator(".status-settings-card tr", has=page.get_by_text(name, exact=True))

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import INGRESS_PEER, KEY
+from tests.browser.listen_tab import EMBEDDED
 from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import run_ingress_proxy
@@ -45,8 +46,10 @@ def open_live(page: Page) -> Page:
 
 
 @pytest.fixture(scope="module")
-def shared_page(product_page: Page) -> Page:
-    return open_live(product_page)
+def shared_page(product_page: Page) -> Iterator[Page]:
+    yield open_live(product_page)
+    open_tab(product_page, "stream_test")
+    product_page.locator("#stream_live-voice").select_option(EMBEDDED)  # as those that follow expect
 
 
 @pytest.fixture

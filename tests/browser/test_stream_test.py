@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
+from tests.browser.page_actions import (
+    accessibility_violations,
+    checked_page,
+    open_tab,
+    panel,
+    problems_of,
+    visit,
+)
 from tests.support.page_site import Site
 from wyoming_tts.client import DiscoveredServer
 
@@ -84,12 +91,12 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     assert cells.count() == 10
     assert [text for text in cells.all_inner_texts() if not any(map(str.isdigit, text))] == []
 
-    desktop.get_by_role("button", name="Play what client 1 heard").click()
+    panel(desktop, "stream_test").get_by_role("button", name="Play what client 1 heard").click()
     expect(desktop.locator(".player")).to_have_attribute("data-state", re.compile("playing|done"))
     desktop.wait_for_function("ttsPlayer.clip?.seconds > 0.1")
 
     with desktop.expect_download() as download:
-        desktop.get_by_role("link", name="Save the run as JSON").click()
+        panel(desktop, "stream_test").get_by_role("link", name="Save the run as JSON").click()
     download.value.save_as(tmp_path / "run.json")
     run_json = json.loads((tmp_path / "run.json").read_text())
     assert [lane["state"] for lane in run_json["lanes"]] == ["spoken", "spoken"]
@@ -110,7 +117,7 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     assert accessibility_violations(desktop, "#stream_test") == []
 
     start(desktop, "Short.", clients=1)
-    expect(desktop.get_by_role("columnheader", name="Change")).to_be_visible()
+    expect(panel(desktop, "stream_test").get_by_role("columnheader", name="Change")).to_be_visible()
     expect(lanes).to_have_count(1)
     expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("−1 (−50 %)")
 
@@ -134,7 +141,7 @@ def test_the_text_speaks_the_language_of_the_voice_until_somebody_writes_one(
 def test_the_stop_button_ends_all_rounds_at_once_and_a_second_client_does_not_begin(
     desktop: Page, site: Site
 ) -> None:
-    compares = desktop.get_by_label("Compare with a second client")
+    compares = panel(desktop, "stream_test").get_by_label("Compare with a second client")
     compares.check()
     rounds = desktop.locator("#stream_test-rounds")
     rounds.fill("9")
@@ -172,7 +179,7 @@ def test_a_refused_connection_is_a_failed_lane_and_an_invalid_request_an_error_m
 ) -> None:
     monkeypatch.setattr(site.services.stream_test, "_search", _find_one_server)
     desktop.locator("#stream_test-find").click()
-    desktop.get_by_label("kitchen (tcp://127.0.0.1:9)").check()
+    panel(desktop, "stream_test").get_by_label("kitchen (tcp://127.0.0.1:9)").check()
     expect(desktop.locator("#stream_test-target")).to_have_value("tcp://127.0.0.1:9")
     start(desktop, TEXT)
     lane = desktop.locator("#stream_test .sl-row")
@@ -191,7 +198,7 @@ def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
     with checked_page(context) as page:
         open_stream_test(page, site)
         page.locator("#stream_test-target").fill("")  # of an earlier test
-        page.get_by_label("Compare with a second client").check()
+        panel(page, "stream_test").get_by_label("Compare with a second client").check()
         page.locator("#stream_test-kind_b").select_option("http")
         expect(page.locator("#stream_test-words_per_second_b")).to_be_hidden()
         start(page, TEXT, pace=100)
@@ -203,7 +210,7 @@ def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
         heads = page.locator("#stream_test thead th").all_inner_texts()
         assert heads == ["Figure", "A", "B", "Difference (B − A)"]
         expect(page.locator("tr[data-figure=spoken] td").last).to_have_text("±0 (±0 %)")
-        expect(page.get_by_text("Few clients: no clear difference")).to_be_visible()
+        expect(panel(page, "stream_test").get_by_text("Few clients: no clear difference")).to_be_visible()
         assert accessibility_violations(page, "#stream_test") == []
 
         site.services.stream_test._kept.clear()  # as after a restart of the server
@@ -213,20 +220,20 @@ def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
         expect(kept.nth(0)).to_contain_text("HTTP")
         for run in range(2):
             kept.nth(run).get_by_role("checkbox").check()
-        page.get_by_role("button", name="Compare the two ticked").click()
+        panel(page, "stream_test").get_by_role("button", name="Compare the two ticked").click()
         expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
         assert painted(page, 1) > 100
-        page.get_by_role("button", name="A: Play what client 1 heard").click()
+        panel(page, "stream_test").get_by_role("button", name="A: Play what client 1 heard").click()
         expect(page.locator("#stream_test .st-after")).to_contain_text("The recording is gone")
         problems = problems_of(page).found
         problems[:] = [line for line in problems if "/1.wav" not in line]
         with page.expect_download() as download:
-            page.get_by_role("button", name="Export as CSV").click()
+            panel(page, "stream_test").get_by_role("button", name="Export as CSV").click()
         download.value.save_as(tmp_path / "runs.csv")
         lines = list(csv.DictReader((tmp_path / "runs.csv").read_text("utf-8-sig").splitlines()))
         assert [line["kind"] for line in lines] == ["http", "wyoming_stream"]
         kept.nth(1).get_by_role("checkbox").uncheck()
-        page.get_by_role("button", name="Delete the ticked").click()
+        panel(page, "stream_test").get_by_role("button", name="Delete the ticked").click()
         expect(page.locator("#stream_test .run-list")).not_to_contain_text("HTTP")
         kept.nth(0).get_by_role("button", name="Open").click()
         expect(lanes).to_have_count(1)
@@ -236,7 +243,7 @@ def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german
     german: Page,
 ) -> None:
     open_tab(german, "stream_test", "de")
-    german.get_by_label("Mit einem zweiten Client vergleichen").check()
+    panel(german, "stream_test").get_by_label("Mit einem zweiten Client vergleichen").check()
     german.locator("#stream_test-kind_b").select_option("wyoming_plain")
     german.locator("#stream_test-rounds").fill("2")
     german.evaluate(_RECORD_NOTES)
@@ -273,8 +280,8 @@ def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german
 
 def test_two_clients_speak_at_the_same_time_in_german_on_a_phone(german: Page) -> None:
     open_tab(german, "stream_test", "de")
-    german.get_by_label("Mit einem zweiten Client vergleichen").check()
-    german.get_by_label("Reihenfolge").select_option("together")
+    panel(german, "stream_test").get_by_label("Mit einem zweiten Client vergleichen").check()
+    panel(german, "stream_test").get_by_label("Reihenfolge").select_option("together")
     start(german, SHORT_TEXT, pace=100)
     wait_until_over(german)
     for side in range(2):

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import DESKTOP, PHONE, name_player, open_tab, problems_of
+from tests.browser.page_actions import DESKTOP, PHONE, name_player, open_dialog, open_tab, panel, problems_of
 from tests.scenarios.page_problems import PageProblems
 from tests.support.tones import LETTERS, VOICES
 
@@ -113,7 +113,7 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     model, config = tmp_path / f"{NAME}.onnx", tmp_path / f"{NAME}.json"
     shutil.copy(source, model)
     shutil.copy(f"{source}.json", config)
-    voices.get_by_label("Voice files").set_input_files([model, config])
+    panel(voices, "voices").get_by_label("Voice files").set_input_files([model, config])
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(row(voices, NAME)).to_be_visible()
     expect(voices.locator(".voices-add .voices-message")).to_have_text(f"{SAID} is installed.")
@@ -122,7 +122,8 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     voices.wait_for_function(f"() => window.ttsPlayer.rms > {AUDIBLE}")
 
     button(voices, f"Delete {SAID}", NAME).click()
-    dialog = voices.get_by_role("dialog", name=f"Delete {SAID}?")
+    dialog = open_dialog(voices)
+    expect(dialog).to_have_accessible_name(f"Delete {SAID}?")
     expect(dialog).to_contain_text(f"{NAME}.onnx.json")
     dialog.get_by_role("button", name="Delete").click()
     expect(row(voices, NAME)).to_have_count(0)
@@ -148,7 +149,7 @@ def test_an_invalid_voice_file_is_refused_with_its_reason(
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     (tmp_path / "bad.onnx.json").write_text("{}")
     files = [tmp_path / "bad.onnx", tmp_path / "bad.onnx.json"]
-    voices.get_by_label("Voice files").set_input_files(files)
+    panel(voices, "voices").get_by_label("Voice files").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
     expect(voices.locator(".voices-add .problem")).to_contain_text("no 'audio'")
     assert [problem for problem in problems.found if "400" in problem]
