@@ -11,6 +11,13 @@ test("a difference of times is no share of one sample, but one of counts is", ()
   assert.deepEqual([isEnough({ spoken: 4 }), isEnough({ spoken: 5 })], [false, true]);
 });
 
+test("a difference that is shown as nothing has no direction", () => {
+  const figures = new Figures(localize({ en: {} }, "en"));
+  assert.equal(figures.change("real_time_factor", 0.3571, 0.3583), "±0.00 (±0 %)");
+  assert.equal(figures.change("ttfa_p50", 0.1034, 0.1), "+3 ms (+3 %)");
+  assert.equal(figures.change("spoken", 2, 2), "±0 (±0 %)");
+});
+
 test("the rounds of two sides are said to differ in what hardly overlaps, and in nothing if they are few", () => {
   const words = localize(
     {

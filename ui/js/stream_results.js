@@ -56,14 +56,21 @@ export class Figures {
    */
   change(name, now, before, isMany = true) {
     if (typeof now !== "number" || typeof before !== "number") return "–";
-    const sign = now > before ? "+" : now < before ? "−" : "±";
-    const share =
-      before && (isMany || !VARYING.has(name))
-        ? ` (${sign}${this.number((Math.abs(now - before) / before) * 100)} %)`
-        : "";
-    return sign + this.figure(name, Math.abs(now - before)) + share;
+    const [direction, by] = [now > before ? "+" : "−", Math.abs(now - before)];
+    const difference = signed(direction, this.figure(name, by), this.figure(name, 0));
+    if (!before || (VARYING.has(name) && !isMany)) return difference;
+    const share = signed(direction, this.number((by / before) * 100), this.number(0));
+    return `${difference} (${share} %)`;
   }
 }
+
+/**
+ * What is shown as nothing is neither more nor less.
+ * @param {string} direction
+ * @param {string} shown
+ * @param {string} nothing
+ */
+const signed = (direction, shown, nothing) => (shown === nothing ? "±" : direction) + shown;
 
 /**
  * Whether a run has as many samples as a conclusion needs.
