@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -62,23 +61,40 @@ def update_blends(content: bytes, blends: Mapping[str, Blend]) -> bytes:
     before = _blends(document)
     if content in (b"", format_blends(before)):
         return format_blends(blends)
-    written = (document.value or {}).get(_BLENDS) or {}
-    kept = {name: blend for name, blend in before.items() if name in blends}
-    entries = {name: _changed(blends[name], blend, written[name]) for name, blend in kept.items()}
-    gone = {name: blend for name, blend in before.items() if name not in blends}
-    for name, blend in blends.items():
-        if name not in before:
-            # A renamed blend is written as it was.
-            old = next((old for old, one in gone.items() if one.called(name, blend.title) == blend), None)
-            entries[name] = (
-                _facts(blend) if old is None else _changed(blend, replace(gone[old], name=name), written[old])
-            )
-            gone.pop(old or "", None)
     try:
-        return _edited(document, entries)
+        renamed = _with_renamed(document, _renames(before, blends))
+        written = (renamed.value or {}).get(_BLENDS) or {}
+        known = _blends(renamed)
+        entries = {
+            name: _changed(blend, known[name], written[name]) if name in known else _facts(blend)
+            for name, blend in blends.items()
+        }
+        return _edited(renamed, entries)
     except NotEditable as error:
         _LOGGER.warning("%s: it is rewritten without its comments.", error)
         return format_blends(blends)
+
+
+def _renames(before: Mapping[str, Blend], after: Mapping[str, Blend]) -> dict[str, str]:
+    """Map old names to new ones of the blends that were renamed, perhaps with another title."""
+    gone = {name: blend for name, blend in before.items() if name not in after}
+    found: dict[str, str] = {}
+    for name, blend in after.items():
+        if name in before:
+            continue
+        old = next((old for old, one in gone.items() if one.called(name, blend.title) == blend), None)
+        if old is not None:
+            found[old] = name
+            del gone[old]
+    return found
+
+
+def _with_renamed(document: YamlDocument, renames: Mapping[str, str]) -> YamlDocument:
+    """The file with entries under other names, and nothing else changed: so that their comments are kept."""
+    if not renames:
+        return document
+    entries = {renames.get(name, name): entry for name, entry in document.value[_BLENDS].items()}
+    return _read(_edited(document, entries), document.name)
 
 
 def load_presets(directory: Path) -> tuple[Blend, ...]:

@@ -244,11 +244,18 @@ def test_a_new_name_has_its_own_title_and_keeps_the_description(store: BlendStor
 
 
 def test_a_renamed_blend_is_written_as_it_was_but_for_its_title(store: BlendStore) -> None:
-    by_hand = "# Mine.\nblends:\n  old:\n    recipe: 60*af_bella + 40*af_sky\n    title: Öld\n"
+    by_hand = (
+        "# Mine.\nblends:\n  # for guests\n  old: # loud\n    # by ear\n"
+        "    recipe: 60*af_bella + 40*af_sky # warm\n"
+        "    title: Öld # as it was called\n    # below it\n  other: af_sky\n# end\n"
+    )
     store._path.parent.mkdir()
     store._path.write_text(by_hand)
     store.rename("old", "new", "Nëw")
-    assert store._path.read_text() == by_hand.replace("old", "new").replace("Öld", "Nëw")
+    assert store._path.read_text() == by_hand.replace("old:", "new:").replace("Öld", "Nëw")
+    store.rename("other", "else", "Élse")
+    assert "  else:\n    recipe: af_sky\n    title: Élse\n# end\n" in store._path.read_text()
+    assert store._path.read_text().count("#") == by_hand.count("#")
 
 
 def test_a_file_never_edited_by_hand_is_sorted(store: BlendStore) -> None:
