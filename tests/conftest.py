@@ -31,9 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have no garbage collection look through thousands of tests again, which stay until the end."""
+    """Have no garbage collection look through thousands of tests again, which stay until the end.
+
+    Others come less often: what fixtures and libraries keep grows, and nearly nothing is garbage.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 10, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)

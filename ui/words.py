@@ -72,7 +72,7 @@ class Words:
 def read_texts(language: str) -> Texts:
     """Read all texts of a language. Reads a file: blocks."""
     source = files("ui").joinpath("words", f"{language}.yaml").read_text(encoding="utf-8")
-    texts = _flatten(yaml.safe_load(source))
+    texts = _flatten(_load(source))
     return MappingProxyType({name: _typeset(text, language) for name, text in texts})
 
 
@@ -80,8 +80,12 @@ def read_texts(language: str) -> Texts:
 def read_messages(language: str) -> Texts:
     """Read the translations of the server's messages by ID. Reads a file: blocks."""
     source = files("ui").joinpath("words", "messages", f"{language}.yaml").read_text(encoding="utf-8")
-    texts = yaml.safe_load(source)
+    texts = _load(source)
     return MappingProxyType({name: _typeset(text, language) for name, text in texts.items()})
+
+
+def _load(source: str) -> Any:
+    return yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
 
 
 def _typeset(text: str, language: str) -> str:
