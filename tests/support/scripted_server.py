@@ -13,6 +13,8 @@ from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.event import Event, Eventable, async_read_event, async_write_event
 from wyoming.info import Attribution, Describe, Info, TtsProgram, TtsVoice
 
+from tests.support.accepting import accepting
+
 _CREDIT = Attribution(name="tests", url="https://example.org")
 
 
@@ -80,35 +82,17 @@ class ScriptedServer:
 @contextlib.asynccontextmanager
 async def scripted_server(script: Script, *, unix_path: Path | None = None) -> AsyncIterator[ScriptedServer]:
     """Serve on 127.0.0.1 (or a unix socket); leaving waits for the scripts and raises what they raised."""
-    scripts: list[asyncio.Task[None]] = []
+    served = ScriptedServer(f"unix://{unix_path}")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = ScriptedConnection(reader, writer)
         served.connections.append(connection)
-        try:
-            await script(connection)
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        await script(connection)
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        scripts.append(asyncio.create_task(serve(reader, writer)))
-
-    if unix_path is None:
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        served = ScriptedServer(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    else:
-        server = await asyncio.start_unix_server(accept, unix_path)
-        served = ScriptedServer(f"unix://{unix_path}")
-    try:
+    async with accepting(serve, unix_path=unix_path) as port:
+        if unix_path is None:
+            served.uri = f"tcp://127.0.0.1:{port}"
         yield served
-        await asyncio.gather(*scripts)
-    finally:
-        server.close()
-        for task in scripts:
-            task.cancel()
-        await asyncio.gather(*scripts, return_exceptions=True)
 
 
 START = AudioStart(rate=22050, width=2, channels=1)

@@ -14,6 +14,8 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response
 
+from tests.support.accepting import accepting
+
 TENTH = bytes(4800)
 """A tenth of a second at 24,000 Hz."""
 VOICES = "/v1/audio/voices"
@@ -70,36 +72,20 @@ class WebServer:
 @contextlib.asynccontextmanager
 async def http_server(answer: Answer, *, voices: str = "200 OK") -> AsyncIterator[WebServer]:
     """Answers requests for the voice list itself; leaving waits for the answers and raises their errors."""
-    tasks: list[asyncio.Task[None]] = []
+    served = WebServer("")
 
     async def serve_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                request = await _read_request(reader, writer)
-                served.requests.append(request)
-                if request.path == VOICES:
-                    await request.reply(voices, b'{"voices": []}')
-                else:
-                    await answer(request)
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            request = await _read_request(reader, writer)
+            served.requests.append(request)
+            if request.path == VOICES:
+                await request.reply(voices, b'{"voices": []}')
+            else:
+                await answer(request)
 
-    server = await asyncio.start_server(
-        lambda reader, writer: tasks.append(asyncio.create_task(serve_connection(reader, writer))),
-        "127.0.0.1",
-        0,
-    )
-    served = WebServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    try:
+    async with accepting(serve_connection) as port:
+        served.uri = f"http://127.0.0.1:{port}"
         yield served
-        await asyncio.gather(*tasks)
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> ReceivedHttpRequest:
