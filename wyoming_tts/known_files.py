@@ -41,6 +41,16 @@ class FileStamp(NamedTuple):
     inode: int
 
 
+def stamp_of(path: Path) -> FileStamp:
+    """Read the stamp of a file as it is now, whatever was known of it.
+
+    Raises:
+        OSError: there is no such file, or it cannot be reached.
+    """
+    status = path.stat()
+    return FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
+
+
 @dataclass(frozen=True, slots=True)
 class _Directory:
     """A directory when it was last read, and since when it is away."""
@@ -119,7 +129,7 @@ class KnownFiles:
         """The stamp of a file, or the one known before if it cannot be reached; None if it is absent."""
         path = path.absolute()
         try:
-            status = path.stat()
+            stamp = stamp_of(path)
         except ABSENT:
             if not self.is_away(path.parent):
                 self._forget(path)
@@ -129,7 +139,7 @@ class KnownFiles:
             if path.parent not in self._directories:
                 self.names(path.parent)  # to know it again
             self._settle(self._unreachable, path)
-            self._stamps[path] = FileStamp(status.st_mtime_ns, status.st_size, status.st_ino)
+            self._stamps[path] = stamp
         return self._stamps.get(path)
 
     def read(self, path: Path, parse: Callable[[Path], T]) -> T:

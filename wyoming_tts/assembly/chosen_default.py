@@ -10,13 +10,13 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 import yaml
 
 from wyoming_tts.atomic_write import replace_file
 from wyoming_tts.errors import BadRequest
-from wyoming_tts.known_files import ABSENT, KnownFiles
+from wyoming_tts.known_files import ABSENT, FileStamp, KnownFiles, stamp_of
 from wyoming_tts.messages import Message
 from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.settings import Settings
@@ -26,8 +26,6 @@ from wyoming_tts.yaml_files.reading import InvalidYaml, YamlLimits, read_yaml
 
 FILE_NAME: Final = "default_voice.yaml"
 _MAX_BYTES = 10_000
-
-_Stamp: TypeAlias = tuple[int, int, int] | None
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,7 +52,7 @@ class ChosenDefaultFile:
     def __init__(self, settings: Settings, known: KnownFiles) -> None:
         self._settings = settings
         self._known = known
-        self._stamp: _Stamp = None
+        self._stamp: FileStamp | None = None
         self._trouble = ""
 
     def __repr__(self) -> str:
@@ -99,17 +97,16 @@ class ChosenDefaultFile:
             _LOGGER.info("%s %s.", _path(self._settings), news)
 
 
-def _read_stamp(path: Path) -> _Stamp:
+def _read_stamp(path: Path) -> FileStamp | None:
     """Identify the content of the file; None if there is none.
 
     Raises:
         OSError: it cannot be told.
     """
     try:
-        status = path.stat()
+        return stamp_of(path)
     except ABSENT:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read_name(path: Path) -> str:

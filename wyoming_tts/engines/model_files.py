@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from wyoming_tts.known_files import FileStamp, stamp_of
 from wyoming_tts.messages import Message
 from wyoming_tts.system_reasons import system_reason
 
@@ -50,7 +51,7 @@ class FileComplaints:
     """Warnings about broken files: each is logged once, and again only when the file has changed."""
 
     def __init__(self) -> None:
-        self._logged: dict[Path, tuple[object, str]] = {}
+        self._logged: dict[Path, tuple[FileStamp | None, str]] = {}
 
     def report(self, path: Path, reason: str) -> BrokenVoice:
         """Warn that the file was left out, unless that was logged already."""
@@ -61,12 +62,11 @@ class FileComplaints:
         return BrokenVoice(path, reason)
 
 
-def _stamp(path: Path) -> object:
+def _stamp(path: Path) -> FileStamp | None:
     try:
-        status = path.stat()
+        return stamp_of(path)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size
 
 
 def check_complete(path: Path) -> None:

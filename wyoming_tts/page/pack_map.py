@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from wyoming_tts.errors import VoiceUnavailable
+from wyoming_tts.known_files import FileStamp, stamp_of
 from wyoming_tts.messages import Message
 from wyoming_tts.style_tables import read_pack
 from wyoming_tts.system_reasons import reason_of
@@ -26,19 +26,13 @@ class MappedVoice:
     y: float
 
 
-class _FileState(NamedTuple):
-    path: Path
-    mtime_ns: int
-    size: int
-
-
 class PackMap:
     """Where the voices of a pack and the imported ones lie; kept until a file is another one."""
 
     def __init__(self) -> None:
         """Have read none yet."""
         self._points: Mapping[str, MapPoint] = {}
-        self._states: tuple[_FileState, ...] = ()
+        self._stamps: Mapping[Path, FileStamp] = {}
 
     def read(
         self, pack: Path, imported: Mapping[str, Path], languages: Mapping[str, str]
@@ -55,10 +49,10 @@ class PackMap:
             BadRequest: an imported file is no longer a style table.
         """
         try:
-            states = tuple(_states((pack, *imported.values())))
-            if states != self._states:
+            stamps = {path: stamp_of(path) for path in (pack, *imported.values())}
+            if stamps != self._stamps:
                 tables = {name: read_style_file(path) for name, path in imported.items()}
-                self._points, self._states = map_voices(tables | read_pack(pack)), states
+                self._points, self._stamps = map_voices(tables | read_pack(pack)), stamps
         except (OSError, ValueError) as error:
             reason = reason_of(error)
             raise VoiceUnavailable(
@@ -69,9 +63,3 @@ class PackMap:
             for name, point in self._points.items()
             if name in languages
         )
-
-
-def _states(paths: tuple[Path, ...]) -> Iterator[_FileState]:
-    for path in paths:
-        status = path.stat()
-        yield _FileState(path, status.st_mtime_ns, status.st_size)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from wyoming_tts.blocking import RunBlocking
-from wyoming_tts.known_files import ABSENT, KnownFiles
+from wyoming_tts.known_files import ABSENT, FileStamp, KnownFiles, stamp_of
 from wyoming_tts.regular_files import read_regular_file
 from wyoming_tts.text.lexicon.parser import ParsedLexicon, parse_lexicon
 from wyoming_tts.text.lexicon.rules import EMPTY_LEXICON, Lexicon, Rule
@@ -27,7 +27,7 @@ FILE_NAME: Final = "lexicon.yaml"
 CHECK_SECONDS: Final = 2.0
 """Interval between two checks: a saved change is in use by the time its user tries it."""
 
-_Stamp: TypeAlias = tuple[int, int, int] | str | None
+_Stamp: TypeAlias = FileStamp | str | None
 """Fingerprint of a file's content; None if there is no file, a string if it cannot be accessed."""
 
 
@@ -128,9 +128,8 @@ def _count_entries(file: _File) -> str:
 
 def _stamp(path: Path) -> _Stamp:
     try:
-        status = path.stat()
+        return stamp_of(path)
     except ABSENT:
         return None
     except OSError as error:
         return str(error)
-    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -22,7 +22,7 @@ from typing import Final
 
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.errors import SpeechError
-from wyoming_tts.known_files import is_absent
+from wyoming_tts.known_files import FileStamp, is_absent, stamp_of
 from wyoming_tts.voices.blends.store import NO_LOCKS
 from wyoming_tts.voices.bucket.layout import (
     SHARED_FILES,
@@ -206,7 +206,7 @@ class BucketSync:
             if await self.run_blocking(self._shared_stamps) != before:
                 return
 
-    def _shared_stamps(self) -> tuple[object, ...]:
+    def _shared_stamps(self) -> tuple[FileStamp | None, ...]:
         return tuple(_stamp(self.directory / name) for name in SHARED_FILES)
 
     @property
@@ -346,12 +346,11 @@ def _open_lock(directory: Path) -> int:
     return descriptor
 
 
-def _stamp(path: Path) -> object:
+def _stamp(path: Path) -> FileStamp | None:
     try:
-        status = path.stat()
+        return stamp_of(path)
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _log_report(report: SyncReport, before: SyncReport, url: str) -> None:
