@@ -11,7 +11,8 @@ import pytest
 from script import real_voices
 from wyoming_tts.engines.base import EngineOptions, samples_of
 from wyoming_tts.engines.kokoro.decoder import KokoroDecoder, Request, Sentence
-from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_decoder
 from wyoming_tts.engines.kokoro.statistics import ENOUGH
 from wyoming_tts.engines.kokoro.trimming import SAMPLE_RATE

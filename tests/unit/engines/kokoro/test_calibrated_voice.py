@@ -12,8 +12,9 @@ import pytest
 
 from tests.voices.make_kokoro import KokoroVariant, write_kokoro
 from wyoming_tts.engines.base import EngineOptions, samples_of
-from wyoming_tts.engines.kokoro import engine as engine_module
-from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro import loaded as loaded_module
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import LoadedKokoro
 from wyoming_tts.engines.kokoro.model import SHORT_SECONDS
 from wyoming_tts.engines.kokoro.statistics import CALIBRATED
 from wyoming_tts.speech import Prosody, Samples, Segment, TimedSamples, Voice, VoiceSpec, WordTiming
@@ -39,7 +40,7 @@ def _short_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
         assert language == "en_US"
         return SHORT_SENTENCES
 
-    monkeypatch.setattr(engine_module, "calibration_sentences", sentences)
+    monkeypatch.setattr(loaded_module, "calibration_sentences", sentences)
 
 
 def _engine(files: Path, statistics: Path | None, *, chunked: bool = True) -> KokoroEngine:

@@ -14,8 +14,9 @@ from onnx import numpy_helper
 
 from tests.voices.make_kokoro import VOICES, KokoroVariant, style_table, write_kokoro
 from wyoming_tts.engines.base import EngineOptions, samples_of
-from wyoming_tts.engines.kokoro import engine as engine_module
-from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro import loaded as loaded_module
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import LoadedKokoro
 from wyoming_tts.engines.kokoro.statistics import CALIBRATED
 from wyoming_tts.errors import SpeechError
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
@@ -65,7 +66,7 @@ pytestmark = pytest.mark.usefixtures("decoders_are_shared")
 @pytest.fixture(autouse=True)
 def _short_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
     sentences = [f"{letter}." for letter in ascii_lowercase[:CALIBRATED]]
-    monkeypatch.setattr(engine_module, "calibration_sentences", lambda _: sentences)
+    monkeypatch.setattr(loaded_module, "calibration_sentences", lambda _: sentences)
 
 
 def calibrate(loaded: LoadedKokoro, spec: VoiceSpec) -> None:

@@ -14,7 +14,8 @@ import pytest
 from tests.support.tones import KOKORO, KOKORO_ROWS, LOW, ROW_LEVEL, VOICES, silences
 from tests.voices.make_voices import kokoro_model
 from wyoming_tts.engines.base import EngineOptions, samples_of
-from wyoming_tts.engines.kokoro.engine import TYPICAL_SENTENCE, KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import TYPICAL_SENTENCE, LoadedKokoro
 from wyoming_tts.errors import EngineFailed, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Samples, Segment, Voice, VoiceSpec
 

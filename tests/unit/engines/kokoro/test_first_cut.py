@@ -8,7 +8,7 @@ import pytest
 
 from tests.voices.make_kokoro import write_kokoro
 from wyoming_tts.engines.base import EngineOptions, FirstCut
-from wyoming_tts.engines.kokoro import engine as kokoro_engine
+from wyoming_tts.engines.kokoro import loaded as loaded_kokoro
 from wyoming_tts.engines.kokoro.engine import KokoroEngine
 from wyoming_tts.engines.kokoro.statistics import CALIBRATED
 from wyoming_tts.speech import Prosody, Segment, VoiceSpec
@@ -24,7 +24,7 @@ def voices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def few_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        kokoro_engine, "calibration_sentences", lambda _: [f"{number}." for number in range(CALIBRATED)]
+        loaded_kokoro, "calibration_sentences", lambda _: [f"{number}." for number in range(CALIBRATED)]
     )
 
 

@@ -14,7 +14,8 @@ from tests.support.parts import join_chunks, running_parts
 from tests.support.tones import KOKORO, VOICES
 from wyoming_tts.assembly.parts import Parts
 from wyoming_tts.engines.base import EngineOptions, samples_of
-from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import LoadedKokoro
 from wyoming_tts.errors import TooLong, UnknownVoice, VoiceUnavailable
 from wyoming_tts.speech import Prosody, Segment, Utterance, Voice, VoiceRequest, VoiceSpec
 from wyoming_tts.style_tables import StyleTable

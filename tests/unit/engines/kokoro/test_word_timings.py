@@ -21,7 +21,8 @@ from wyoming_tts.engines.base import EngineOptions, Rendered, samples_of
 from wyoming_tts.engines.kokoro import opening
 from wyoming_tts.engines.kokoro.batches import BatchLimits, cut_batches
 from wyoming_tts.engines.kokoro.decoder import FRAME_SAMPLES, Request
-from wyoming_tts.engines.kokoro.engine import KokoroEngine, LoadedKokoro
+from wyoming_tts.engines.kokoro.engine import KokoroEngine
+from wyoming_tts.engines.kokoro.loaded import LoadedKokoro
 from wyoming_tts.engines.kokoro.opening import OpenedDecoder, open_whole
 from wyoming_tts.engines.kokoro.phonemes import KokoroPhonemizer
 from wyoming_tts.engines.kokoro.word_timings import (
