@@ -37,7 +37,7 @@ const SIWIS = [
   { ...BELLA, name: "ff_siwis", language: "fr_FR", quality: "" },
   { ...PIPER_VOICE, name: "fr_FR-siwis-low", language: "fr_FR", quality: "low" },
 ];
-const OWN_BLEND = { ...BELLA, name: "my_evening" };
+const OWN_BLEND = { ...BELLA, name: "my_evening", is_blend: true };
 const VOICES = [
   PIPER_VOICE,
   BELLA,
@@ -82,7 +82,7 @@ test("names are those of people, without language, engine and quality", () => {
   const names = languageNames("en");
   assert.equal(shownName(PIPER_VOICE, names), "Thorsten emotional");
   assert.equal(shownName(BELLA, names), "Bella");
-  assert.equal(shownName({ ...BELLA, name: "my_voice" }, names), "my_voice");
+  assert.equal(shownName({ ...BELLA, name: "my_voice" }, names), "My voice", "imported under any name");
   assert.equal(shownName({ ...PIPER_VOICE, name: "anna" }, names), "anna");
   assert.equal(shownName(ROBOT, languageNames("de")), AMERICAN.de);
 });

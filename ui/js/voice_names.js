@@ -37,10 +37,11 @@ export function shownName(voice, languageName) {
 }
 
 /**
- * The name of a Kokoro voice without what says its language and gender, as `Heart`.
+ * The name of a Kokoro voice without what says its language and gender, as `Heart`; one that was imported may have
+ * any name.
  * @param {string} name
  */
-export const kokoroName = (name) => readable(KOKORO_NAME.exec(name)?.[1], name);
+export const kokoroName = (name) => readable(KOKORO_NAME.exec(name)?.[1] ?? name, name);
 
 /**
  * @param {string | undefined} part of a name
@@ -119,7 +120,8 @@ export class VoiceNames {
     const [voice, speaker] = split(id, SPEAKER_MARK);
     if (speaker) return this.translate("speaker", { name: this.of(voice), speaker });
     const parts = recipeParts(id);
-    return parts ? this.mix(parts) : kokoroName(id);
+    if (parts) return this.mix(parts);
+    return KOKORO_NAME.test(id) ? kokoroName(id) : id;
   }
 
   /** The gender of a voice in the reader's language, "" if unknown. @param {Voice} voice */
