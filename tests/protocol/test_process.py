@@ -32,36 +32,37 @@ STREAMED = [
 ]
 
 
-async def answer_on_stdio(request: list[Event], *flags: str) -> list[Event]:
+async def answers_on_stdio(*flags: str) -> tuple[list[Event], list[Event]]:
+    """What one process says to the text as a whole, then to the streamed one."""
     process = await start_process("--uri", "stdio://", *SPEAKS_LETTERS, *flags, stdin=PIPE)
     assert process.stdin is not None
     client = StdioClient(process)
-    await client.send(*request)
-    events = await client.read_until("synthesize-stopped" if len(request) > 1 else "audio-stop")
+    await client.send(*PLAIN)
+    plain = await client.read_until("audio-stop")
+    await client.send(*STREAMED)
+    streamed = await client.read_until("synthesize-stopped")
     process.stdin.close()
     _, log = await process.communicate()
     assert process.returncode == 0, log.decode()
-    return events
+    return plain, streamed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("request_", [PLAIN, STREAMED], ids=["plain", "streamed"])
-async def test_sentence_silence_is_exact_and_speech_is_deterministic_over_stdio(
-    request_: list[Event],
-) -> None:
-    without, with_silence, again = await asyncio.gather(
-        answer_on_stdio(request_, "--sentence-silence", "0.0"),
-        answer_on_stdio(request_, "--sentence-silence", "1.0"),
-        answer_on_stdio(request_, "--sentence-silence", "1.0"),
+async def test_sentence_silence_is_exact_and_speech_is_deterministic_over_stdio() -> None:
+    answers = await asyncio.gather(
+        answers_on_stdio("--sentence-silence", "0.0"),
+        answers_on_stdio("--sentence-silence", "1.0"),
+        answers_on_stdio("--sentence-silence", "1.0"),
     )
-    assert [event.type for event in with_silence].count("audio-start") == 1
-    assert audio_of(with_silence) == audio_of(again)
-    samples = np.frombuffer(audio_of(with_silence), dtype="<i2")
-    assert LETTERS.said(samples) == ["The first sentence.", "The second one."]
-    assert len(samples) == len(audio_of(without)) // 2 + LETTERS.rate
-    assert silences(samples)[1] == pytest.approx(LETTERS.rate, abs=2)
-    middle = slice(samples.tobytes().index(bytes(LETTERS.rate)), None)
-    assert audio_of(with_silence)[: middle.start] == audio_of(without)[: middle.start]
+    for without, with_silence, again in zip(*answers, strict=True):  # of the plain text, then of the streamed
+        assert [event.type for event in with_silence].count("audio-start") == 1
+        assert audio_of(with_silence) == audio_of(again)
+        samples = np.frombuffer(audio_of(with_silence), dtype="<i2")
+        assert LETTERS.said(samples) == ["The first sentence.", "The second one."]
+        assert len(samples) == len(audio_of(without)) // 2 + LETTERS.rate
+        assert silences(samples)[1] == pytest.approx(LETTERS.rate, abs=2)
+        middle = slice(samples.tobytes().index(bytes(LETTERS.rate)), None)
+        assert audio_of(with_silence)[: middle.start] == audio_of(without)[: middle.start]
 
 
 @pytest.mark.slow
@@ -81,6 +82,7 @@ async def test_a_signal_ends_an_open_stream_with_an_error_and_exits_cleanly(numb
         log = await server.read_rest()
     types = [event.type for event in events if event is not None]
     assert types[-3:] == ["error", "audio-stop", "synthesize-stopped"]
+    assert [event.data["code"] for event in events if event and event.type == "error"] == ["shutting_down"]
     assert server.process.returncode == 0
     assert "Traceback" not in log
     assert "destroyed" not in log

@@ -76,19 +76,6 @@ async def test_a_second_signal_exits_at_once() -> None:
         assert "Traceback" not in await server.read_rest()
 
 
-async def test_an_utterance_still_open_after_the_grace_period_ends_with_an_error() -> None:
-    async with (
-        asyncio.timeout(TIMEOUT),
-        server_process(*SPEAKS_LETTERS, "--shutdown-grace", "0.2") as server,
-    ):
-        async with WyomingTestClient.connect("127.0.0.1", server.port) as client:
-            await _start_utterance(client, "A sentence that is spoken. And one that is")
-            server.process.send_signal(signal.SIGTERM)
-            events = await client.rest()
-        assert [event.data["code"] for event in events if event.type == "error"] == ["shutting_down"]
-        assert await server.process.wait() == 0
-
-
 async def test_sighup_reloads_settings_and_applies_the_reloadable_ones(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("api_keys: [first]\n")
