@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import gc
 import logging
 import os
 import socket
@@ -121,9 +122,12 @@ def _serve(arguments: argparse.Namespace, settings: LoadedSettings) -> int:
         return load_settings(vars(arguments), environ=os.environ)
 
     sockets = _bind(settings.settings.uri)
+    gc.disable()  # what modules are made of stays for ever, and is looked through again and again
     from wyoming_tts.server import app  # noqa: PLC0415 - takes half a second, in which clients may queue
     from wyoming_tts.server.forced_exit import ForcedExit  # noqa: PLC0415 - as above
 
+    gc.freeze()
+    gc.enable()
     try:
         asyncio.run(app.serve(settings, sockets, reread=reload_settings, forced_exit=ForcedExit()))
     except OSError as error:
