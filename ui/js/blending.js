@@ -6,33 +6,26 @@
  */
 
 import { AbsentModel } from "./absent_model.js";
-import { BlendApi, EMPTY_VIEW, isSame, shownTag } from "./blend_api.js";
+import { BlendApi, EMPTY_VIEW } from "./blend_api.js";
 import { BlendMap } from "./blend_map.js";
-import { createElement, debounce, localize, localizeElements, partFinder, setText } from "./common.js";
+import { debounce, localize, localizeElements, partFinder, setText } from "./common.js";
 import { firstMix } from "./first_mix.js";
-import { KeptBlend } from "./kept_blend.js";
+import { KeepForm } from "./keep_form.js";
 import { keepFields } from "./kept_fields.js";
-import { blendNames, recipeName, unusedName } from "./mix.js";
+import { recipeName } from "./mix.js";
 import { Mixer } from "./mixer.js";
 import { ownSentence } from "./own_sentence.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
-import { SavedBlends, takenNames } from "./saved_blends.js";
+import { SavedBlends } from "./saved_blends.js";
 import { voiceDirectory } from "./voice_directory.js";
 
-/** @typedef {import("./blend_api.js").Draft} Draft */
-/** @typedef {import("./blend_api.js").SavedVoice} SavedVoice */
 /** @typedef {import("./blend_api.js").BlendingView} BlendingView */
 
 const HEAR_AFTER = 250; // ms without a movement
 
 class BlendTab {
   #view = EMPTY_VIEW;
-  /** The blend that is edited, as it was when that began. @type {Draft | null} */
-  #expected = null;
-  #isNormalized = true;
-  /** The language that somebody chose; "" is that of the heaviest voice. */
-  #chosenLanguage = "";
   /** Whether somebody wrote the text, so that no sample takes its place. */
   #isOwnText = false;
   /** @type {Promise<void> | null} */
@@ -60,11 +53,19 @@ class BlendTab {
       number,
       view: () => this.#view,
       onChanged: (view) => this.#update(view),
-      onRenamed: (old, renamed) => this.#followName(old, renamed),
-      onEdit: (kept) => this.#startEdit(kept),
+      onRenamed: (old, renamed) => this.form.followName(old, renamed),
+      onEdit: (kept) => this.form.startEdit(kept),
       hear: (name) => this.#hear(name),
     });
-    this.justKept = new KeptBlend(context);
+    this.form = new KeepForm({
+      ...context,
+      mixer: this.mixer,
+      view: () => this.#view,
+      onChanged: (view) => this.#update(view),
+      onOpen: ({ recipe }) => this.#mix(recipe),
+      onLanguage: () => this.parts.whileMoving.checked && this.hearSoon(),
+      keepFields: this.keepFields,
+    });
     this.absentModel = new AbsentModel(context);
     this.map = new BlendMap({
       ...context,
@@ -73,9 +74,7 @@ class BlendTab {
     });
     this.hearMix = this.api.trying(this.parts.problem, () => this.#hearMix());
     this.hearSoon = debounce(this.hearMix, HEAR_AFTER);
-    this.keep = this.api.trying(this.parts.keepProblem, () => this.#keep());
     this.refresh = this.api.trying(this.parts.listProblem, () => this.#refresh());
-    this.#showName();
     this.#listen();
     /** Resolves once all is in its place. */
     this.filled = this.#fill();
@@ -95,18 +94,12 @@ class BlendTab {
       this.#isOwnText = true;
     });
     parts.hear.addEventListener("click", () => this.hearMix());
-    parts.name.addEventListener("input", () => this.#showName());
-    parts.language.addEventListener("change", () => {
-      this.#chosenLanguage = parts.language.value;
-      if (parts.whileMoving.checked) this.hearSoon();
-    });
     parts.stop.addEventListener("click", () => this.#stop());
-    onSubmit(parts.keepForm, () => this.keep());
-    parts.leaveEdit.addEventListener("click", () => this.#leaveEdit());
-    parts.takeTheirs.addEventListener("click", () => this.#takeTheirs());
-    parts.keepMine.addEventListener("click", () => this.#keepMine());
     parts.file.addEventListener("change", () => this.#proposeName());
-    onSubmit(parts.importForm, importVoice);
+    parts.importForm.addEventListener("submit", (event) => {
+      event.preventDefault();
+      importVoice();
+    });
     voiceDirectory.addEventListener("change", () => this.refresh());
     voiceDirectory.start();
     const whileHere = new AbortController();
@@ -133,9 +126,9 @@ class BlendTab {
     await this.mixer.settled();
     const { read } = this.mixer;
     if (read === null) throw new Error(this.translate("no_mix"));
-    const expected = this.#expected;
-    if (expected !== null && isSame(this.#draft(), expected)) return this.#hear(expected.name);
-    await this.#hear(read.recipe, this.parts.language.value);
+    const kept = this.form.unchanged;
+    if (kept) return this.#hear(kept);
+    await this.#hear(read.recipe, this.form.language);
   }
 
   #stop() {
@@ -144,7 +137,7 @@ class BlendTab {
   }
 
   #recipeWasRead() {
-    this.#drawLanguages();
+    this.form.drawLanguages();
     this.map.place(this.mixer.read?.parts ?? []);
     const language = this.mixer.read?.language ?? "";
     const sample = ownSentence(language) || this.#view.samples[language];
@@ -152,160 +145,13 @@ class BlendTab {
     this.keepFields();
   }
 
-  // ---- Keeping
-
-  /** @returns {Draft} */
-  #draft() {
-    const { name, recipe, language, description, spherical } = this.parts;
-    return {
-      ...blendNames(name.value),
-      recipe: this.mixer.read?.recipe ?? recipe.value,
-      language: language.value || null,
-      description: description.value.trim(),
-      spherical: spherical.checked,
-      normalized: this.#isNormalized,
-    };
-  }
-
-  /** @param {string} name */
-  #keptNow(name) {
-    return (
-      this.#view.kept.find(({ draft, kind }) => draft.name === name && kind !== "imported")?.draft ?? null
-    );
-  }
-
-  /** Any words make a name; tell which one programs have to send. */
-  #showName() {
-    const { name, title } = blendNames(this.parts.name.value);
-    const said = title ? this.translate("name_as", { name }) : this.translate("name_hint");
-    setText(this.parts.nameHint, said);
-  }
-
-  /** Of voices of several languages, the server's is preselected: that of the heaviest. */
-  #drawLanguages() {
-    const chosen = this.#chosenLanguage;
-    const spoken = this.mixer.read?.languages ?? [];
-    const differ = spoken.length > 1 || (chosen !== "" && !spoken.includes(chosen));
-    const offered = differ ? [...new Set([...spoken, ...(chosen ? [chosen] : [])])] : [];
-    const selected = chosen || this.mixer.read?.language;
-    const none = createElement("option", { value: "" }, this.translate("of_the_voices"));
-    const options = offered.map((tag) =>
-      createElement("option", { value: tag, selected: tag === selected }, shownTag(tag)),
-    );
-    this.parts.language.replaceChildren(...(differ ? options : [none]));
-    this.parts.languageRow.hidden = !differ;
-  }
-
-  async #keep() {
+  /** @param {string} recipe */
+  #mix(recipe) {
     const { parts } = this;
-    this.justKept.hide();
-    parts.stale.hidden = true;
-    await this.mixer.settled();
-    const draft = this.#draft();
-    const expected = this.#expected?.name === draft.name ? this.#expected : null;
-    try {
-      this.#update(await this.api.change("keep", { draft, expected }));
-    } catch (error) {
-      if (expected === null || !(await this.#hasChangedMeanwhile(expected))) throw error;
-      return;
-    }
-    this.#expect(this.#keptNow(draft.name));
-    this.justKept.show(draft);
-  }
-
-  /** @param {Draft} expected */
-  async #hasChangedMeanwhile(expected) {
-    const { parts } = this;
-    this.#update(await this.api.view());
-    const now = this.#keptNow(expected.name);
-    if (now !== null && isSame(now, expected)) return false;
-    const { name, recipe } = now ?? expected;
-    setText(
-      parts.staleWords,
-      this.translate(now === null ? "stale_gone" : "stale_changed", { name, recipe }),
-    );
-    parts.takeTheirs.hidden = now === null;
-    parts.stale.hidden = false;
-    parts.keepMine.focus();
-    return true;
-  }
-
-  #takeTheirs() {
-    const theirs = this.#expected && this.#keptNow(this.#expected.name);
-    this.#expect(theirs);
-    if (theirs) this.#open(theirs);
-  }
-
-  #keepMine() {
-    this.#expected = this.#expected && this.#keptNow(this.#expected.name);
-    this.keep();
-  }
-
-  /**
-   * From now on the mix is an edit of this blend, or a new one.
-   * @param {Draft | null} blend
-   */
-  #expect(blend) {
-    const { parts } = this;
-    this.#expected = blend;
-    parts.stale.hidden = true;
-    parts.editing.hidden = blend === null;
-    setText(parts.editingWords, blend === null ? "" : this.translate("editing", { name: calledBy(blend) }));
-    setText(parts.keep, this.translate(blend === null ? "keep" : "keep_changes"));
-    parts.expected.value = blend === null ? "" : JSON.stringify(blend);
-    this.keepFields();
-  }
-
-  /**
-   * An edit goes on under the new name of its blend.
-   * @param {string} old
-   * @param {string} renamed
-   */
-  #followName(old, renamed) {
-    const edited = this.#expected;
-    const now = this.#keptNow(renamed);
-    if (edited?.name !== old || now === null) return;
-    if (blendNames(this.parts.name.value).name === old) this.parts.name.value = calledBy(now);
-    this.#showName();
-    this.#expect({ ...edited, name: now.name, title: now.title });
-  }
-
-  #leaveEdit() {
-    this.#isNormalized = true;
-    this.#chosenLanguage = "";
-    this.parts.name.value = "";
-    this.#showName();
-    this.#expect(null);
-  }
-
-  /**
-   * A preset stays as it is: what is made of it is a new blend.
-   * @param {SavedVoice} kept
-   */
-  #startEdit({ kind, draft }) {
-    const isOwn = kind === "own";
-    this.justKept.hide();
-    this.#expect(isOwn ? draft : null);
-    this.#open(isOwn ? draft : { ...draft, name: unusedName(draft.name, takenNames(this.#view)), title: "" });
-  }
-
-  /**
-   * Put a blend into the mixer.
-   * @param {Draft} blend
-   */
-  #open(blend) {
-    const { name, description, spherical, recipe, mixer } = this.parts;
-    name.value = calledBy(blend);
-    this.#showName();
-    description.value = blend.description;
-    spherical.checked = blend.spherical;
-    this.#isNormalized = blend.normalized;
-    recipe.value = blend.recipe;
-    this.#chosenLanguage = blend.language ?? "";
-    this.#drawLanguages();
-    this.mixer.take(blend.recipe);
-    mixer.scrollIntoView({ block: "start" });
-    recipe.focus({ preventScroll: true });
+    parts.recipe.value = recipe;
+    this.mixer.take(recipe);
+    parts.mixer.scrollIntoView({ block: "start" });
+    parts.recipe.focus({ preventScroll: true });
   }
 
   // ---- What is there
@@ -326,7 +172,7 @@ class BlendTab {
     this.absentModel.show(fresh);
     this.parts.mixer.hidden = fresh.kokoro !== "ready";
     if (isOther("kept") || isOther("kokoro")) this.kept.draw();
-    this.justKept.follow(fresh.kept);
+    this.form.justKept.follow(fresh.kept);
     if (fresh.kokoro !== "ready") return;
     if (isOther("voices")) this.#mapShown = this.map.load();
     if (!this.mixer.rows.length) this.#begin();
@@ -350,16 +196,11 @@ class BlendTab {
 
   /** Go on with what the browser kept of the mix, its text, and the blend that was edited. */
   #restore() {
-    const { recipe, text, expected } = this.parts;
+    const { recipe, text } = this.parts;
     const { samples } = this.#view;
     const proposed = [...Object.values(samples), pageState.values.text];
     this.#isOwnText = text.value !== "" && !proposed.includes(text.value);
-    const blend = readDraft(expected.value);
-    if (blend !== null) {
-      this.#isNormalized = blend.normalized;
-      this.#chosenLanguage = blend.language ?? "";
-      this.#expect(blend);
-    }
+    this.form.restore();
     this.mixer.take(recipe.value);
   }
 
@@ -398,63 +239,20 @@ class BlendTab {
 function partsOf(element) {
   const part = partFinder(element, "blend");
   return {
-    description: part("description", HTMLInputElement),
-    editing: part("editing", HTMLElement),
-    expected: part("expected", HTMLInputElement),
-    editingWords: part("editing-words", HTMLElement),
     file: part("file", HTMLInputElement),
     hear: part("hear", HTMLButtonElement),
     importForm: part("import", HTMLFormElement),
     importName: part("import-name", HTMLInputElement),
     importProblem: part("import-problem", HTMLElement),
     imported: part("imported", HTMLElement),
-    keep: part("keep", HTMLButtonElement),
-    keepForm: part("keep-form", HTMLFormElement),
-    keepMine: part("keep-mine", HTMLButtonElement),
-    keepProblem: part("keep-problem", HTMLElement),
-    language: part("language", HTMLSelectElement),
-    languageRow: part("language-row", HTMLElement),
-    leaveEdit: part("leave-edit", HTMLButtonElement),
     listProblem: part("list-problem", HTMLElement),
     mixer: part("mixer", HTMLElement),
-    name: part("name", HTMLInputElement),
-    nameHint: part("name-hint", HTMLElement),
     problem: part("problem", HTMLElement),
     recipe: part("recipe", HTMLInputElement),
-    spherical: part("spherical", HTMLInputElement),
-    stale: part("stale", HTMLElement),
-    staleWords: part("stale-words", HTMLElement),
     stop: part("stop", HTMLButtonElement),
-    takeTheirs: part("take-theirs", HTMLButtonElement),
     text: part("text", HTMLTextAreaElement),
     whileMoving: part("while-moving", HTMLInputElement),
   };
-}
-
-/** @param {Draft} blend */
-const calledBy = ({ name, title }) => title || name;
-
-/**
- * @param {string} json
- * @returns {Draft | null}
- */
-function readDraft(json) {
-  try {
-    return JSON.parse(json || "null");
-  } catch {
-    return null; // something else wrote there
-  }
-}
-
-/**
- * @param {HTMLFormElement} form
- * @param {() => unknown} work
- */
-function onSubmit(form, work) {
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    work();
-  });
 }
 
 /** @param {import("./common.js").MountContext} context */
