@@ -4,14 +4,16 @@ Each patch states its reason and the version of Gradio in which that was seen; i
 `tests/page/test_gradio_patches.py` fails when Gradio no longer has what is patched. Read this file before an
 update of Gradio: a patch whose reason is gone is to be removed.
 
-`ui` applies them before Gradio is imported. The page has no event of Gradio's: its scripts call the routes of
-`wyoming_tts.page`, so that it outlives a restart of the server, and what a click starts is heard at once.
+`ui` applies them before Gradio is imported, and `ui.prerender` to the scripts that browsers load. The page
+has no event of Gradio's: its scripts call the routes of `wyoming_tts.page`, so that it outlives a restart of
+the server, and what a click starts is heard at once.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +23,10 @@ from types import ModuleType
 
 STUB_WRITER = "gradio.component_meta"
 _OFFLINE_VARIABLE = "HF_HUB_OFFLINE"
+_TIMER = re.compile(
+    r"(?P<head>function (?P<name>[\w$]+)\(\))\{[\w$]+\(\(\)=>"
+    r"\{[\w$]+\([\w$]+,\(performance\.now\(\)-[^;{}]*?/1e3\),[\w$]+&&(?P=name)\(\)\}\)\}"
+)
 
 
 @contextmanager
@@ -82,3 +88,13 @@ def without_stub_writing() -> None:
     """
     if STUB_WRITER not in sys.modules:
         sys.meta_path.insert(0, _Finder())
+
+
+def without_loading_timer(script: str) -> str:
+    """Return a script of Gradio's front end in which nothing counts how long something loads.
+
+    In 6.31.0 the sign that the page loads starts such a timer, and nothing ends it when the sign is removed:
+    from then on it asks for every frame that the screen draws, for as long as the page is open, which takes a
+    twentieth of a core. Its figure is only for events, of which the page has none.
+    """
+    return _TIMER.sub(r"\g<head>{}", script)

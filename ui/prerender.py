@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from ui import scripts
 from ui.application import make_page
 from ui.front_end import page_assets
+from ui.gradio_patches import without_loading_timer
 from wyoming_tts.page import paths
 
 FRONT_END = Path(gr.__file__).parent / "templates" / "frontend"
@@ -80,8 +81,13 @@ def _files(app: FastAPI) -> Iterator[tuple[str, str, str, bytes]]:
     for path, text in scripts.files().items():
         yield f"/{path}", _TYPES[".js"], _FOREVER, text.encode()
     for asset in assets:
-        content = (FRONT_END / "assets" / asset).read_bytes()
-        yield f"/assets/{asset}", _TYPES[Path(asset).suffix], _FOREVER, content
+        content = (FRONT_END / "assets" / asset).read_text("utf-8")
+        yield (
+            f"/assets/{asset}",
+            _TYPES[Path(asset).suffix],
+            _FOREVER,
+            without_loading_timer(content).encode(),
+        )
 
 
 async def _fetch(app: Any, paths: Sequence[str]) -> list[httpx.Response]:

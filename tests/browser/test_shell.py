@@ -43,6 +43,13 @@ from wyoming_tts.page.prerendered import make_page
 AWAY = Words().text("problem.away")
 
 
+COUNT_FRAMES = """
+window.asked = 0;
+const ask = window.requestAnimationFrame;
+window.requestAnimationFrame = (callback) => { window.asked += 1; return ask.call(window, callback); };
+"""
+
+
 @pytest.fixture
 def desktop(product_page: Page) -> Iterator[Page]:
     """The page on a wide, light screen."""
@@ -57,6 +64,12 @@ def stop_clock(page: Page) -> None:
     with page.expect_response(re.compile("/page/voices/news")):
         pass
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+
+
+def test_a_page_on_which_nothing_happens_asks_for_no_frames(page: Page, site: Site) -> None:
+    page.add_init_script(COUNT_FRAMES)
+    visit(page, site.url)
+    page.wait_for_function("() => { const was = asked; asked = 0; return was === 0; }", polling=250)
 
 
 def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(

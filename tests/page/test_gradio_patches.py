@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 from gradio import component_meta
 
 from ui import gradio_patches
+from ui.prerender import FRONT_END
 
 FRESH = """
 import json, os, sys
@@ -78,3 +80,14 @@ def test_gradio_still_writes_stubs_by_the_patched_function() -> None:
 def test_no_stubs_are_written_and_the_import_hook_is_removed(fresh_import: dict[str, Any]) -> None:
     assert fresh_import["writer"] == "<lambda>"
     assert fresh_import["finders"] == 0
+
+
+# -- without_loading_timer --------------------------------------------------------------------------
+
+
+def test_the_timer_of_what_loads_is_taken_out_of_one_script_which_is_otherwise_unchanged() -> None:
+    (script,) = (FRONT_END / "assets").glob("statustracker-*.js")
+    gradios = script.read_text("utf-8")
+    (timer,) = re.findall(r"function \w+\(\)\{\w+\(\(\)=>\{[^{}]*performance\.now\(\)[^{}]*\}\)\}", gradios)
+    head = timer.split("{")[0]
+    assert gradio_patches.without_loading_timer(gradios) == gradios.replace(timer, f"{head}{{}}")
