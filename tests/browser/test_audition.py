@@ -404,6 +404,20 @@ def test_shelves_are_as_before_once_a_search_ends(tab: ListenTab) -> None:
     expect(here).to_have_attribute("open", "")
 
 
+def test_arrow_keys_go_on_to_cards_that_were_not_made_yet(tab: ListenTab) -> None:
+    away = tab.page.locator("details[data-shelf=away]")
+    resize(tab.page, {**PHONE, "height": 360})
+    away.locator("summary").click()
+    expect(away.locator(".card").nth(20)).to_be_attached()
+    made = away.locator(".card").count()
+    assert made < 100
+    away.locator(".card-fetch").last.evaluate("(fetch) => fetch.focus({ preventScroll: true })")
+    tab.page.keyboard.press("ArrowDown")
+    expect(away.locator(".card").nth(made).locator(".card-fetch")).to_be_focused()
+    away.locator("summary").click()
+    resize(tab.page, DESKTOP)
+
+
 def test_the_player_bar_hides_neither_what_a_search_finds_nor_the_card_that_speaks(tab: ListenTab) -> None:
     page = tab.page
     resize(page, {"width": 924, "height": 768})

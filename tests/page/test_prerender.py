@@ -85,6 +85,11 @@ def test_nothing_in_the_page_is_random(index: str) -> None:
     assert '"app_id":1,' in index
 
 
+def test_the_voices_are_asked_for_before_the_script_that_shows_them_runs(index: str) -> None:
+    (asked,) = re.findall(r'<link rel="preload" as="fetch" crossorigin href="\./([^"]*)"', index)
+    assert f'const PATH = "{asked}";' in scripts.sources()["voice_directory"]
+
+
 def test_what_is_preloaded_is_among_the_files(files: dict[str, list[str]], index: str) -> None:
     assert preloaded(index) <= set(files)
 
