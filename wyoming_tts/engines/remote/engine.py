@@ -33,14 +33,8 @@ from wyoming_tts.engines.remote.lists import (
     override_languages,
     parse_voice_settings,
 )
-from wyoming_tts.engines.remote.pool import (
-    Upstream,
-    UpstreamFault,
-    UpstreamFaultKind,
-    UpstreamHealth,
-    UpstreamPool,
-    UpstreamRequest,
-)
+from wyoming_tts.engines.remote.pool import UpstreamHealth, UpstreamPool
+from wyoming_tts.engines.remote.upstream import Upstream, UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.messages import Message

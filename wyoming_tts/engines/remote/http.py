@@ -17,14 +17,14 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_http_list
 from wyoming_tts.engines.remote.pcm import RATES, AudioBodyDecoder, NotPcm, PcmFormat
-from wyoming_tts.engines.remote.pool import (
+from wyoming_tts.engines.remote.speech_body import SpeechBody
+from wyoming_tts.engines.remote.upstream import (
     RETRY_SOON,
     UpstreamFault,
     UpstreamFaultKind,
     UpstreamRequest,
     quote,
 )
-from wyoming_tts.engines.remote.speech_body import SpeechBody
 from wyoming_tts.messages import Message
 from wyoming_tts.speech import Samples
 from wyoming_tts.system_reasons import underlying_reason

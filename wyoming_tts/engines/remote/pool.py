@@ -14,15 +14,18 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from itertools import chain
-from typing import Protocol
 
 from wyoming_tts.backoff import Backoff
-from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteVoiceFailed, Rendered, Seam, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
 from wyoming_tts.engines.remote.splice import SentAudio, Splice
+from wyoming_tts.engines.remote.upstream import (
+    Upstream,
+    UpstreamFault,
+    UpstreamFaultKind,
+    UpstreamRequest,
+)
 from wyoming_tts.engines.remote.word_estimate import VoiceManner, VoicePaces, WordEstimate
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.messages import Message
@@ -32,8 +35,6 @@ _LOGGER = logging.getLogger(__name__)
 
 PROBE_INTERVAL = 30.0
 """Seconds between two probes of a server that answers."""
-RETRY_SOON = 0.1
-"""Seconds after which a failed request is retried once: the server may just have restarted."""
 _BACKOFF = Backoff(first_delay=1.0, max_delay=30.0)
 _MAX_BUSY_SECONDS = 30.0
 _MAX_RETRY_DELAY = 1.0
@@ -44,79 +45,6 @@ _MOST_TAKEOVERS = 2
 """Of a segment: so many servers more are asked for it, at most, after one broke off."""
 _FREE_SECONDS, _SECONDS_A_CHARACTER = 30.0, 1.0
 """Most audio accepted for a text; a server that sends more would not stop by itself."""
-_MAX_QUOTED = 200
-"""Characters of another server's message that are quoted in ours."""
-
-
-class UpstreamFaultKind(Enum):
-    """What a fault means for the server's health."""
-
-    DOWN = auto()
-    """It cannot be reached, or stopped sending."""
-    FAILED = auto()
-    """It answered with an error, or with something other than audio."""
-    BUSY = auto()
-    """It is overloaded."""
-    REFUSED = auto()
-    """It will not speak this text; others may, and it may speak other texts."""
-
-
-class UpstreamFault(Exception):
-    """A server did not speak as it should; the message says what it did instead."""
-
-    def __init__(self, kind: UpstreamFaultKind, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.retry_after = retry_after
-        """Seconds after which to ask it again; None if that is pointless."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """What a server shall speak."""
-
-    voice: str
-    text: str
-    speaker: str | None = None
-    speed: float = 1.0
-    rate: int = 24_000
-    """Sample rate, in Hz, of the audio to return."""
-    hops: int = 0
-    """Servers that it has passed through, this one included."""
-
-
-class Upstream(Protocol):
-    """A server, over any protocol."""
-
-    @property
-    def address(self) -> str:
-        """As in the settings, without user and password."""
-        ...
-
-    @property
-    def may_tell_words(self) -> bool | None:
-        """False if it never tells when words sound; else None, as only its audio shows that."""
-        ...
-
-    async def list_voices(self, run_blocking: RunBlocking) -> tuple[ListedVoice, ...] | None:
-        """Return its voices; None if it answers but has no list.
-
-        Raises:
-            UpstreamFault: it does not answer, or its answer is malformed.
-        """
-        ...
-
-    def speak(self, request: UpstreamRequest, listed: ListedVoice) -> AsyncGenerator[Rendered, None]:
-        """Yield the audio as it arrives, in pieces that are never empty, with the words that it is told.
-
-        Raises:
-            UpstreamFault: anything went wrong.
-        """
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections that are kept open between requests."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -427,9 +355,3 @@ def _to_retry(faults: dict[UpstreamHealth, UpstreamFault]) -> list[UpstreamHealt
 
 def _shortest_retry(faults: Iterable[UpstreamFault]) -> float | None:
     return min((fault.retry_after or 0.0 for fault in faults if _may_retry(fault)), default=None)
-
-
-def quote(text: str) -> str:
-    """Another server's text for a message of ours: one short printable line, without its full stop."""
-    line = "".join(character if character.isprintable() else " " for character in text[:_MAX_QUOTED])
-    return " ".join(line.split()).rstrip(".")

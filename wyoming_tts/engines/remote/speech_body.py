@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.lists import ListedVoice
-from wyoming_tts.engines.remote.pool import UpstreamRequest
+from wyoming_tts.engines.remote.upstream import UpstreamRequest
 from wyoming_tts.http_paths import SPEECH_PATH
 from wyoming_tts.ipa import split_phoneme_blocks
 from wyoming_tts.json_template import JsonTemplate, as_text, fill_text

@@ -18,14 +18,14 @@ from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteOptions, Rendered
 from wyoming_tts.engines.remote.lists import ListedVoice, NoVoiceList, parse_wyoming_info
 from wyoming_tts.engines.remote.pcm import NotPcm, PcmDecoder, PcmFormat
-from wyoming_tts.engines.remote.pool import (
+from wyoming_tts.engines.remote.told_words import ToldWords
+from wyoming_tts.engines.remote.upstream import (
     RETRY_SOON,
     UpstreamFault,
     UpstreamFaultKind,
     UpstreamRequest,
     quote,
 )
-from wyoming_tts.engines.remote.told_words import ToldWords
 from wyoming_tts.messages import Message
 from wyoming_tts.system_reasons import system_reason
 from wyoming_tts.wyoming_framing import (

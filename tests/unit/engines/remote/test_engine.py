@@ -27,6 +27,7 @@ from wyoming_tts.engines.base import Engine, EngineOptions, RemoteOptions, Remot
 from wyoming_tts.engines.remote import pool as remote_upstreams
 from wyoming_tts.engines.remote.engine import MAX_HOPS, RemoteEngine
 from wyoming_tts.engines.remote.lists import ATTRIBUTION_PREFIX
+from wyoming_tts.engines.remote.upstream import UpstreamFault, UpstreamFaultKind
 from wyoming_tts.errors import VoiceUnavailable
 from wyoming_tts.speech import Attribution, Prosody, Segment, Voice, VoiceSpec
 
@@ -212,7 +213,7 @@ async def test_a_request_that_finds_a_server_down_triggers_a_probe() -> None:
         watching = tasks.create_task(engine.watch(lambda: asyncio.sleep(0), run_in_thread))
         await engine.wait_probed()
         looks, [health] = len(server.asked), engine._pool.upstreams
-        fault = remote_upstreams.UpstreamFault(remote_upstreams.UpstreamFaultKind.DOWN, "gone")
+        fault = UpstreamFault(UpstreamFaultKind.DOWN, "gone")
         health.request_failed(fault, now=asyncio.get_running_loop().time())
         assert health.down_until > 0
         await wait_until(lambda: not health.down_until)

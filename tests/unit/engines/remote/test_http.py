@@ -29,7 +29,7 @@ from tests.support.scripted_http_server import (
 from wyoming_tts.engines.base import RemoteOptions
 from wyoming_tts.engines.remote.http import HttpUpstream
 from wyoming_tts.engines.remote.lists import ListedVoice
-from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
+from wyoming_tts.engines.remote.upstream import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 
 LISTED = ListedVoice("af_far", "en_US", "Far")
 REQUEST = UpstreamRequest("af_far", "Hello there", hops=1)

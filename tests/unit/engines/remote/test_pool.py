@@ -12,13 +12,8 @@ import pytest
 from wyoming_tts.blocking import RunBlocking
 from wyoming_tts.engines.base import RemoteVoiceFailed, Seam, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
-from wyoming_tts.engines.remote.pool import (
-    UpstreamFault,
-    UpstreamFaultKind,
-    UpstreamHealth,
-    UpstreamPool,
-    UpstreamRequest,
-)
+from wyoming_tts.engines.remote.pool import UpstreamHealth, UpstreamPool
+from wyoming_tts.engines.remote.upstream import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.errors import Busy, EngineFailed, VoiceUnavailable
 from wyoming_tts.speech import Samples
 

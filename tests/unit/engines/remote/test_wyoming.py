@@ -21,7 +21,7 @@ from tests.support.scripted_http_server import as_pcm, pcm_of, text_of
 from tests.support.scripted_server import Script, ScriptedConnection, scripted_server
 from wyoming_tts.engines.base import RemoteOptions, samples_of
 from wyoming_tts.engines.remote.lists import ListedVoice
-from wyoming_tts.engines.remote.pool import UpstreamFault, UpstreamFaultKind, UpstreamRequest
+from wyoming_tts.engines.remote.upstream import UpstreamFault, UpstreamFaultKind, UpstreamRequest
 from wyoming_tts.engines.remote.wyoming import WyomingUpstream
 from wyoming_tts.speech import TimedSamples, WordTiming
 from wyoming_tts.transports.wyoming.protocol import info_event
