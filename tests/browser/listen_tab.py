@@ -13,7 +13,8 @@ EMBEDDED = "espeak-en-us"
 TIMEOUT_MILLISECONDS = 40_000
 """Milliseconds; generous, for actions that take one or two seconds on an idle machine."""
 SENTENCE = "This is a rather long text that is spoken for quite a while. "
-LONG = SENTENCE * 40
+LONG = SENTENCE * 12
+"""Nobody waits for its end, which is 40 s away; all of it is sent within a second."""
 
 
 class ListenTab:

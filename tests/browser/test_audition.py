@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.listen_tab import EMBEDDED, SENTENCE, ListenTab
+from tests.browser.listen_tab import EMBEDDED, LONG, SENTENCE, ListenTab
 from tests.browser.page_actions import DESKTOP, PHONE, open_dialog, resize, wait_for_layout
 from tests.support.page_site import Site
 
@@ -110,7 +110,7 @@ def test_words_of_a_search_find_by_language_gender_engine_and_name(tab: ListenTa
 
 def test_the_card_of_the_voice_that_speaks_stops_it(tab: ListenTab) -> None:
     tab.wait_for("!ttsPlayer.isBusy")  # what the test before has it say
-    tab.write(SENTENCE * 20)
+    tab.write(LONG)
     card = tab.card(EMBEDDED)
     card.locator(".card-play").click()
     expect(card).to_have_attribute("data-speaking", "")
@@ -209,7 +209,7 @@ def voices_long_in_coming(page: Page) -> Iterator[None]:
 
 def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: ListenTab) -> None:
     page = tab.page
-    tab.write(SENTENCE * 20)
+    tab.write(LONG)
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland", EMBEDDED]
     toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
@@ -247,7 +247,7 @@ def test_a_blind_comparison_can_be_stopped_in_its_dialog_and_ended_early(tab: Li
 def test_one_escape_leaves_a_blind_comparison_and_nothing_speaks_from_then_on(tab: ListenTab) -> None:
     page, dialog = tab.page, open_dialog(tab.page)
     shortlist = ["de_DE-tones-low", "espeak-en-gb-scotland"]
-    tab.write(SENTENCE * 20)
+    tab.write(LONG)
     toggle_stars(tab, shortlist)
     page.locator("#audition-blind").click()
     expect(dialog.get_by_role("button", name="Stop A")).to_be_visible()
