@@ -21,13 +21,18 @@ LOOPBACK = ["127.0.0.1"]
 
 @contextlib.asynccontextmanager
 async def announced(name: str, port: int) -> AsyncIterator[None]:
-    service = AsyncServiceInfo(
-        SERVICE_TYPE, f"{name}.{SERVICE_TYPE}", addresses=[socket.inet_aton("127.0.0.1")], port=port
-    )
+    kind = finding.SERVICE_TYPE
+    service = AsyncServiceInfo(kind, f"{name}.{kind}", addresses=[socket.inet_aton("127.0.0.1")], port=port)
     async with AsyncZeroconf(interfaces=LOOPBACK) as mdns:
         # The name is unique; probing the network for it would take most of a second.
         await mdns.async_register_service(service, cooperating_responders=True)
         yield
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of other tests, and of this machine, are of another type."""
+    monkeypatch.setattr(finding, "SERVICE_TYPE", f"_wy{secrets.token_hex(4)}._tcp.local.")
 
 
 def unique_name(name: str) -> str:
@@ -35,7 +40,7 @@ def unique_name(name: str) -> str:
 
 
 @pytest.mark.slow
-async def test_a_search_returns_only_servers_that_can_speak() -> None:
+async def test_a_search_returns_only_servers_that_can_speak(alone: None) -> None:
     speaking, mute, gone = unique_name("speaking"), unique_name("deaf"), unique_name("gone")
     async with (
         scripted_server(answer_describe(info())) as server,
@@ -51,7 +56,7 @@ async def test_a_search_returns_only_servers_that_can_speak() -> None:
         assert other.types == ["describe"]
 
 
-async def test_the_first_server_found_ends_the_search() -> None:
+async def test_the_first_server_found_ends_the_search(alone: None) -> None:
     name = unique_name("first")
     async with scripted_server(answer_describe(info())) as server, announced(name, server.port):
         async with asyncio.timeout(20):
@@ -59,7 +64,7 @@ async def test_the_first_server_found_ends_the_search() -> None:
     assert found == DiscoveredServer(name, server.uri, ("127.0.0.1",))
 
 
-async def test_a_search_without_a_server_returns_none_after_the_timeout() -> None:
+async def test_a_search_without_a_server_returns_none_after_the_timeout(alone: None) -> None:
     async with (
         scripted_server(answer_describe(info(installed=False))) as server,
         announced(unique_name("deaf"), server.port),
