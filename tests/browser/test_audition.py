@@ -407,6 +407,9 @@ def test_shelves_are_as_before_once_a_search_ends(tab: ListenTab) -> None:
 def test_arrow_keys_go_on_to_cards_that_were_not_made_yet(tab: ListenTab) -> None:
     away = tab.page.locator("details[data-shelf=away]")
     resize(tab.page, {**PHONE, "height": 360})
+    tab.page.evaluate(
+        "() => { window.whenIdle = requestIdleCallback; window.requestIdleCallback = () => 0; }"
+    )
     away.locator("summary").click()
     expect(away.locator(".card").nth(20)).to_be_attached()
     made = away.locator(".card").count()
@@ -414,8 +417,20 @@ def test_arrow_keys_go_on_to_cards_that_were_not_made_yet(tab: ListenTab) -> Non
     away.locator(".card-fetch").last.evaluate("(fetch) => fetch.focus({ preventScroll: true })")
     tab.page.keyboard.press("ArrowDown")
     expect(away.locator(".card").nth(made).locator(".card-fetch")).to_be_focused()
+    tab.page.evaluate("() => { window.requestIdleCallback = window.whenIdle; }")
     away.locator("summary").click()
     resize(tab.page, DESKTOP)
+
+
+def test_an_unfolded_shelf_is_soon_whole_though_nobody_scrolls(tab: ListenTab) -> None:
+    robots = tab.page.locator("details[data-shelf=robots]")
+    for query in ("nobody at all", ""):
+        tab.find(query)
+    count = int(re.sub(r"\D", "", robots.locator("summary").inner_text()))
+    assert robots.locator(".card").count() < 30 < count
+    robots.locator("summary").click()
+    expect(robots.locator(".card")).to_have_count(count)
+    robots.locator("summary").click()
 
 
 def test_the_player_bar_hides_neither_what_a_search_finds_nor_the_card_that_speaks(tab: ListenTab) -> None:

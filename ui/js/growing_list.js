@@ -1,12 +1,15 @@
 /**
- * Growing list: a list whose elements are made as what is seen comes near to them.
+ * Growing list: a list whose elements are made as what is seen comes near to them, and the others once the browser has
+ * nothing else to do.
  *
  * Hundreds of voices are listed, of which a reader sees a few. A list that is folded, or in a tab that is not open, has
- * no element until it is seen.
+ * no element until it is seen. One that is seen is soon whole: only then does its scroll bar tell the truth, and the End
+ * key, the browser's own search, a print and a screen reader that counts find all of it.
  */
 
 const PIECE = 24; // elements made at a time
-const NEAR = "800px"; // from what is seen to the end of the list, when more are made
+const NEAR = "800px"; // from what is seen to the end of the list, when more are made at once
+const LONGEST_WAIT = 500; // milliseconds until a busy browser makes more
 
 /** @template Item */
 export class GrowingList {
@@ -14,6 +17,8 @@ export class GrowingList {
   #items = [];
   /** How many elements there are, where the list is long enough. */
   #count = 0;
+  /** Forgets to make more when the browser is idle. */
+  #forget = () => {};
   #sight = new IntersectionObserver((entries) => this.#onSight(entries), inside(NEAR));
 
   /**
@@ -55,7 +60,14 @@ export class GrowingList {
 
   /** @param {IntersectionObserverEntry[]} entries */
   #onSight(entries) {
-    if (entries.some(({ isIntersecting }) => isIntersecting)) this.#extend(this.#count + PIECE);
+    const seen = entries.filter(({ isIntersecting }) => isIntersecting);
+    const more = () => this.#extend(this.#count + PIECE);
+    if (seen.some(({ target }) => target === this.#end)) more();
+    else if (seen.length) this.#forget = whenIdle(more);
+  }
+
+  get #end() {
+    return this.element.lastElementChild ?? this.element;
   }
 
   /** @param {number} count */
@@ -74,12 +86,16 @@ export class GrowingList {
     const kept = changed < 0 ? before.length : changed;
     for (const gone of before.slice(kept)) gone.remove();
     element.append(...wanted.slice(kept));
-    this.#watchEnd();
+    this.#watch();
   }
 
-  #watchEnd() {
+  /** Each element that is observed is reported anew. */
+  #watch() {
+    this.#forget();
     this.#sight.disconnect();
-    if (this.#count < this.#items.length) this.#sight.observe(this.element.lastElementChild ?? this.element);
+    if (this.#count >= this.#items.length) return;
+    this.#sight.observe(this.element);
+    this.#sight.observe(this.#end);
   }
 }
 
@@ -89,3 +105,17 @@ export class GrowingList {
  * @returns {IntersectionObserverInit & { scrollMargin: string }}
  */
 const inside = (distance) => ({ rootMargin: distance, scrollMargin: distance });
+
+/**
+ * Do work when the browser has nothing else to do. Safari does not tell, and gets it a little later.
+ * @param {() => void} work
+ * @returns {() => void} forgets it
+ */
+function whenIdle(work) {
+  if (!window.requestIdleCallback) {
+    const timer = setTimeout(work, LONGEST_WAIT / 10);
+    return () => clearTimeout(timer);
+  }
+  const request = requestIdleCallback(work, { timeout: LONGEST_WAIT });
+  return () => cancelIdleCallback(request);
+}
