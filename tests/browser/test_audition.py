@@ -297,6 +297,7 @@ def test_two_cards_put_together_are_a_blend_with_one_slider_that_is_kept(tab: Li
     tab.find("")
     expect(tab.card("bella_sky")).to_have_class(re.compile("card-chosen"))
     page.request.post(f"{page.url}page/blends/remove", data={"name": "bella_sky"})
+    expect(tab.card("bella_sky")).to_have_count(0)  # the cards are made anew, which ends a drag
     language = page.locator("#audition-pair-language")
     expect(language).to_be_hidden()
     tab.find("kokoro female")

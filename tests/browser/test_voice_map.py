@@ -81,6 +81,9 @@ def test_a_map_that_cannot_be_read_is_told_with_another_try_and_too_few_voices_w
     expect(page.locator("#tab-voices[role=tabpanel]")).to_be_visible()
 
 
+SCROLLED = "() => { const was = window.top_before; window.top_before = scrollY; return was === scrollY; }"
+
+
 def touch(page: Page, *path: tuple[float, float]) -> None:
     """Put a finger down where the path begins, move it along, and lift it."""
     finger = page.context.new_cdp_session(page)
@@ -101,6 +104,7 @@ def test_a_finger_scrolls_the_page_on_the_map_and_moves_the_dot_by_a_tap(page: P
     at, below = (area["x"] + area["width"] / 2, area["y"] + area["height"] - 30), page.evaluate("scrollY")
     touch(page, *((at[0], at[1] - 20 * i) for i in range(8)))
     page.wait_for_function("(below) => scrollY > below + 50", arg=below)
+    page.wait_for_function(SCROLLED, polling=100)  # a finger put down before only stops it
     expect(page.locator("#blend-recipe")).to_have_value(mix)
     area = page.locator(".voice-map").bounding_box()
     assert area is not None
