@@ -425,13 +425,32 @@ def test_arrow_keys_go_on_to_cards_that_were_not_made_yet(tab: ListenTab) -> Non
 
 def test_an_unfolded_shelf_is_soon_whole_though_nobody_scrolls(tab: ListenTab) -> None:
     robots = tab.page.locator("details[data-shelf=robots]")
-    for query in ("nobody at all", ""):
+    for query in ("", "nobody at all", ""):
         tab.find(query)
     count = int(re.sub(r"\D", "", robots.locator("summary").inner_text()))
     assert robots.locator(".card").count() < 30 < count
     robots.locator("summary").click()
     expect(robots.locator(".card")).to_have_count(count)
     robots.locator("summary").click()
+
+
+def test_a_star_leaves_what_the_reader_looks_at_where_it_is(tab: ListenTab) -> None:
+    away = tab.page.locator("details[data-shelf=away]")
+    away.locator("summary").click()
+    marked = away.locator(".card").nth(60)
+    expect(marked).to_be_attached()
+    voice = marked.get_attribute("data-voice")
+    before_it = away.locator(".card").nth(57)
+    marked.evaluate("(card) => card.scrollIntoView({ block: 'center' })")
+    wait_for_layout(tab.page)
+    place = bottom_of(before_it)
+    marked.locator(".card-star").click()
+    star = tab.page.locator(f'[data-shelf=marked] .card[data-voice="{voice}"] .card-star')
+    expect(star).to_be_focused()
+    wait_for_layout(tab.page)
+    assert bottom_of(before_it) == pytest.approx(place, abs=10)
+    star.click()
+    away.locator("summary").click()
 
 
 def test_the_player_bar_hides_neither_what_a_search_finds_nor_the_card_that_speaks(tab: ListenTab) -> None:

@@ -11,9 +11,19 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import DESKTOP, PHONE, name_player, open_dialog, open_tab, panel, problems_of
+from tests.browser.page_actions import (
+    DESKTOP,
+    PHONE,
+    name_player,
+    open_dialog,
+    open_tab,
+    panel,
+    problems_of,
+    wait_for_layout,
+)
 from tests.scenarios.page_problems import PageProblems
 from tests.support.tones import LETTERS, VOICES
+from ui.scripts import import_expression
 
 NAME = "de_DE-brought-low"
 SAID = "Brought, German (Germany)"
@@ -31,6 +41,8 @@ SCROLL_TO_THE_END = """() => {
   return list.lastElementChild.dataset.voice.startsWith("espeak-");
 }"""
 """Returns whether the last of the rows so far is that of an embedded voice, which come last."""
+
+TOP = "(element) => element.getBoundingClientRect().top"
 
 CLEAR_FILTERS = """() => {
   for (const filter of document.querySelectorAll("#voices select, #voices-search")) {
@@ -100,6 +112,16 @@ def test_a_long_list_is_soon_whole_and_its_end_within_reach(voices: Page) -> Non
     count = voices.locator(".voices-count").inner_text().split()[0]
     expect(visible_rows(voices)).to_have_count(int(count))
     name_player(voices)
+
+
+def test_a_change_of_the_voices_leaves_a_scrolled_list_where_it_is(voices: Page) -> None:
+    rows = visible_rows(voices)
+    rows.nth(100).evaluate("(row) => row.scrollIntoView({ block: 'center' })")
+    wait_for_layout(voices)
+    place = rows.nth(100).evaluate(TOP)
+    voices.evaluate(f"{import_expression('voice_directory')}.then((its) => its.voiceDirectory.reload())")
+    wait_for_layout(voices)
+    assert rows.nth(100).evaluate(TOP) == pytest.approx(place, abs=10)
 
 
 def test_a_voice_has_its_name_of_people_and_the_one_for_configurations(voices: Page) -> None:

@@ -77,15 +77,17 @@ export class GrowingList {
     this.#fill();
   }
 
-  /** Elements that stay at the beginning are not touched. */
+  /** Elements that stay are not touched, so that what is seen keeps its place. */
   #fill() {
     const { element } = this;
     const wanted = this.#items.slice(0, this.#count).map(this.elementOf);
-    const before = [...element.children];
-    const changed = before.findIndex((each, i) => each !== wanted[i]);
-    const kept = changed < 0 ? before.length : changed;
-    for (const gone of before.slice(kept)) gone.remove();
-    element.append(...wanted.slice(kept));
+    const stay = new Set(wanted);
+    for (const each of [...element.children]) if (!stay.has(/** @type {HTMLElement} */ (each))) each.remove();
+    let place = element.firstElementChild;
+    for (const each of wanted) {
+      if (each === place) place = place.nextElementSibling;
+      else element.insertBefore(each, place);
+    }
     this.#watch();
   }
 

@@ -1,14 +1,14 @@
 /**
  * Voice cards: the voices that a search finds, those that are here first; each says the sentence when it is chosen.
  *
- * Arrow keys go from card to card. A card is made once for each list of voices, as the reader comes near to it: there
- * are hundreds. Everything from the server is inserted as text, as anybody may have written it.
+ * Arrow keys go from card to card. A card is made as the reader comes near to it: there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
  */
 
 import { button, createElement, setText } from "./common.js";
 import { hasFailed, isRunning, showProblemAt } from "./download_list.js";
 import { isBlendable } from "./pair_blend.js";
 import { problems } from "./problems.js";
+import { VoiceElements } from "./voice_elements.js";
 import { engineLabel, factLine, isRobot, sizeText } from "./voice_facts.js";
 import { voiceNames } from "./voice_names.js";
 import { VoiceShelf } from "./voice_shelf.js";
@@ -38,8 +38,11 @@ const SHELVES = ["marked", "here", "away", "robots"];
 const ENGINE_ORDER = { kokoro: 0, piper: 1, remote: 2 };
 
 export class VoiceCards {
-  /** Those made so far, by the voice's name. @type {Map<string, HTMLElement>} */
-  #cards = new Map();
+  /** Those made so far. */
+  #cards = new VoiceElements(
+    (voice) => this.#makeCard(voice),
+    ({ name }) => [voiceNames.of(name), this.#shortlist.includes(name)],
+  );
   /** @type {Voice[]} */
   #voices = [];
   /** @type {string[]} */
@@ -77,7 +80,7 @@ export class VoiceCards {
   #shelf(name) {
     return new VoiceShelf(name, {
       isOpen: name === "marked" || name === "here",
-      cardOf: (voice) => this.#cards.get(voice.name) ?? this.#makeCard(voice),
+      cardOf: (voice) => this.#cards.of(voice),
       titleOf: (count) => this.options.translate(`shelf_${name}`, { count }),
     });
   }
@@ -87,7 +90,7 @@ export class VoiceCards {
   }
 
   /**
-   * Show voices. A card that has the focus keeps it.
+   * Show voices. A card that has the focus keeps it, and the page stays where it is, unless the keyboard brought the focus there.
    * @param {Voice[]} voices
    * @param {string[]} shortlist names of those that are marked
    */
@@ -95,13 +98,12 @@ export class VoiceCards {
     const focused = focusedPart(this.element);
     this.#voices = this.#ordered(voices);
     this.#shortlist = shortlist;
-    this.#cards = new Map();
     for (const [name, shelf] of this.shelves) {
       shelf.put(this.#voices.filter((voice) => this.#shelfOf(voice) === name));
     }
     this.#filter();
     this.choose(this.#chosen);
-    if (focused) this.#part(focused.name, focused.part)?.focus();
+    if (focused) this.#part(focused.name, focused.part)?.focus({ preventScroll: !focused.isFollowed });
   }
 
   /**
@@ -143,8 +145,7 @@ export class VoiceCards {
   /** @param {Voice} voice */
   #makeCard(voice) {
     const card = this.#card(voice);
-    this.#cards.set(voice.name, card);
-    if (voice.name === this.#chosen) this.#markChosen(true);
+    if (voice.name === this.#chosen) markChosen(card, true);
     if (voice.name === this.#speaking) card.setAttribute("data-speaking", "");
     this.#showDownload(card, voice.name);
     return card;
@@ -305,19 +306,12 @@ export class VoiceCards {
    * @param {string} name
    */
   choose(name) {
-    this.#markChosen(false);
+    markChosen(this.#cards.get(this.#chosen), false);
     this.#chosen = name;
     const voice = this.#find(name);
     if (voice && name !== this.#shown) this.#unfoldShelfOf(voice);
     if (voice) this.#shown = name;
-    this.#markChosen(true);
-  }
-
-  /** @param {boolean} isChosen */
-  #markChosen(isChosen) {
-    const card = this.#cards.get(this.#chosen);
-    card?.toggleAttribute("aria-current", isChosen);
-    card?.classList.toggle("card-chosen", isChosen);
+    markChosen(this.#cards.get(name), true);
   }
 
   /** Unfold a voice's shelf, as far as to its card. @param {Voice} voice */
@@ -355,7 +349,7 @@ export class VoiceCards {
    */
   showDownloads(downloads) {
     this.#downloads = new Map(downloads.map((each) => [each.voice, each]));
-    for (const [name, card] of this.#cards) this.#showDownload(card, name);
+    for (const [name, card] of this.#cards.entries()) this.#showDownload(card, name);
   }
 
   /**
@@ -471,18 +465,34 @@ export class VoiceCards {
   }
 }
 
+/**
+ * @param {HTMLElement | undefined} card
+ * @param {boolean} isChosen
+ */
+function markChosen(card, isChosen) {
+  card?.toggleAttribute("aria-current", isChosen);
+  card?.classList.toggle("card-chosen", isChosen);
+}
+
 /** @param {Element} card */
 const nameOf = (card) => card.getAttribute("data-voice") ?? "";
 
+/** @param {Element} element */
+function isInSight(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
 /**
- * The card, and the part of it, that has the focus.
+ * The card, and the part of it, that has the focus; and whether the page follows it, as the keyboard brought it there.
  * @param {HTMLElement} element
  */
 function focusedPart(element) {
   const focused = document.activeElement;
   const card = focused?.closest(".card");
   if (!focused || !card || !element.contains(card)) return null;
-  return { name: nameOf(card), part: focused.getAttribute("data-part") ?? "main" };
+  const part = focused.getAttribute("data-part") ?? "main";
+  return { name: nameOf(card), part, isFollowed: focused.matches(":focus-visible") && isInSight(focused) };
 }
 
 /**

@@ -14,6 +14,7 @@ import { player } from "./player.js";
 import { problems } from "./problems.js";
 import { confirmRemoval } from "./removal_dialog.js";
 import { voiceDirectory } from "./voice_directory.js";
+import { VoiceElements } from "./voice_elements.js";
 import { engineLabel, factLine, readersOrder, sizeText } from "./voice_facts.js";
 import { VoiceFilters } from "./voice_filters.js";
 import { voiceNames } from "./voice_names.js";
@@ -30,8 +31,11 @@ class VoiceList {
   #sampled = "";
   /** By the voice's name: one that is busy stays it while its row is drawn anew. @type {Map<string, DefaultButton>} */
   #defaults = new Map();
-  /** Those made so far of this view, by the voice's name. @type {Map<string, HTMLElement>} */
-  #rows = new Map();
+  /** Those made so far. */
+  #rows = new VoiceElements(
+    (voice) => this.#makeRow(voice),
+    (voice) => [voiceNames.full(voice.name), voiceDirectory.isSettledDefault(voice)],
+  );
   /** @type {Voice[]} */
   #ordered = [];
 
@@ -49,7 +53,7 @@ class VoiceList {
     this.count = createElement("p", { class: "quiet voices-count", "aria-live": "polite" });
     this.room = createElement("p", { class: "quiet voices-room" });
     this.list = createElement("ul", { class: "voices-list", "aria-label": translate("title") });
-    this.growing = new GrowingList(this.list, (/** @type {Voice} */ voice) => this.#rowOf(voice));
+    this.growing = new GrowingList(this.list, (/** @type {Voice} */ voice) => this.#rows.of(voice));
     const downloads = new DownloadList(props.download_texts, (what, name) => this.#act(what, name));
     this.downloads = downloads.element;
     this.broken = createElement("div", { class: "voices-broken" });
@@ -176,22 +180,19 @@ class VoiceList {
     const { voices, used, free, directory } = voiceDirectory.view;
     const focused = this.list.contains(document.activeElement) ? labelOf(document.activeElement) : null;
     this.#ordered = [...voices].sort(readersOrder(navigator.language, this.languageName));
-    this.#rows = new Map();
     this.filters.offer(voices);
     this.#filter();
     this.growing.begin();
-    if (focused) [...this.list.querySelectorAll("button")].find((each) => labelOf(each) === focused)?.focus();
+    const buttons = focused ? [...this.list.querySelectorAll("button")] : [];
+    buttons.find((each) => labelOf(each) === focused)?.focus({ preventScroll: true });
     const bytes = { used: this.#size(used), free: this.#size(free) };
     this.room.textContent = this.translate("room", { ...bytes, directory });
     this.#showBroken();
   }
 
   /** @param {Voice} voice */
-  #rowOf(voice) {
-    const known = this.#rows.get(voice.name);
-    if (known) return known;
+  #makeRow(voice) {
     const row = this.#row(voice);
-    this.#rows.set(voice.name, row);
     this.#showListening(row, voice.name);
     this.#showFetching(row, voice.name);
     return row;
@@ -295,7 +296,7 @@ class VoiceList {
   }
 
   #showSampled() {
-    for (const [name, row] of this.#rows) this.#showListening(row, name);
+    for (const [name, row] of this.#rows.entries()) this.#showListening(row, name);
     if (player.state === "failed" && this.#sampled) this.#showProblem(player.error);
   }
 
@@ -371,7 +372,7 @@ class VoiceList {
   // ---- Downloads
 
   #showDownloads() {
-    for (const [name, row] of this.#rows) this.#showFetching(row, name);
+    for (const [name, row] of this.#rows.entries()) this.#showFetching(row, name);
   }
 
   /**
