@@ -288,6 +288,10 @@ def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(german
         )
         assert max(edge["right"] for edge in edges) <= 320
         assert len({edge["top"] for edge in edges}) == 1
+        open_tab(page, "stream_test", "de")
+        pace = page.locator("#stream_live .range-field")
+        edge_of = "(element) => element.getBoundingClientRect().right"
+        assert pace.locator("input").evaluate(edge_of) <= pace.evaluate(edge_of)
 
 
 _HIDDEN_FOCUS = """(tab) => {
