@@ -1,7 +1,8 @@
 /**
  * Voice cards: the voices that a search finds, those that are here first; each says the sentence when it is chosen.
  *
- * Arrow keys go from card to card. A card is made as the reader comes near to it: there are hundreds. Everything from the server is inserted as text, as anybody may have written it.
+ * Arrow keys go from card to card. A card is made as the reader comes near to it: there are hundreds. Everything from the
+ * server is inserted as text, as anybody may have written it.
  */
 
 import { button, createElement, setText } from "./common.js";
@@ -90,7 +91,8 @@ export class VoiceCards {
   }
 
   /**
-   * Show voices. A card that has the focus keeps it, and the page stays where it is, unless the keyboard brought the focus there.
+   * Show voices. A card that has the focus keeps it, and the page stays where it is, unless the keyboard brought the
+   * focus there.
    * @param {Voice[]} voices
    * @param {string[]} shortlist names of those that are marked
    */
@@ -107,7 +109,8 @@ export class VoiceCards {
   }
 
   /**
-   * The one that is chosen when the page opens, then those of the reader's language; then by language, by engine, better ones first, and by name.
+   * The one that is chosen when the page opens, then those of the reader's language; then by language, by engine,
+   * better ones first, and by name.
    * @param {Voice[]} voices
    */
   #ordered(voices) {
