@@ -7,6 +7,8 @@ Who has its translations reads `id` and `arguments`, as in gettext or ICU Messag
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Self
 
 
@@ -57,15 +59,26 @@ def said_parts(*parts: str) -> list[Any]:
 
 
 def encode_messages(value: Any) -> Any:
-    """Return a value for JSON in which each message is an object of its text, ID and arguments."""
+    """Return a value for JSON in which each message is an object of its text, ID and arguments.
+
+    A dataclass becomes an object of its fields; `asdict` would also copy what is in them, which takes several
+    times as long.
+    """
     match value:
         case Message():
-            arguments = {name: encode_messages(each) for name, each in value.arguments.items()}
+            arguments = encode_messages(dict(value.arguments))
             return {"text": str.__str__(value), "id": value.id, "arguments": arguments}
+        case str() | int() | float() | None:
+            return value
         case dict():
             return {key: encode_messages(each) for key, each in value.items()}
         case list() | tuple():
             return [encode_messages(each) for each in value]
-        case str() | int() | float() | None:
-            return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: encode_messages(getattr(value, name)) for name in _field_names(type(value))}
     return str(value)
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

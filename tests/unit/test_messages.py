@@ -5,12 +5,19 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import dataclass
 
 from wyoming_tts.errors import BadRequest
 from wyoming_tts.messages import Message, encode_messages, said_parts
 
 REASON = Message("cut_off", "it ends at byte {end}", end=12)
 MESSAGE = Message("refused", "{name} is refused: {reason}.", name="a{b}", reason=REASON)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    reason: str
+    names: tuple[str, ...]
 
 
 def test_a_message_is_the_text_of_its_template() -> None:
@@ -42,6 +49,7 @@ def test_messages_are_encoded_wherever_they_are_and_nothing_else_is_changed() ->
             True,
         ]
     }
+    assert encode_messages((Told(REASON, ("a",)),)) == [{"reason": reason, "names": ["a"]}]
     assert type(encode_messages(MESSAGE)["text"]) is str
     assert encode_messages(Message("odd", "{error}", error=OSError("x")))["arguments"] == {"error": "x"}
 

@@ -233,15 +233,15 @@ def lexicon_routes(service: LexiconService) -> APIRouter:
 
     @router.get(f"/{PATH}")
     async def load() -> Response:
-        return json_response(encode_messages(asdict(await service.load())))
+        return json_response(encode_messages(await service.load()))
 
     @router.post(f"/{PATH}/check")
     async def check(body: LexiconTextBody) -> Response:
-        return json_response(encode_messages(asdict(await service.check(body.text))))
+        return json_response(encode_messages(await service.check(body.text)))
 
     @router.post(f"/{PATH}/save")
     async def save(body: SaveLexiconBody) -> Response:
-        return json_response(encode_messages(asdict(await service.save(body.text, body.version))))
+        return json_response(encode_messages(await service.save(body.text, body.version)))
 
     @router.post(f"/{PATH}/said")
     async def try_sentence(body: SentenceBody) -> Response:

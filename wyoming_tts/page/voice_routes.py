@@ -41,25 +41,28 @@ def voice_routes(service: VoiceService) -> APIRouter:
 def _add_voices(router: APIRouter, service: VoiceService) -> None:
     @router.get(f"/{PATH}")
     async def view() -> Response:
-        return json_response(encode_messages(asdict(await service.view())))
+        view = await service.view()
+        return await service.run_blocking(
+            lambda: json_response(encode_messages(view))
+        )  # of hundreds of voices
 
     @router.get(f"/{PATH}/news")
     async def update() -> Response:
-        return json_response(encode_messages(asdict(service.update())))
+        return json_response(encode_messages(service.update()))
 
     @router.post(f"/{PATH}/download")
     async def download(body: VoiceNameBody) -> Response:
         service.download(body.name)
-        return json_response(encode_messages(asdict(service.update())))
+        return json_response(encode_messages(service.update()))
 
     @router.post(f"/{PATH}/cancel")
     async def cancel(body: VoiceNameBody) -> Response:
         service.cancel(body.name)
-        return json_response(encode_messages(asdict(service.update())))
+        return json_response(encode_messages(service.update()))
 
     @router.post(f"/{PATH}/plan-removal")
     async def plan_removal(body: VoiceNameBody) -> Response:
-        return json_response(encode_messages(asdict(await service.plan_removal(body.name))))
+        return json_response(encode_messages(await service.plan_removal(body.name)))
 
     @router.post(f"/{PATH}/remove")
     async def remove(body: RemoveBody) -> Response:

@@ -149,19 +149,19 @@ class VoiceService:
         """
         self._parts = parts
         self._source = source
-        self._run = parts.workers.run_blocking
+        self.run_blocking = parts.workers.run_blocking
         self._seen: tuple[object, ...] = ()
         self._revision = int(time.time())  # differs from those of an earlier run of the server
         self.uploads = VoiceUploads(
             parts.settings.download_dir,
-            run_blocking=self._run,
+            run_blocking=self.run_blocking,
             conflict=self._conflict,
             on_installed=parts.refresh_voices,
         )
 
     async def view(self) -> VoicesView:
         """Return all voices, installed or in the catalogue."""
-        return await self._run(
+        return await self.run_blocking(
             partial(
                 self._read_view,
                 self._inventory(),
@@ -199,7 +199,7 @@ class VoiceService:
         Raises:
             UnknownVoice: no voice and no broken file has that name.
         """
-        return await self._run(partial(_plan, self._inventory(), name, self._default()))
+        return await self.run_blocking(partial(_plan, self._inventory(), name, self._default()))
 
     async def remove(self, name: str, confirmed: Iterable[str]) -> PlannedRemoval:
         """Delete the files of a voice and return what was deleted.
@@ -217,19 +217,19 @@ class VoiceService:
                 hint=Message("cancel_first", "Cancel the download first."),
             )
         inventory = self._inventory()
-        planned = await self._run(partial(_plan, inventory, name, self._default()))
+        planned = await self.run_blocking(partial(_plan, inventory, name, self._default()))
         if planned.problems or set(planned.files) != set(confirmed):
             raise BadRequest(
                 Message(
                     "files_changed", "The files to delete have changed since they were confirmed. Look again."
                 )
             )
-        problems = await self._run(lambda: delete_files(plan_removal(inventory, [name])))
+        problems = await self.run_blocking(lambda: delete_files(plan_removal(inventory, [name])))
         await self._parts.refresh_voices()
         if problems:
             raise BadRequest(problems[0])
         if planned.is_default:
-            await self._run(partial(forget_chosen_default, self._parts.settings))
+            await self.run_blocking(partial(forget_chosen_default, self._parts.settings))
         return planned
 
     async def make_default(self, name: str) -> ChangedDefault:
@@ -241,7 +241,7 @@ class VoiceService:
         """
         voice = await choose_default(self._parts, DefaultVoice(name))
         settings = self._parts.settings
-        await self._run(partial(keep_chosen_default, settings, voice.name))
+        await self.run_blocking(partial(keep_chosen_default, settings, voice.name))
         place = place_for("voice", voice.name, self._source())
         return ChangedDefault(voice.name, place.name, place.text, lasts=not place.name)
 
