@@ -28,9 +28,11 @@ import { onPointOfTime, Waveform } from "./waveform.js";
 const NO_WORDS = [];
 const DRY_AFTER = 0.5; // seconds: a shorter gap is over before its notice is read
 const TOLD_AFTER = 2; // seconds of waiting that are not told
+const REDRAWN = 40; // milliseconds between two pictures of what sounds
 
 class PlayerBar {
   #frame = 0;
+  #drawnAt = 0;
   #height = 0;
   #toldState = "";
   #toldFacts = "";
@@ -199,18 +201,22 @@ class PlayerBar {
     if (!this.#frame) this.#follow();
   }
 
-  /** Follow the sound: the word that sounds, and the position in the picture. */
+  /**
+   * Follow the sound: the word that sounds in each frame, and the position in the picture, which takes longer to draw,
+   * as often as it seems to move.
+   */
   #follow() {
     this.#frame = 0;
     this.readAlong.mark(player.position);
     this.#showMeasured();
     this.#showState();
-    this.#draw();
+    if (performance.now() - this.#drawnAt >= REDRAWN) this.#draw();
     if (player.isBusy && this.element.isConnected) this.#frame = requestAnimationFrame(() => this.#follow());
   }
 
   #draw() {
     const { clip, position } = player;
+    this.#drawnAt = performance.now();
     this.waveform.draw();
     if (clip !== null) this.spectrogram.draw(position === null ? 1 : position / clip.seconds);
   }
