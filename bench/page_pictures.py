@@ -17,7 +17,6 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from bench.page_servers import HERE, chromium, server
-from ui.scripts import import_expression
 
 _WATCH = """
 window.longTasks = [];
@@ -25,7 +24,10 @@ new PerformanceObserver((list) => {
   for (const { startTime, duration } of list.getEntries()) window.longTasks.push([startTime, duration]);
 }).observe({ type: "longtask", buffered: false });
 """
-_NAME_PLAYER = f"{import_expression('player')}.then(({{ player }}) => {{ window.ttsPlayer = player; }})"
+_NAME_PLAYER = """async () => {
+  const { href } = document.querySelector('link[rel=modulepreload][href$="/first.js"]');
+  window.ttsPlayer = (await import(new URL("player.js", href))).player;
+}"""
 """The scripts themselves define no globals."""
 _SENTENCES = "Play number {}: the kettle is on, and the sun is about to rise. We leave at twenty past eight."
 _PLAYS_BEFORE = 6

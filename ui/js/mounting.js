@@ -70,9 +70,18 @@ async function load(path, notice) {
     if (scripts) return scripts;
     const told = await reason(path);
     const isAsked = new Promise((asked) => notice.tell(told, () => asked(undefined)));
-    const isDue = serverConnection.isAway ? serverConnection.whenBack() : pause(pauseAfter(tries));
-    await Promise.race([isAsked, isDue]);
+    await Promise.race([isAsked, isDue(tries)]);
   }
+}
+
+/**
+ * Resolves when to try again by itself: as soon as the server is back, but where that did not help before, ever later.
+ * @param {number} tries that failed before this one
+ */
+async function isDue(tries) {
+  if (!serverConnection.isAway) return pause(pauseAfter(tries));
+  await serverConnection.whenBack();
+  if (tries) await pause(pauseAfter(tries - 1));
 }
 
 /** @param {number} tries */
