@@ -142,15 +142,15 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
     browser: Browser, site: Site
 ) -> None:
     with page_with_own_clock(browser, "de-DE") as page:
-        visit(page, site.url)
-        stop_clock(page)
         notice = page.locator("#tab-status .not-loaded")
         late: list[Route] = []
 
         def hold(route: Route) -> None:
             late.append(route)
 
-        page.route("**/status.js*", hold)
+        page.route("**/status.js*", hold)  # before a request is under way that this would break
+        visit(page, site.url)
+        stop_clock(page)
         with page.expect_request("**/status.js*"):
             open_tab(page, "status", "de")
         page.clock.run_for(499)
