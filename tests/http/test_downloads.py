@@ -17,7 +17,7 @@ from tests.support.fake_speech_service import FakeSpeechService
 from tests.support.fake_synthesizer import RATE, run_in_thread, speech_pcm
 from tests.support.held_worker import HeldWorker
 from wyoming_tts.encoders import Encoding, make_encoder
-from wyoming_tts.speech import AudioChunk, AudioFormat
+from wyoming_tts.speech import AudioChunk, AudioFormat, Utterance
 from wyoming_tts.transports.http.app import HttpOptions
 from wyoming_tts.transports.http.byte_ranges import requested_range
 from wyoming_tts.transports.http.kept_audio import MAX_FILES, AudioRecorder, KeptAudio, KeptFile
@@ -183,11 +183,30 @@ async def test_head_tells_the_length_of_a_file(keeping: Served) -> None:
     assert headed.headers["content-length"] == got.headers["content-length"] == str(len(got.content))
 
 
-async def test_a_file_that_is_not_finished_is_a_conflict(keeping: Served) -> None:
-    body = {"input": "x" * 20_000, "response_format": "wav", "return_download_link": True}
-    async with keeping.client.stream("POST", SPEECH, json=body) as answer:
-        early = await keeping.client.get(answer.headers["x-download-path"])
+async def test_a_file_that_is_not_finished_is_a_conflict() -> None:
+    service, may_go_on = FakeSpeechService(), asyncio.Event()
+
+    async def hold_the_second(utterance: Utterance, number: int) -> None:
+        if number == 1:
+            await may_go_on.wait()
+
+    service.on_chunk = hold_the_second
+    body = {
+        "turns": [{"voice": "af_heart", "text": text} for text in ("hello", "goodbye")],
+        "response_format": "wav",
+        "return_download_link": True,
+    }
+    async with (
+        serving(KEEPING, service) as served,
+        served.client.stream("POST", "/dev/dialogue", json=body) as answer,
+    ):
+        path = answer.headers["x-download-path"]
+        early = await served.client.get(path)
+        may_go_on.set()
+        await answer.aread()
+        finished = await served.client.get(path)
     assert (early.status_code, early.json()["error"]["code"]) == (409, "not_finished")
+    assert finished.status_code == 200
 
 
 # -- limits ---------------------------------------------------------------------------------------
