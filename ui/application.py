@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import gradio as gr
 from fastapi import FastAPI
 
-from ui.layout import build, style, theme
+from ui.layout import build, localization, style, theme
+from ui.patched_gradio import gr
 from ui.words import Words
 
 MAX_FILE_BYTES = 1_000_000
@@ -35,7 +35,7 @@ def make_application(blocks: gr.Blocks, words: Words) -> FastAPI:
         theme=theme(),
         css=style(),
         head=head(),
-        i18n=words.i18n,
+        i18n=localization(words),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

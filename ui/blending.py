@@ -6,7 +6,7 @@ built by `ui/js/blending.js`.
 
 from __future__ import annotations
 
-from ui.scripts import script_element
+from ui.script_element import script_element
 from ui.words import Words
 
 _HTML = """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-import gradio as gr
-
 from ui import audition, blending, player_bar, status, stream_test, voices
-from ui.scripts import script_element
+from ui.patched_gradio import gr
+from ui.script_element import script_element
 from ui.words import Words
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
@@ -25,15 +24,21 @@ _TABS = {
 _TITLE = '<h1 class="unseen" data-text="title"></h1>'
 
 
+def localization(words: Words) -> gr.I18n:
+    """Return the labels of tabs in all languages: the browser shows those of its own."""
+    return gr.I18n(**words.labels())
+
+
 def build(words: Words | None = None) -> gr.Blocks:
     """Build the page. Reads files and takes about 200 ms: blocks."""
     words = words or Words()
+    labels = localization(words)
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
     with blocks:
         script_element("tabs", _TITLE, elem_id="page-title", texts=words.section("page"), names=list(_TABS))
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for name, tab in _TABS.items():
-                with gr.Tab(words(f"page.{name}"), id=name, elem_id=f"tab-{name}"):
+                with gr.Tab(labels(f"page.{name}"), id=name, elem_id=f"tab-{name}"):
                     tab(words)
         player_bar.bar(words)
     return blocks

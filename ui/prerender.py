@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import httpx
 from fastapi import FastAPI
 
@@ -25,6 +24,7 @@ from ui import scripts
 from ui.application import make_page
 from ui.front_end import page_assets
 from ui.gradio_patches import without_loading_timer
+from ui.patched_gradio import gr
 from wyoming_tts.page import paths
 
 FRONT_END = Path(gr.__file__).parent / "templates" / "frontend"

@@ -1,4 +1,4 @@
-"""The page's scripts as ES modules, and Gradio components that import them.
+"""The page's scripts as ES modules, and the expressions that import them.
 
 Gradio runs a component's script as a function body, which cannot be a module. So that body only imports one
 from the server, by a URL relative to the page, which also works behind a proxy that adds a prefix. The URL
@@ -13,9 +13,6 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files as resource_files
 from types import MappingProxyType
-from typing import Any
-
-import gradio as gr
 
 from ui import chunks
 from ui.words import MESSAGE_LANGUAGES, read_messages
@@ -86,36 +83,12 @@ def _chunks() -> Mapping[str, list[str]]:
     return MappingProxyType(chunks.chunks(sources(), FIRST))
 
 
-def script_element(
-    name: str,
-    content: str = "",
-    *,
-    elem_id: str,
-    min_height: int | None = None,
-    waits_until_seen: bool = False,
-    **props: Any,
-) -> gr.HTML:
-    """Add an element that the `mount` function of the module `name` fills.
-
-    Args:
-        name: Name of the script without suffix.
-        content: Initial HTML, which stays in the element.
-        elem_id: ID of the element.
-        min_height: In pixels, to avoid layout shifts when it is filled.
-        waits_until_seen: Whether the module is loaded once the element is in sight, as that of a tab which
-            few visitors open.
-        props: Values passed to the script as JSON.
-    """
-    return gr.HTML(
-        content,
-        html_template="${value}" if content else "",
-        js_on_load=_mounting(name, waits_until_seen=waits_until_seen),
-        elem_id=elem_id,
-        elem_classes=["tts"],  # `style/fields.css`
-        apply_default_css=False,
-        min_height=min_height,
-        **props,
-    )
+def mounting(name: str, *, waits_until_seen: bool) -> str:
+    """Return the script that has `ui/js/mounting.js` mount a module in an element."""
+    options = json.dumps({"module": chunks.namespace(name), "waitsUntilSeen": waits_until_seen})
+    path = json.dumps(path_of(_chunk_of(name)))
+    mount = f"mounting.mountScript({path}, {{ element, props }}, {options})"
+    return f"element.inert = true; {_retried_import('mounting')}.then((mounting) => {mount});"
 
 
 def _retried_import(name: str) -> str:
@@ -130,14 +103,6 @@ def _retried_import(name: str) -> str:
         " () => new Promise((wait) => setTimeout(wait, 1000 * 2 ** Math.min(n, 3)))"
         ".then(() => load(n + 1))); })(0)"
     )
-
-
-def _mounting(name: str, *, waits_until_seen: bool) -> str:
-    """Return the script that has `ui/js/mounting.js` mount a module in an element."""
-    options = json.dumps({"module": chunks.namespace(name), "waitsUntilSeen": waits_until_seen})
-    path = json.dumps(path_of(_chunk_of(name)))
-    mount = f"mounting.mountScript({path}, {{ element, props }}, {options})"
-    return f"element.inert = true; {_retried_import('mounting')}.then((mounting) => {mount});"
 
 
 def preload() -> str:

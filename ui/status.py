@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ui.scripts import script_element
+from ui.script_element import script_element
 from ui.words import Words
 from wyoming_tts.page import paths
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ui import stream_live
-from ui.scripts import script_element
+from ui.script_element import script_element
 from ui.words import Words
 from wyoming_tts.page import paths
 from wyoming_tts.page.stream_test.request import TEXTS, ClientKind, StreamTestLimits

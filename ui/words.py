@@ -9,7 +9,6 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-import gradio as gr
 import yaml
 
 LANGUAGES = ("en", "de", "fr")
@@ -28,21 +27,13 @@ class Words:
 
     def __init__(self) -> None:
         self._texts = {language: read_texts(language) for language in LANGUAGES}
-        self.i18n = gr.I18n(**{language: self._gradios(language) for language in LANGUAGES})
-        """For mounting: the labels of tabs, which Gradio shows, in all languages."""
 
-    def _gradios(self, language: str) -> dict[str, str]:
-        """Return the texts that Gradio shows; all others reach their scripts by `section`."""
-        return {name: text for name, text in self._texts[language].items() if name.startswith("page.")}
-
-    def __call__(self, name: str) -> Any:
-        """Return a placeholder for a tab's label, which the browser replaces by the text from `page`.
-
-        Raises:
-            KeyError: there is no text of that name.
-        """
-        self.text(name)
-        return self.i18n(name)
+    def labels(self) -> dict[str, dict[str, str]]:
+        """Return the texts that Gradio shows, by language and name; all others reach their scripts."""
+        return {
+            language: {name: text for name, text in texts.items() if name.startswith("page.")}
+            for language, texts in self._texts.items()
+        }
 
     def text(self, name: str, language: str = LANGUAGES[0]) -> str:
         """Return a text in one language.

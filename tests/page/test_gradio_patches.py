@@ -22,7 +22,7 @@ from ui.prerender import FRONT_END
 
 FRESH = """
 import json, os, sys
-import ui
+from ui import patched_gradio
 from gradio import analytics, component_meta
 from huggingface_hub import constants
 print(json.dumps({

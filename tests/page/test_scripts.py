@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ui import scripts
+from ui.script_element import script_element
 
 
 def test_a_script_element_for_a_missing_script_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/js/nothing\.js"):
-        scripts.script_element("nothing", elem_id="nothing")
+        script_element("nothing", elem_id="nothing")
 
 
 def test_what_is_in_sight_at_first_is_in_one_file_and_what_is_not_is_in_none_of_its_bytes() -> None:

@@ -117,7 +117,7 @@ def test_a_language_has_every_text_with_its_placeholders(language: str) -> None:
 
 def test_a_missing_text_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
-        Words()("audition.no_such_text")
+        Words().text("audition.no_such_text")
 
 
 def test_every_cause_of_a_failed_download_has_a_text() -> None:
