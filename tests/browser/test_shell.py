@@ -112,7 +112,7 @@ def test_the_page_goes_on_after_a_restart_of_the_server(
         expect(page.locator("#audition-text")).to_have_value("Before the restart.")
         open_tab(page, "stream_test")
         page.locator("#stream_test-start").click()
-        expect(page.locator("#stream_test-board[data-over=true]")).to_be_attached()
+        page.locator("#stream_test-board[data-over=true]").wait_for(state="attached")
         page.goto("about:blank")
     problems.found.clear()  # requests while the server was away
 
@@ -158,10 +158,14 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         page.clock.run_for(1)
         expect(notice).to_have_text("Wird geladen …")
         page.route("**/status.js*", lambda route: route.abort())
-        with page.expect_event("requestfailed", lambda request: "status.js?1" in request.url):
+        page.route("**/status.js?1", hold)
+        with page.expect_request("**/status.js?1"):
             late[0].abort()  # as the server is there, another try follows at once, but one
         again = notice.get_by_role("button", name="Noch einmal versuchen")
-        expect(again).to_be_visible()
+        again.evaluate("(button) => { button.id = 'of-the-first-try'; }")
+        late[1].abort()
+        expect(page.locator("#of-the-first-try")).to_have_count(0)
+        again.wait_for()
         page.unroute("**/status.js*")
         again.click()  # by itself the page would try again later, by a clock that stands
         expect(page.locator("#status h2").first).to_be_visible()
@@ -252,7 +256,7 @@ def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled_and_shows_its_to
     }"""
     left = page.evaluate(click, "voices")  # what is filled late above it has moved it
     assert left >= 400
-    expect(page.locator("#voices .voices-list > li").first).to_be_attached()
+    page.locator("#voices .voices-list > li").first.wait_for(state="attached")
     assert page.evaluate("scrollY") == 0
     page.evaluate("scrollTo(0, 150)")
     page.evaluate(click, "stream_test")
