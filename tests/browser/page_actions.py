@@ -133,6 +133,17 @@ def open_dialog(page: Page) -> Locator:
     return page.locator("dialog[open]")
 
 
+def when_shown(element: Locator) -> Locator:
+    """Wait until an element can be seen, and return it for what is expected of it.
+
+    With each try of `expect`, Playwright describes the whole page as long as the element is missing or
+    hidden, which takes longer than most of what is waited for. So this, or `Locator.wait_for`, goes before
+    where an element is not there at once.
+    """
+    element.wait_for()
+    return element
+
+
 def resize(page: Page, size: ViewportSize) -> None:
     """Change the size of the screen and wait for the layout."""
     page.set_viewport_size(size)

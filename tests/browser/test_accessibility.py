@@ -95,7 +95,7 @@ def test_no_dialog_has_accessibility_violations(listen: ListenTab) -> None:
     open_tab(page, "voices")
     only_one_language(page)
     page.locator(f'#voices li[data-voice="{TONES}"]').get_by_role("button", name="Delete").click()
-    expect(dialog).to_be_visible()
+    dialog.wait_for()
     found["delete a voice"] = in_light_and_dark(page, "dialog[open]")
     page.keyboard.press("Escape")
     assert not any(found.values()), found

@@ -412,7 +412,7 @@ def test_arrow_keys_go_on_to_cards_that_were_not_made_yet(tab: ListenTab) -> Non
         "() => { window.whenIdle = requestIdleCallback; window.requestIdleCallback = () => 0; }"
     )
     away.locator("summary").click()
-    expect(away.locator(".card").nth(20)).to_be_attached()
+    away.locator(".card").nth(20).wait_for(state="attached")
     made = away.locator(".card").count()
     assert made < 100
     away.locator(".card-fetch").last.evaluate("(fetch) => fetch.focus({ preventScroll: true })")
@@ -438,7 +438,7 @@ def test_a_star_leaves_what_the_reader_looks_at_where_it_is(tab: ListenTab) -> N
     away = tab.page.locator("details[data-shelf=away]")
     away.locator("summary").click()
     marked = away.locator(".card").nth(60)
-    expect(marked).to_be_attached()
+    marked.wait_for(state="attached")
     voice = marked.get_attribute("data-voice")
     before_it = away.locator(".card").nth(57)
     marked.evaluate("(card) => card.scrollIntoView({ block: 'center' })")

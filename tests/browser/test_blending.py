@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.page_actions import PHONE, open_tab, problems_of, resize, visit
+from tests.browser.page_actions import PHONE, open_tab, problems_of, resize, visit, when_shown
 from tests.scenarios.page_problems import PageProblems
 from tests.support.page_site import Site
 from wyoming_tts.page.blending import MODEL_VOICE
@@ -80,7 +80,7 @@ def type_recipe(page: Page, recipe: str) -> None:
 def save(page: Page, name: str) -> None:
     page.locator("#blend-name").fill(name)
     page.locator("#blend-keep").click()
-    expect(page.locator("#blend-kept")).to_contain_text(name)
+    expect(when_shown(page.locator("#blend-kept"))).to_contain_text(name)
 
 
 def card(page: Page, name: str) -> Any:
@@ -195,7 +195,7 @@ def test_a_blend_of_two_languages_is_named_freely_and_speaks_that_of_the_heavier
     page.locator("#blend-description").fill("Above the noise.")
     page.locator("#blend-keep").click()
     kept = card(page, "Kuechenstimme")
-    expect(kept.locator("b")).to_have_text("Küchenstimme")
+    expect(when_shown(kept.locator("b"))).to_have_text("Küchenstimme")
     expect(kept).to_contain_text("Above the noise.")
     expect(kept).to_contain_text("British English")
     page.locator("#blend-description").fill("")  # kept by the browser for whoever comes next
@@ -298,7 +298,7 @@ def test_a_saved_blend_is_an_installed_voice_until_it_is_deleted(tab: Page, site
     card(tab, "dawn").get_by_role("button", name="Rename: dawn").click()
     card(tab, "dawn").get_by_label("New name").fill("dusk")
     tab.keyboard.press("Enter")
-    expect(card(tab, "dusk")).to_be_visible()
+    card(tab, "dusk").wait_for()
     expect(tab.locator("#blend-editing-words")).to_contain_text("dusk")
     expect(tab.locator("#blend-name")).to_have_value("dusk")
     card(tab, "dusk").get_by_role("button", name="Delete: dusk").click()
@@ -332,7 +332,7 @@ def test_a_stale_edit_is_reported_and_can_still_be_saved(
     run_on_server(site, site.parts.workers.run_blocking(edit))
     slide(tab, 0, 90)
     tab.locator("#blend-keep").click()
-    expect(tab.locator("#blend-stale")).to_contain_text("is now af_sky+bf_emma")
+    expect(when_shown(tab.locator("#blend-stale"))).to_contain_text("is now af_sky+bf_emma")
     discard_expected_error(problems, 400)
     expect(tab.locator("#blend-recipe")).to_have_value("af_bella(90)+af_sky(40)")
     tab.locator("#blend-keep-mine").click()
@@ -350,7 +350,7 @@ def test_an_exported_voice_is_imported_under_another_name(tab: Page, tmp_path: P
     tab.locator("#blend-file").set_input_files(tmp_path / "af_tea.npy")
     expect(tab.locator("#blend-import-name")).to_have_value("af_tea")
     tab.locator("#blend-import button[type=submit]").click()
-    expect(card(tab, "af_tea")).to_contain_text("imported")
+    expect(when_shown(card(tab, "af_tea"))).to_contain_text("imported")
     type_recipe(tab, "af_tea+af_sky")
     expect(tab.locator("#blend-legend")).to_contain_text("Tea")
 
@@ -370,18 +370,20 @@ def test_without_kokoro_the_tab_says_so_and_offers_the_download(
     try:
         run_on_server(site, site.parts.refresh_voices())
         tab.evaluate("window.dispatchEvent(new Event('focus'))")
-        expect(tab.locator("#blend-absent")).to_contain_text("the Kokoro model is not installed yet")
+        expect(when_shown(tab.locator("#blend-absent"))).to_contain_text(
+            "the Kokoro model is not installed yet"
+        )
         expect(tab.locator("#blend-mixer")).to_be_hidden()
         tab.get_by_role("button", name="Download Kokoro").click()
-        expect(tab.locator("#blend-fetching")).to_contain_text("being downloaded")
+        expect(when_shown(tab.locator("#blend-fetching"))).to_contain_text("being downloaded")
         expect(tab.locator("#blend-fetch")).to_be_disabled()
         run_on_server(site, fail_download(site))
-        expect(tab.locator("#blend-absent-problem")).to_contain_text("has no room")
+        expect(when_shown(tab.locator("#blend-absent-problem"))).to_contain_text("has no room")
         expect(tab.locator("#blend-fetching")).to_have_text("")
         expect(tab.locator("#blend-fetch")).to_be_enabled()
         site.parts.downloads.cancel(MODEL_VOICE)
     finally:
         moved_model.rename(model)
         run_on_server(site, site.parts.refresh_voices())
-    expect(tab.locator("#blend-mixer")).to_be_visible()
+    tab.locator("#blend-mixer").wait_for()
     expect(tab.locator("#blend-absent")).to_be_hidden()

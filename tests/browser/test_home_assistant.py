@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import INGRESS_PEER
-from tests.browser.page_actions import accessibility_violations, open_first_tab, problems_of
+from tests.browser.page_actions import accessibility_violations, open_first_tab, problems_of, when_shown
 from tests.support.fake_home_assistant import (
     ADMIN,
     OUR_ENGINE,
@@ -60,7 +60,7 @@ def test_in_the_sidebar_a_speaker_says_the_text_and_an_assistant_takes_the_voice
 ) -> None:
     page, home = sidebar
     kitchen, butler = page.locator(KITCHEN), page.locator(BUTLER)
-    expect(kitchen).to_contain_text("Kitchen")
+    expect(when_shown(kitchen)).to_contain_text("Kitchen")
     assert page.locator("[data-player] b").all_text_contents() == ["Display", "Television"]
     expect(page.locator('[data-player="media_player.tv"] button')).to_be_disabled()
 
@@ -83,7 +83,7 @@ def test_in_the_sidebar_a_speaker_says_the_text_and_an_assistant_takes_the_voice
 
     home.refusal = Refusal("home_assistant_error", "The display sleeps.")
     kitchen.get_by_role("button").click()
-    expect(kitchen.locator(".problem")).to_have_text(
+    expect(when_shown(kitchen.locator(".problem"))).to_have_text(
         "Home Assistant could not do it. It says: The display sleeps."
     )
     problems_of(page).found.clear()  # the browser logs the status as an error

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import checked_page, visit
+from tests.browser.page_actions import checked_page, visit, when_shown
 from tests.scenarios.page_tasks import (
     Pointer,
     find_best,
@@ -48,10 +48,10 @@ def test_a_blend_is_kept_and_made_the_default_with_six_clicks(hand: Pointer) -> 
     keep_blend(hand, BLEND)
     assert hand.clicks == 6
     page = hand.page
-    expect(page.locator("#blend-kept")).to_contain_text(f"{BLEND} is the default voice")
+    expect(when_shown(page.locator("#blend-kept"))).to_contain_text(f"{BLEND} is the default voice")
     expect(page.locator("#blend-make-default")).to_be_disabled()
     page.locator("#blend-use").click()
-    expect(page.locator("#audition-use-title")).to_have_text("Use of_the_map")
+    expect(when_shown(page.locator("#audition-use-title"))).to_have_text("Use of_the_map")
     expect(page.locator("#audition-use-steps")).to_be_in_viewport()
 
 

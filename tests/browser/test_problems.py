@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, resize, visit
+from tests.browser.page_actions import PHONE, checked_page, open_tab, problems_of, resize, visit, when_shown
 from tests.support.page_site import Site
 from tests.support.tones import VOICES
 from ui.words import Words
@@ -47,7 +47,7 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
     open_tab(german, "audition", "de")
     german.locator("#audition-search").fill("thorsten medium")
     card = german.locator(f'.card[data-voice="{failed_download}"]')
-    expect(card.locator(".download-problem")).to_contain_text(WHAT_TO_DO)
+    expect(when_shown(card.locator(".download-problem"))).to_contain_text(WHAT_TO_DO)
     expect(card.get_by_role("button", name="Thorsten (mittel) noch einmal herunterladen")).to_be_enabled()
     expect(german.locator("#audition-problem")).to_be_empty()  # nobody has asked for it on this page
     technical = card.get_by_text(TECHNICAL)
@@ -58,7 +58,7 @@ def test_a_failed_download_says_at_its_voice_what_to_do(german: Page, failed_dow
 
     open_tab(german, "voices", "de")
     listed = german.locator(f'#voices .downloads > li[data-voice="{failed_download}"]')
-    expect(listed).to_contain_text(WHAT_TO_DO)
+    expect(when_shown(listed)).to_contain_text(WHAT_TO_DO)
     expect(listed.get_by_text(TECHNICAL)).to_be_hidden()
     expect(listed.get_by_role("button", name="laden")).to_have_text("Noch einmal")
     voice = german.locator(f'#voices .voices-shelf > .voices-list > li[data-voice="{failed_download}"]')
@@ -99,7 +99,7 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     german_visitor: Page,
 ) -> None:
     chosen = german_visitor.locator('.card-chosen[data-voice="espeak-de"]')
-    expect(chosen).to_be_visible()
+    chosen.wait_for()
     expect(german_visitor.locator("#audition-text")).to_have_value(re.compile("Guten Morgen"))
     expect(german_visitor.locator("#audition-unknown")).to_contain_text(
         "bekommen die Roboterstimme „Englisch"
@@ -131,9 +131,9 @@ def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(ger
     page.route("**/page/voices", view)
     page.route("**/page/voices/download", fetch)
     page.reload()
-    expect(page.locator('.card-chosen[data-voice="espeak-de"]')).to_be_visible()
+    page.locator('.card-chosen[data-voice="espeak-de"]').wait_for()
     page.locator("#audition-makeshift").get_by_role("button", name="Tones herunterladen").click()
-    expect(page.locator(f'.card-chosen[data-voice="{TONES}"]')).to_be_visible()
+    page.locator(f'.card-chosen[data-voice="{TONES}"]').wait_for()
     expect(page.locator("#audition-unknown")).to_be_empty()
     expect(page.locator("#audition-makeshift")).to_be_hidden()
     page.unroute("**/page/voices")
@@ -142,7 +142,7 @@ def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(ger
 @pytest.mark.usefixtures("failed_download")
 def test_a_first_visitor_is_told_at_once_that_the_download_has_failed(german_visitor: Page) -> None:
     notice = german_visitor.locator("#audition-makeshift")
-    expect(notice).to_contain_text("konnte nicht heruntergeladen werden")
+    expect(when_shown(notice)).to_contain_text("konnte nicht heruntergeladen werden")
     expect(notice.locator(".problem")).to_contain_text(WHAT_TO_DO)
     expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_enabled()
 
@@ -168,7 +168,7 @@ def test_notices_leave_a_phone_the_first_voice_in_sight_and_dismissed_ones_stay_
     kept = page.evaluate("Object.keys(JSON.parse(localStorage['wyoming-tts.dismissed']))")
     assert kept == [f"first_voice {EMBEDDED}"]  # so whatever the language of the page
     page.reload()
-    expect(makeshift).to_contain_text("Bisher gibt es")
+    expect(when_shown(makeshift)).to_contain_text("Bisher gibt es")
     expect(unknown).to_be_empty()
 
 
@@ -178,7 +178,7 @@ def test_another_voice_in_place_of_an_absent_default_is_told(german: Page, site:
     try:
         notice = german.locator("#audition-makeshift")
         open_tab(german, "audition", "de")
-        expect(notice).to_contain_text(
+        expect(when_shown(notice)).to_contain_text(
             "Die Standardstimme Thorsten (mittel) ist nicht installiert: Stattdessen spricht Tones."
         )
         expect(notice.get_by_role("button", name="Thorsten (mittel) herunterladen")).to_be_visible()
@@ -199,13 +199,15 @@ def test_the_servers_own_sentences_are_told_in_the_readers_language(german: Page
     asyncio.run_coroutine_threadsafe(site.parts.refresh_voices(), site.loop).result(10)
     open_tab(german, "voices", "de")
     broken = german.locator("#voices .voices-broken")
-    expect(broken).to_contain_text("das Modell ist leer: Es wird noch kopiert")
+    expect(when_shown(broken)).to_contain_text("das Modell ist leer: Es wird noch kopiert")
     expect(german.locator("#tab-voices")).to_be_visible()
     broken.get_by_role("button").click()
     german.locator("#voices dialog[open]").get_by_role("button", name="Löschen").click()
     expect(broken).to_be_empty()
     german.locator("#voices-lexicon-text").fill("en:\n  word: [1]\n")
-    expect(german.locator(".voices-problems")).to_contain_text("eine Liste; erwartet wird eine Umschrift")
+    expect(when_shown(german.locator(".voices-problems"))).to_contain_text(
+        "eine Liste; erwartet wird eine Umschrift"
+    )
     german.locator("#voices-lexicon-text").fill("de:\n  kWh Kilowattstunden\n  Foo: bar\n")
     mistake = german.locator(".voices-problems li")
     expect(mistake).to_contain_text("Zeile 2, Spalte 3 in dieser Zeile fehlt ein Doppelpunkt")

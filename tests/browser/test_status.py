@@ -21,6 +21,7 @@ from tests.browser.page_actions import (
     resize,
     set_color_scheme,
     visit,
+    when_shown,
 )
 from tests.support.page_site import Site
 from tests.support.tones import LETTERS
@@ -76,7 +77,7 @@ def test_a_new_utterance_appears_at_the_next_poll_without_layout_shift(status: P
         "Nothing has been spoken yet."
     )  # only the first test here speaks
     advance_to_next_poll(status)
-    expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
+    status.locator(".status-listeners-card .status-none").wait_for()
     expect(status.locator(".status-listeners-card .status-count")).to_be_hidden()
     resize(status, {"width": 390, "height": 720})
     assert latency.bounding_box()["height"] < 160  # type: ignore[index]
@@ -126,7 +127,7 @@ def test_who_is_spoken_to_stands_first(status: Page) -> None:
     expect(rows.nth(1).locator("td")).to_have_text(second)
     status.unroute(STATUS, answer)
     advance_to_next_poll(status)
-    expect(status.locator(".status-listeners-card .status-none")).to_be_visible()
+    status.locator(".status-listeners-card .status-none").wait_for()
 
 
 _WIDER_THAN_THEIR_PLACE = """(regions) => regions
@@ -169,7 +170,7 @@ def test_every_table_can_be_read_on_any_screen(status: Page) -> None:
 def test_everything_for_a_bug_report_is_copied_at_once(status: Page) -> None:
     panel(status, "status").get_by_role("button", name="Copy everything for a bug report").click()
     card = status.locator(".status-report-card")
-    expect(card.locator("p[role=status]")).to_have_text("Copied")
+    expect(when_shown(card.locator("p[role=status]"))).to_have_text("Copied")
     expect(card.locator("pre")).to_contain_text(f"# wyoming-tts {__version__}")
     expect(card.locator("pre")).to_contain_text(f"- {LETTERS.name}: piper")
 
@@ -181,7 +182,7 @@ def test_the_log_can_be_filtered_by_level(status: Page) -> None:
         status.locator(".status-line", has_text=text) for text in ("<b>it creaks</b>", "breaks")
     )
     advance_to_next_poll(status)
-    expect(creaks).to_be_visible()
+    creaks.wait_for()
     panel(status, "status").get_by_label("Show", exact=True).select_option("error")
     expect(creaks).to_be_hidden()
     expect(breaks).to_be_visible()
@@ -262,7 +263,9 @@ def test_files_that_cannot_be_read_are_listed_while_there_are_some(status: Page)
     expect(unreadable).to_be_hidden()
     status.route(STATUS, answer, times=1)
     advance_to_next_poll(status)
-    expect(unreadable).to_have_text("Not readable now/data/default_voice.yaml: expected `voice: NAME`")
+    expect(when_shown(unreadable)).to_have_text(
+        "Not readable now/data/default_voice.yaml: expected `voice: NAME`"
+    )
     advance_to_next_poll(status)
     expect(unreadable).to_be_hidden()
 
@@ -297,7 +300,7 @@ def test_the_status_tab_and_its_responses_contain_no_secrets(browser: Browser, k
         open_status(page, keyed_site.url)
         panel(page, "status").get_by_label("Show settings left at their defaults").check()
         panel(page, "status").get_by_role("button", name="Copy everything").click()
-        expect(page.locator(".status-report")).to_contain_text("api_keys: (set, not shown)")
+        expect(when_shown(page.locator(".status-report"))).to_contain_text("api_keys: (set, not shown)")
         for name in ("api_keys", "remote_key"):
             row = page.locator(".status-settings-card tr", has=page.get_by_text(name, exact=True))
             expect(row).to_contain_text("set, not shown")

@@ -12,7 +12,14 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import INGRESS_PEER, KEY
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import accessibility_violations, checked_page, open_tab, problems_of, visit
+from tests.browser.page_actions import (
+    accessibility_violations,
+    checked_page,
+    open_tab,
+    problems_of,
+    visit,
+    when_shown,
+)
 from tests.scenarios.page_problems import PageProblems
 from tests.support.ingress_proxy import run_ingress_proxy
 from tests.support.page_site import Site
@@ -252,11 +259,13 @@ def test_typing_on_connects_again_after_the_server_was_away(browser: Browser, si
         type_text(page, "One two three. ")
         expect(head(page)).to_contain_text("speaking")
         server.stop()
-        expect(page.locator("#stream_live-problem")).to_contain_text("The server is stopping.")
+        expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text("The server is stopping.")
         expect(head(page)).to_contain_text("interrupted")
         context.set_offline(True)
         type_text(page, "F")
-        expect(page.locator("#stream_live-problem")).to_contain_text("The server does not answer.")
+        expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text(
+            "The server does not answer."
+        )
         context.set_offline(False)
         type_text(page, "our. ")
         page.wait_for_function(_HEARD, arg=1)

@@ -67,7 +67,7 @@ def start(page: Page, text: str, *, clients: int = 1, pace: int = 20) -> None:
 
 
 def wait_until_over(page: Page) -> None:
-    expect(page.locator("#stream_test-board[data-over=true]")).to_be_attached()
+    page.locator("#stream_test-board[data-over=true]").wait_for(state="attached")
 
 
 def painted(page: Page, lane: int) -> int:
@@ -117,7 +117,7 @@ def test_a_run_of_two_clients_shows_lanes_figures_audio_and_log(desktop: Page, t
     assert accessibility_violations(desktop, "#stream_test") == []
 
     start(desktop, "Short.", clients=1)
-    expect(panel(desktop, "stream_test").get_by_role("columnheader", name="Change")).to_be_visible()
+    panel(desktop, "stream_test").get_by_role("columnheader", name="Change").wait_for()
     expect(lanes).to_have_count(1)
     expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("−1 (−50 %)")
 

@@ -20,6 +20,7 @@ from tests.browser.page_actions import (
     panel,
     problems_of,
     wait_for_layout,
+    when_shown,
 )
 from tests.scenarios.page_problems import PageProblems
 from tests.support.tones import LETTERS, VOICES
@@ -55,7 +56,7 @@ CLEAR_FILTERS = """() => {
 @pytest.fixture(scope="module")
 def shared_page(product_page: Page) -> Page:
     open_tab(product_page, "voices")
-    expect(visible_rows(product_page).first).to_be_visible()
+    visible_rows(product_page).first.wait_for()
     return product_page
 
 
@@ -106,7 +107,7 @@ def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
 
 def test_a_long_list_is_soon_whole_and_its_end_within_reach(voices: Page) -> None:
     voices.reload()
-    expect(visible_rows(voices).first).to_be_visible()
+    visible_rows(voices).first.wait_for()
     voices.wait_for_function(SCROLL_TO_THE_END)
     expect(visible_rows(voices).last).to_be_in_viewport()
     count = voices.locator(".voices-count").inner_text().split()[0]
@@ -138,7 +139,7 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
     shutil.copy(f"{source}.json", config)
     panel(voices, "voices").get_by_label("Voice files").set_input_files([model, config])
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
-    expect(row(voices, NAME)).to_be_visible()
+    row(voices, NAME).wait_for()
     expect(voices.locator(".voices-add .voices-message")).to_have_text(f"{SAID} is installed.")
 
     button(voices, f"Listen to {SAID}", NAME).click()
@@ -146,7 +147,7 @@ def test_a_voice_is_uploaded_played_and_deleted(voices: Page, tmp_path: Path) ->
 
     button(voices, f"Delete {SAID}", NAME).click()
     dialog = open_dialog(voices)
-    expect(dialog).to_have_accessible_name(f"Delete {SAID}?")
+    expect(when_shown(dialog)).to_have_accessible_name(f"Delete {SAID}?")
     expect(dialog).to_contain_text(f"{NAME}.onnx.json")
     dialog.get_by_role("button", name="Delete").click()
     expect(row(voices, NAME)).to_have_count(0)
@@ -174,7 +175,7 @@ def test_an_invalid_voice_file_is_refused_with_its_reason(
     files = [tmp_path / "bad.onnx", tmp_path / "bad.onnx.json"]
     panel(voices, "voices").get_by_label("Voice files").set_input_files(files)
     voices.locator(".voices-add").get_by_role("button", name="Upload").click()
-    expect(voices.locator(".voices-add .problem")).to_contain_text("no 'audio'")
+    expect(when_shown(voices.locator(".voices-add .problem"))).to_contain_text("no 'audio'")
     assert [problem for problem in problems.found if "400" in problem]
     problems.found.clear()
 
@@ -184,10 +185,10 @@ def test_a_new_default_voice_is_marked_with_the_setting_to_make_it_permanent(voi
     told = voices.locator("#voices .voices-shelf > .voices-message")
     expect(told).to_contain_text("--voice names another")
     expect(told).to_contain_text("write there instead: --voice en_US-tone-low")
-    expect(row(voices, "en_US-tone-low").locator(".voices-mark")).to_be_visible()
+    row(voices, "en_US-tone-low").locator(".voices-mark").wait_for()
     voices.locator("#voices-search").fill(EMBEDDED)
     button(voices, "Make American English, eSpeak NG the default voice", EMBEDDED).click()
-    expect(row(voices, EMBEDDED).locator(".voices-mark")).to_be_visible()
+    row(voices, EMBEDDED).locator(".voices-mark").wait_for()
 
 
 def test_a_lexicon_problem_is_shown_with_its_line_and_a_saved_lexicon_is_spoken(voices: Page) -> None:
@@ -195,7 +196,7 @@ def test_a_lexicon_problem_is_shown_with_its_line_and_a_saved_lexicon_is_spoken(
     text = lexicon.locator("textarea")
     expect(lexicon.locator(".voices-message")).to_contain_text("no mistakes")
     text.fill("en:\n  kWh: [1]\n")
-    expect(lexicon.locator(".voices-problems")).to_contain_text("Line 2, column 8")
+    expect(when_shown(lexicon.locator(".voices-problems"))).to_contain_text("Line 2, column 8")
     expect(lexicon.get_by_role("button", name="Save")).to_be_disabled()
     text.fill("en:\n  kWh: kilowatt hours\n")
     lexicon.get_by_role("button", name="Listen", exact=True).click()
