@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from starlette.types import ASGIApp
@@ -171,17 +168,6 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         expect(page.locator("#status h2").first).to_be_visible()
         expect(notice).to_have_count(0)
         problems_of(page).found.clear()  # the requests that were aborted
-
-
-@pytest.mark.usefixtures("product_page")
-@pytest.mark.parametrize("path", ["", "theme.css", "manifest.json", "favicon.ico", "robots.txt"])
-def test_head_tells_what_get_would_of_the_length(site: Site, path: str) -> None:
-    for encoding in ("identity", "gzip"):
-        accepted = {"Accept-Encoding": encoding}
-        got, headed = (ask(f"{site.url}{path}", headers=accepted) for ask in (httpx.get, httpx.head))
-        assert got.status_code == headed.status_code == 200
-        assert headed.headers["content-length"] == got.headers["content-length"]
-        assert encoding == "gzip" or got.headers["content-length"] == str(len(got.content))
 
 
 def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_site: Site) -> None:
@@ -387,37 +373,3 @@ def test_a_third_language_is_one_file_of_texts(browser: Browser, site: Site) -> 
             open_tab(page, tab, "fr")
         assert "__i18n__" not in page.locator("body").inner_text()
     context.close()
-
-
-_LAZY = """
-import asyncio, sys, tempfile, time, urllib.request
-from pathlib import Path
-from urllib.parse import urlsplit
-from tests.support.page_site import product
-
-def visit(url):
-    while True:
-        try:
-            answer = urllib.request.urlopen(url)
-        except urllib.error.HTTPError as error:
-            return error.code
-        if answer.headers["X-Page"] != "loading":
-            return answer.headers["X-Page"]
-        time.sleep(0.1)
-
-async def main():
-    for ui in (True, False):
-        with tempfile.TemporaryDirectory() as directory:
-            async with product(Path(directory), ui=ui) as site:
-                print(await asyncio.to_thread(visit, site.url), "gradio" in sys.modules)
-
-asyncio.run(main())
-"""
-
-
-@pytest.mark.usefixtures("product_page")  # so that the page is kept
-def test_a_server_with_its_page_visited_or_without_one_never_imports_gradio() -> None:
-    completed = subprocess.run(
-        [sys.executable, "-c", _LAZY], capture_output=True, text=True, check=True, timeout=50
-    )
-    assert completed.stdout.splitlines() == ["ready False", "404 False"]

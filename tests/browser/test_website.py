@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.docs.pages import ROOT, SHELL
-from tests.docs.pages import Page as Document
+from tests.docs.website_guide import files_of_the_guide
 from tests.support.page_site import Site, site_in_a_thread
 from tests.support.signed_tokens import OTHER_SECRET, SECRET
-from wyoming_tts.settings import load_settings
-
-GUIDE = Document(ROOT / "docs" / "website.md")
-_NAME = re.compile(r"(?:#|//|<!--) ([\w.]+)")
-
-
-def files_of_the_guide() -> dict[str, str]:
-    """The guide's files by the names in their first lines; a block of none is a command."""
-    found = {}
-    for block in GUIDE.blocks():
-        name = _NAME.match(block.text)
-        assert name or block.language in SHELL, f"{block} has no name in its first line"
-        if name:
-            found[name[1]] = block.text
-    return found
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -133,22 +113,3 @@ def test_why_nothing_is_heard_is_on_the_page(reader: Page, site: Site, website: 
     site.access.replace(site.settings.model_copy(update={"token_keys": (f"web={SECRET}",)}))
     reader.click("button")
     expect(output).to_contain_text("not one of its cors_origins")
-
-
-def test_the_compose_file_is_valid_and_its_settings_are_ours(tmp_path: Path) -> None:
-    text = files_of_the_guide()["compose.yaml"]
-    file = tmp_path / "compose.yaml"
-    file.write_text(text, "utf-8")
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
-    completed = subprocess.run(check, capture_output=True, text=True, check=False)
-    assert completed.returncode == 0, completed.stdout
-    given = yaml.safe_load(text)["services"]
-    environment = {
-        name: value.replace("${SPEECH_SECRET:?}", SECRET)
-        for name, value in given["tts"]["environment"].items()
-    }
-    loaded = load_settings({}, environ=environment)
-    assert not loaded.warnings
-    assert loaded.settings.cors_origins == (given["web"]["environment"]["SITE_ORIGIN"],)
-    needed = set(re.findall(r'os\.environ\["(\w+)"\]', files_of_the_guide()["website.py"]))
-    assert needed == set(given["web"]["environment"])

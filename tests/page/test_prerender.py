@@ -6,13 +6,17 @@ import base64
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.http.test_page_mount import wait_until_ready
 from tests.support.fake_synthesizer import run_in_thread
+from tests.support.page_site import product
 from ui import scripts
 from ui.application import ICON
 from ui.front_end import page_assets
@@ -24,7 +28,7 @@ from wyoming_tts.page import prerendered
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The page as the image's build makes it, in a process of its own, as the server would."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(prerendered, "INSTALLED", tmp_path_factory.mktemp("page") / "page.json")
+        monkeypatch.setattr(prerendered, "INSTALLED", tmp_path_factory.mktemp("page") / prerendered.FILE_NAME)
         assert prerendered.main() == 0
         yield prerendered.INSTALLED
 
@@ -79,6 +83,59 @@ async def test_the_installed_page_is_served_without_a_process(
         assert (await client.get("/")).text == index
         for path in preloaded(index):
             assert (await client.get(path)).status_code == 200
+
+
+async def test_head_tells_what_get_would_of_the_length(installed: Path, tmp_path: Path) -> None:
+    async with (
+        product(tmp_path, state_dir=installed.parent) as site,
+        httpx.AsyncClient(base_url=site.url, trust_env=False) as client,
+    ):
+        await client.get("/")
+        assert site.http._page is not None
+        await wait_until_ready(site.http._page)
+        for path in ("", "theme.css", "manifest.json", "favicon.ico", "robots.txt"):
+            for encoding in ("identity", "gzip"):
+                client.headers["Accept-Encoding"] = encoding
+                got, headed = await client.get(path), await client.head(path)
+                assert got.status_code == headed.status_code == 200, path
+                assert headed.headers["content-length"] == got.headers["content-length"], path
+                assert encoding == "gzip" or got.headers["content-length"] == str(len(got.content)), path
+
+
+_VISIT_SERVERS = """
+import asyncio, sys, tempfile, time, urllib.request
+from pathlib import Path
+from tests.support.page_site import product
+
+def visit(url):
+    while True:
+        try:
+            answer = urllib.request.urlopen(url)
+        except urllib.error.HTTPError as error:
+            return error.code
+        if answer.headers["X-Page"] != "loading":
+            return answer.headers["X-Page"]
+        time.sleep(0.1)
+
+async def main(state_dir):
+    for ui in (True, False):
+        with tempfile.TemporaryDirectory() as directory:
+            async with product(Path(directory), ui=ui, state_dir=state_dir) as site:
+                print(await asyncio.to_thread(visit, site.url), "gradio" in sys.modules)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_server_with_its_page_visited_or_without_one_never_imports_gradio(installed: Path) -> None:
+    completed = subprocess.run(
+        [sys.executable, "-c", _VISIT_SERVERS, str(installed.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+    assert completed.stdout.splitlines() == ["ready False", "404 False"]
 
 
 def test_nothing_in_the_page_is_random(index: str) -> None:

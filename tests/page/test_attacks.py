@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cached_property, wraps
+from functools import cached_property
 from typing import Any
 
 import gradio as gr
@@ -21,14 +19,14 @@ from ui.words import Words
 from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
 
+# One event loop for all: Gradio's locks belong to that of the first request.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 EVIL = "http://evil.example"
 
 
 class Apps:
     """The same page as Gradio itself mounts it and as the product does, each made once."""
-
-    def __init__(self, pool: ThreadPoolExecutor, runner: asyncio.Runner) -> None:
-        self._pool, self._runner = pool, runner
 
     @cached_property
     def bare(self) -> FastAPI:
@@ -42,10 +40,6 @@ class Apps:
         """The one that the product guards."""
         return make_application(_page_with_a_handler(), Words())
 
-    def run(self, test: Coroutine[Any, Any, None]) -> None:
-        """Run a test in the one event loop of the apps: Gradio's locks belong to it."""
-        self._pool.submit(self._runner.run, test).result()
-
 
 def _page_with_a_handler() -> gr.Blocks:
     """A page with a handler of an event, which the product's own does not have."""
@@ -57,21 +51,8 @@ def _page_with_a_handler() -> gr.Blocks:
 
 
 @pytest.fixture(scope="module")
-def apps() -> Iterator[Apps]:
-    with ThreadPoolExecutor(1) as pool:  # the event loop of this thread belongs to Playwright
-        runner = asyncio.Runner()
-        yield Apps(pool, runner)
-        pool.submit(runner.close).result()
-
-
-def in_a_thread(test: Callable[[Apps], Coroutine[Any, Any, None]]) -> Callable[[Apps], None]:
-    """Run a coroutine test in the event loop of its apps."""
-
-    @wraps(test)
-    def run(apps: Apps) -> None:
-        apps.run(test(apps))
-
-    return run
+def apps() -> Apps:
+    return Apps()
 
 
 @asynccontextmanager
@@ -99,7 +80,6 @@ async def guarded(apps: Apps, options: GuardOptions | None = None) -> AsyncItera
         yield client
 
 
-@in_a_thread
 async def test_other_origins_cannot_read_the_page(apps: Apps) -> None:
     origin = {"Origin": EVIL}
     async with unguarded(apps) as client:
@@ -118,7 +98,6 @@ EVENT_ROUTES = (
 )
 
 
-@in_a_thread
 async def test_no_event_of_gradios_can_be_called(apps: Apps) -> None:
     body = {"data": ["/dev/null"], "fn_index": 0, "session_hash": "x", "event_id": "x"}
     async with unguarded(apps) as client:
@@ -129,7 +108,6 @@ async def test_no_event_of_gradios_can_be_called(apps: Apps) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
-@in_a_thread
 async def test_dns_rebinding_is_refused_by_the_host_check(apps: Apps) -> None:
     host = {"Host": "rebound.evil.example:8880"}
     async with unguarded(apps) as client:
@@ -148,7 +126,6 @@ BLOCKED_ROUTES = (
 )
 
 
-@in_a_thread
 async def test_gradio_routes_that_the_page_does_not_need_are_404(apps: Apps) -> None:
     async with unguarded(apps) as client:
         for path, status in BLOCKED_ROUTES:
@@ -159,7 +136,6 @@ async def test_gradio_routes_that_the_page_does_not_need_are_404(apps: Apps) -> 
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "not_found"), path
 
 
-@in_a_thread
 async def test_uploads_through_gradio_are_refused(apps: Apps) -> None:
     files = {"files": ("large.bin", b"x" * 2_000_000)}
     async with unguarded(apps) as client:
@@ -173,7 +149,6 @@ async def test_uploads_through_gradio_are_refused(apps: Apps) -> None:
 PRIVATE = ("/", "/config", "/theme.css", "/gradio_api/startup-events")
 
 
-@in_a_thread
 async def test_without_a_key_every_gradio_route_is_401(apps: Apps) -> None:
     async with unguarded(apps) as client:
         for path in PRIVATE:
@@ -185,7 +160,6 @@ async def test_without_a_key_every_gradio_route_is_401(apps: Apps) -> None:
             assert (await client.request(method, path)).status_code == 401, path
 
 
-@in_a_thread
 async def test_the_index_and_config_contain_no_api_key(apps: Apps) -> None:
     options = GuardOptions(api_keys=("a-very-secret-key",))
     async with guarded(apps, options) as client:
