@@ -5,10 +5,18 @@
 const MAX_CONTEXTS = 3; // phones allow few
 const SUSPEND_AFTER = 30000; // milliseconds of silence until the audio device is released
 
-/** Audio contexts, one for each sample rate, so that no buffer is resampled and joins stay exact. */
+/**
+ * Audio contexts, one for each sample rate, so that no buffer is resampled and joins stay exact.
+ *
+ * One runs costs power even where it is silent: only that of the last sound does, and not for long once it has ended.
+ */
 export class AudioContexts {
   /** @type {Map<number, TappedContext>} */
   #made = new Map();
+  /** Those that the browser has not let run yet. @type {Set<TappedContext>} */
+  #locked = new Set();
+  /** The only one that may run. @type {TappedContext | null} */
+  #used = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #suspendTimer;
 
@@ -17,42 +25,68 @@ export class AudioContexts {
   }
 
   /**
+   * Have a context for a rate, which does not run before it is used.
    * @param {number} rate
-   * @param {TappedContext | null} [inUse] stays open, whatever else has to be closed
    */
-  of(rate, inUse = null) {
-    let context = this.#made.get(rate);
-    if (!context) {
-      this.#closeOldest(inUse);
-      context = createTappedContext(rate);
-      this.#made.set(rate, context);
-    }
-    if (context.state !== "running") context.resume(); // suspended, or interrupted by a call
+  prepare(rate) {
+    if (!this.#made.has(rate)) this.#start(this.#make(rate));
+  }
+
+  /**
+   * The context of a rate, running, in place of any other.
+   * @param {number} rate
+   */
+  use(rate) {
+    clearTimeout(this.#suspendTimer);
+    const before = this.#used;
+    const context = this.#made.get(rate) ?? this.#make(rate);
+    this.#used = context;
+    if (before !== null && before !== context) before.suspend();
+    this.#start(context);
     return context;
   }
 
-  /** @param {TappedContext | null} inUse */
-  #closeOldest(inUse) {
-    if (this.#made.size < MAX_CONTEXTS) return;
-    const oldest = [...this.#made].find(([, context]) => context !== inUse);
-    if (!oldest) return;
-    this.#made.delete(oldest[0]);
-    oldest[1].close();
+  /** Let those run that need a gesture for it: new ones, and one in use that a call has interrupted. */
+  unlock() {
+    for (const context of this.#locked) this.#start(context);
+    if (this.#used !== null && this.#used.state !== "running") this.#start(this.#used);
   }
 
-  resume() {
-    for (const context of this.#made.values()) if (context.state !== "running") context.resume();
-  }
-
+  /** Release the audio device once it was silent for a while. */
   suspendSoon() {
     clearTimeout(this.#suspendTimer);
     this.#suspendTimer = setTimeout(() => {
-      for (const context of this.#made.values()) context.suspend();
+      this.#used?.suspend();
+      this.#used = null;
     }, SUSPEND_AFTER);
   }
 
-  keepRunning() {
-    clearTimeout(this.#suspendTimer);
+  /** @param {number} rate */
+  #make(rate) {
+    if (this.#made.size >= MAX_CONTEXTS) this.#closeOldest();
+    const context = createTappedContext(rate);
+    this.#made.set(rate, context);
+    this.#locked.add(context);
+    return context;
+  }
+
+  #closeOldest() {
+    const oldest = [...this.#made].find(([, context]) => context !== this.#used);
+    if (!oldest) return;
+    const [rate, context] = oldest;
+    this.#made.delete(rate);
+    this.#locked.delete(context);
+    context.close();
+  }
+
+  /**
+   * Run a context, if only to have the browser's leave to do so later without a gesture.
+   * @param {TappedContext} context
+   */
+  async #start(context) {
+    await context.resume().catch(() => {}); // closed meanwhile
+    this.#locked.delete(context);
+    if (context !== this.#used && context.state === "running") context.suspend();
   }
 }
 

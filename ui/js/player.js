@@ -54,6 +54,7 @@ export class Player extends EventTarget {
   #contexts = new AudioContexts();
   /** @type {Playback | null} */
   #playback = null;
+  #expectedRate = USUAL_RATE;
   #gesture = -Infinity;
   /** @type {HTMLAudioElement | null} */
   #audio = null;
@@ -125,7 +126,8 @@ export class Player extends EventTarget {
    * @param {number} rate
    */
   expect(rate) {
-    if (!this.lacksStreaming && !this.#contexts.isEmpty) this.#context(rate);
+    this.#expectedRate = rate;
+    if (!this.lacksStreaming && !this.#contexts.isEmpty) this.#contexts.prepare(rate);
   }
 
   /**
@@ -142,6 +144,7 @@ export class Player extends EventTarget {
     this.label = label;
     this.#setState(playback, "waiting");
     if (this.lacksStreaming) return this.#playWithMediaElement(playback, body, startedAt);
+    this.#contexts.use(this.#expectedRate); // the sound device wakes while the server is asked
     try {
       await this.#stream(playback, body);
       await playback.finished();
@@ -366,13 +369,7 @@ export class Player extends EventTarget {
    * @param {number} rate
    */
   #startSound(playback, rate) {
-    playback.context = this.#activeContext = this.#context(rate);
-    this.#contexts.keepRunning();
-  }
-
-  /** @param {number} rate */
-  #context(rate) {
-    return this.#contexts.of(rate, this.#playback?.context);
+    playback.context = this.#activeContext = this.#contexts.use(rate);
   }
 
   /**
@@ -383,8 +380,8 @@ export class Player extends EventTarget {
     if (!event.isTrusted) return;
     this.#gesture = event.timeStamp;
     if (this.lacksStreaming) return;
-    if (this.#contexts.isEmpty) this.#context(USUAL_RATE);
-    this.#contexts.resume();
+    if (this.#contexts.isEmpty) this.#contexts.prepare(this.#expectedRate);
+    this.#contexts.unlock();
   }
 
   #requestedAt() {
