@@ -46,6 +46,22 @@ test("a clip joins its chunks in order", () => {
   assert.equal(clip.seconds, 3 / 8000);
 });
 
+test("the peaks of a picture do not depend on how the audio is cut, nor on parts that are no whole samples", () => {
+  const samples = Int16Array.from({ length: 1000 }, (_, i) => ((i * 7919) % 65536) - 32768);
+  const peaksOf = (/** @type {number} */ size) => {
+    const clip = new Clip(11025); // 220.5 samples in each part
+    for (let begin = 0; begin < samples.length; begin += size) clip.add(samples.slice(begin, begin + size));
+    return clip.peaks;
+  };
+  const loudest = (/** @type {number} */ begin, /** @type {number} */ end) =>
+    Math.max(...Array.from(samples.slice(begin, end), Math.abs)) / 32768;
+  const bounds = [0, 221, 441, 662, 882, 1000];
+  for (const size of [1, 7, 221, 1000]) {
+    const expected = bounds.slice(1).map((end, part) => loudest(bounds[part], end));
+    assert.deepEqual(peaksOf(size), expected);
+  }
+});
+
 test("only a complete, non-empty clip up to the maximum length is cached", () => {
   const clip = new Clip(1);
   clip.isComplete = true;

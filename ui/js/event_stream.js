@@ -26,5 +26,15 @@ function dataOf(block) {
   return lines.map((line) => line.slice("data:".length).trim()).join("\n");
 }
 
-/** @param {string} text */
-export const bytesOfBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+/**
+ * @param {string} text
+ * @returns {Uint8Array}
+ */
+export function bytesOfBase64(text) {
+  const { fromBase64 } = /** @type {{ fromBase64?: (text: string) => Uint8Array }} */ (Uint8Array);
+  if (fromBase64) return fromBase64.call(Uint8Array, text);
+  const chars = atob(text); // browsers from before September 2025
+  const bytes = new Uint8Array(chars.length);
+  for (let i = 0; i < chars.length; i++) bytes[i] = chars.charCodeAt(i);
+  return bytes;
+}

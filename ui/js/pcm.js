@@ -8,7 +8,23 @@ const PEAKS_PER_SECOND = 50;
  * 16-bit samples as numbers from -1 to 1.
  * @param {Int16Array} samples
  */
-export const toFloats = (samples) => Float32Array.from(samples, (sample) => sample / FULL_SCALE);
+export function toFloats(samples) {
+  const floats = new Float32Array(samples.length); // no callback for each sample: it takes ten times as long
+  for (let i = 0; i < samples.length; i++) floats[i] = samples[i] / FULL_SCALE;
+  return floats;
+}
+
+/**
+ * The loudest of some samples, from 0 to 1.
+ * @param {Int16Array} samples
+ * @param {number} begin
+ * @param {number} end may be beyond them
+ */
+function peakOf(samples, begin, end) {
+  let peak = 0;
+  for (let i = begin; i < end && i < samples.length; i++) peak = Math.max(peak, Math.abs(samples[i]));
+  return peak / FULL_SCALE;
+}
 
 /**
  * Root mean square.
@@ -30,8 +46,7 @@ export class SampleReader {
     all.set(bytes, this.#rest.length);
     const whole = all.length & ~1;
     this.#rest = all.slice(whole);
-    const view = new DataView(all.buffer, 0, whole);
-    return Int16Array.from({ length: whole / 2 }, (_, i) => view.getInt16(2 * i, true));
+    return new Int16Array(all.buffer, 0, whole / 2); // every machine with a browser is little-endian
   }
 }
 
@@ -93,9 +108,11 @@ export class Clip {
   /** @param {Int16Array} piece */
   #addPeaks(piece) {
     const length = this.rate / PEAKS_PER_SECOND;
-    for (let i = 0; i < piece.length; i++) {
-      const part = Math.floor((this.samples + i) / length);
-      this.peaks[part] = Math.max(this.peaks[part] ?? 0, Math.abs(piece[i]) / FULL_SCALE);
+    for (let begin = 0; begin < piece.length; ) {
+      const part = Math.floor((this.samples + begin) / length);
+      const end = Math.max(begin + 1, Math.ceil((part + 1) * length) - this.samples);
+      this.peaks[part] = Math.max(this.peaks[part] ?? 0, peakOf(piece, begin, end));
+      begin = end;
     }
   }
 
