@@ -170,7 +170,7 @@ export class VoiceCards {
       "div",
       { class: "card-facts" },
       createElement("div", { class: "card-name" }, createElement("strong", {}, name), this.#mark(voice)),
-      createElement("span", { class: "quiet" }, ...factLine(this.#shownFactsOf(voice))),
+      factLine(this.#shownFactsOf(voice)),
       createElement("progress", { hidden: true, "aria-label": translate("progress", { name }) }),
     );
     const main = voice.is_installed ? this.#hearButton(voice, name) : this.#fetchButton(voice);

@@ -109,16 +109,16 @@ export function firstVoice(installed, usual, tag) {
 }
 
 /**
- * Facts in a line that is broken between them; none is broken as long as it fits, and the dot stays with the first.
+ * Facts in a line that is broken between them; none is broken as long as it fits. The dots between them are not seen
+ * where a line begins.
  * @param {string[]} facts
- * @returns {(string | HTMLElement)[]}
  */
 export function factLine(facts) {
-  const shown = facts.filter(Boolean);
-  return shown.flatMap((fact, i) => {
-    const isLast = i === shown.length - 1;
-    return [createElement("span", { class: "fact" }, isLast ? fact : `${fact}\u00A0·`), isLast ? "" : " "];
-  });
+  const dot = () => createElement("span", { class: "fact-dot" }, " · ");
+  const shown = facts
+    .filter(Boolean)
+    .map((fact, i) => createElement("span", { class: "fact" }, i ? dot() : "", fact));
+  return createElement("span", { class: "quiet facts" }, ...shown);
 }
 
 /**

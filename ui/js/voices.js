@@ -210,7 +210,7 @@ class VoiceList {
         "div",
         { class: "voices-facts" },
         nameLine(voice.name, mark),
-        createElement("span", { class: "quiet" }, ...factLine(this.#factsOf(voice))),
+        factLine(this.#factsOf(voice)),
       ),
       createElement("div", { class: "voices-actions" }, ...this.#actionsOf(voice)),
     );
