@@ -62,11 +62,12 @@ class StatusTab {
     const downloads = new Downloads(words, props.download_texts);
     const report = new BugReport(words, props.paths.report);
     this.parts = [listeners, facts, connect, latency, utterances, this.log];
-    const small = [downloads, report, { element: links(words) }];
+    const small = [downloads, report];
     const aside = {
       element: createElement("div", { class: "status-column" }, ...small.map(({ element }) => element)),
     };
-    const cards = [listeners, facts, connect, latency, aside, utterances, this.log, this.settings];
+    const last = [utterances, this.log, this.settings, { element: links(words) }];
+    const cards = [listeners, facts, connect, latency, aside, ...last];
     const grid = createElement("div", { class: "status-grid" }, ...cards.map((card) => card.element));
     element.append(copying.announcer, this.headline.element, grid);
     document.addEventListener("visibilitychange", () => this.#updatePolling());
