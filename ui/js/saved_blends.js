@@ -129,7 +129,10 @@ export class SavedBlends {
    * @param {string} what the name of the blend
    */
   #recipe(said, recipe, what) {
-    const written = createElement("code", { class: "voice-id" }, recipe);
+    const breakable = recipe
+      .split("+")
+      .flatMap((part, i) => (i ? ["+", createElement("wbr"), part] : [part]));
+    const written = createElement("code", { class: "voice-id" }, ...breakable);
     return createElement(
       "div",
       { class: "blend-recipe" },
