@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any
 
-import gradio as gr
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from tests.http.test_page_mount import mounted_page, wait_until_ready
 from ui.application import make_application
+from ui.patched_gradio import gr
 from ui.words import Words
 from wyoming_tts.transports.http.access_rules import GuardOptions
 from wyoming_tts.transports.http.page_mount import run_lifespan
