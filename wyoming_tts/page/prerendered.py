@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import mimetypes
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from base64 import b64decode
@@ -167,6 +168,7 @@ def _keep(kept: Path, content: bytes) -> None:
 
 
 def _app_of(page: dict[str, Any]) -> ASGIApp:
+    mimetypes.guess_type("page.js")  # its first call reads files: here, and not in the event loop
     contents = {
         path: page_file(kind, caching, b64decode(packed))
         for path, (kind, caching, packed) in page["files"].items()
