@@ -14,12 +14,14 @@ from playwright.sync_api import Browser, Page, Route, expect
 from starlette.types import ASGIApp
 
 from tests.browser.conftest import INGRESS_PEER, KEY
+from tests.browser.live_typing import HEARD, open_live, type_text
 from tests.browser.page_actions import (
     DESKTOP,
     PHONE,
     TABS,
     brightness,
     checked_page,
+    name_player,
     open_tab,
     page_with_own_clock,
     problems_of,
@@ -61,12 +63,6 @@ def stop_clock(page: Page) -> None:
     with page.expect_response(re.compile("/page/voices/news")):
         pass
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
-
-
-def test_a_page_on_which_nothing_happens_asks_for_no_frames(page: Page, site: Site) -> None:
-    page.add_init_script(COUNT_FRAMES)
-    visit(page, site.url)
-    page.wait_for_function("() => { const was = asked; asked = 0; return was === 0; }", polling=250)
 
 
 def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(
@@ -170,7 +166,9 @@ def test_a_tab_that_loads_late_says_so_and_one_that_failed_is_tried_again_when_a
         problems_of(page).found.clear()  # the requests that were aborted
 
 
-def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_site: Site) -> None:
+def test_behind_the_ingress_every_request_is_below_its_prefix_and_typing_is_heard(
+    page: Page, keyed_site: Site
+) -> None:
     """The page fixture fails on a 404 and on a request to another host."""
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
@@ -189,11 +187,17 @@ def test_behind_the_ingress_every_request_is_below_its_prefix(page: Page, keyed_
         )
         assert response[0] == 200
         assert response[1] > 1000
+        with page.expect_websocket() as opened:
+            type_text(open_live(page), "One. Two. ")
+        assert opened.value.url == f"ws{address.removeprefix('http')}v1/audio/speech/stream/ws"
+        page.wait_for_function(HEARD, arg=1)
         page.goto("about:blank")
-    assert [url for url in requested if "127.0.0.1" in url and PREFIX not in url] == []
+    assert [url for url in requested if url.startswith("http://127.0.0.1") and PREFIX not in url] == []
 
 
-def test_signing_in_with_the_key_is_needed_once(page: Page, problems: PageProblems, keyed_site: Site) -> None:
+def test_signing_in_with_the_key_is_needed_once_for_typing_too(
+    page: Page, problems: PageProblems, keyed_site: Site
+) -> None:
     page.goto(keyed_site.url)
     page.get_by_label("API key").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
@@ -204,6 +208,9 @@ def test_signing_in_with_the_key_is_needed_once(page: Page, problems: PageProble
     expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()
     visit(page, keyed_site.url)
     assert KEY not in page.content()
+    open_live(page)
+    type_text(page, "One. Two. ")
+    page.wait_for_function(HEARD, arg=1)
     page.goto("about:blank")
     page.context.clear_cookies()
 
@@ -251,8 +258,9 @@ def test_a_tab_opened_while_the_page_is_scrolled_down_is_filled_and_shows_its_to
     assert page.evaluate("scrollY") == 150
 
 
-def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(page: Page, site: Site) -> None:
-    visit(page, site.url)
+def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(desktop: Page) -> None:
+    page = desktop
+    open_tab(page, "audition")
     expect(page.get_by_role("heading", level=1)).to_have_text("Text to speech")
     page.locator("#tab-audition-button").focus()
     for key, tab in (("ArrowRight", "blend"), ("End", "status"), ("ArrowRight", "audition")):
@@ -264,7 +272,8 @@ def test_arrow_keys_move_between_the_tabs_and_the_open_one_outlives_a_reload(pag
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("document.activeElement.role") != "tab"
     page.reload()
-    expect(page.locator("#tab-status[role=tabpanel]")).to_be_visible()
+    page.locator("#tab-status[role=tabpanel]").wait_for()
+    name_player(page)
 
 
 def test_every_tab_is_in_sight_on_the_narrowest_phone_and_a_link_opens_it(german: Page, site: Site) -> None:
@@ -324,9 +333,10 @@ _LOADED = """performance.getEntriesByType("resource").map(({ name }) => new URL(
     .filter((path) => /[.](js|css)$/.test(path))"""
 
 
-def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them(
+def test_the_page_and_all_its_tabs_load_few_files_and_ask_for_no_frames_while_nothing_happens(
     page: Page, site: Site
 ) -> None:
+    page.add_init_script(COUNT_FRAMES)
     visit(page, site.url)
     for tab in TABS:
         open_tab(page, tab)
@@ -335,9 +345,10 @@ def test_the_page_and_all_its_tabs_load_few_files_and_each_script_in_one_of_them
     names = [path.rpartition("/")[2].removesuffix(".js") for path in loaded if path.startswith("/static/js/")]
     assert "first" in names
     assert "status" in names
-    assert sorted(names) == sorted(set(names))
+    assert sorted(names) == sorted(set(names)), "a module was loaded with two of them"
     assert set(names) <= set(chunks(scripts.sources(), scripts.FIRST)), "a module was loaded by itself"
     assert len(loaded) < 36, loaded
+    page.wait_for_function("() => { const was = asked; asked = 0; return was === 0; }", polling=250)
 
 
 def test_every_tab_fits_a_phone_screen(desktop: Page, german: Page) -> None:

@@ -6,28 +6,26 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import INGRESS_PEER, KEY
 from tests.browser.listen_tab import EMBEDDED
+from tests.browser.live_typing import BOX, HEARD, heard_words, open_live, type_text
 from tests.browser.page_actions import (
     accessibility_violations,
     checked_page,
+    name_player,
     open_tab,
     problems_of,
     visit,
     when_shown,
 )
-from tests.scenarios.page_problems import PageProblems
-from tests.support.ingress_proxy import run_ingress_proxy
 from tests.support.page_site import Site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
-VOICE = "en_US-letters-low"
-BOX = "#stream_live-text"
 _ADD_TWO_TEXTS = """box => {
     for (const text of ["Four", " Five"]) {
         box.value += text;
@@ -41,15 +39,6 @@ _WRITE_OVER_ONE_MEGABYTE = """box => {
     box.dispatchEvent(new InputEvent("input"));
 }"""
 """As a script may, and what an older page kept."""
-_HEARD = """(count) => ttsPlayer.clip && ttsPlayer.position !== null
-    && ttsPlayer.clip.words.filter((word) => word.start_time <= ttsPlayer.position).length >= count"""
-
-
-def open_live(page: Page) -> Page:
-    open_tab(page, "stream_test")
-    page.locator("#stream_live-voice").select_option(VOICE)
-    page.locator(BOX).fill("")  # not what another test typed
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +66,9 @@ def gaps(page: Page) -> list[str]:
     return page.locator("#stream_live-gaps li").all_text_contents()
 
 
-def type_text(page: Page, text: str, delay: float = 0) -> None:
-    page.locator(BOX).press_sequentially(text, delay=delay)
-
-
-def heard_words(page: Page) -> list[str]:
-    words: list[str] = page.evaluate("ttsPlayer.clip.words.map(({ text }) => text)")
-    return words
-
-
 def test_a_sentence_is_heard_to_its_last_word_before_the_text_is_finished(live: Page) -> None:
     type_text(live, "One two three. ")
-    live.wait_for_function(_HEARD, arg=3)
+    live.wait_for_function(HEARD, arg=3)
     assert heard_words(live) == ["One", "two", "three"]
     expect(live.locator("#stream_live-done")).to_be_enabled()  # it may go on
     live.locator(BOX).evaluate(_ADD_TWO_TEXTS)
@@ -111,7 +91,7 @@ def test_a_pause_of_who_types_is_a_gap_that_waited_for_text(live: Page) -> None:
 
 def test_a_change_of_what_was_sent_interrupts_and_begins_again_from_its_sentence(live: Page) -> None:
     type_text(live, "One. Two three four five. ")
-    live.wait_for_function(_HEARD, arg=2)
+    live.wait_for_function(HEARD, arg=2)
     live.locator(BOX).press("Backspace")
     expect(live.locator("#stream_live-note")).to_contain_text("sent has changed")
     assert live.evaluate("ttsPlayer.state") == "stopped"
@@ -138,7 +118,7 @@ def test_what_an_input_method_composes_is_sent_once_it_is_chosen(live: Page) -> 
 
 def test_escape_stops_and_tells_what_was_heard(live: Page) -> None:
     type_text(live, "One two three four five six seven eight nine ten. ")
-    live.wait_for_function(_HEARD, arg=2)
+    live.wait_for_function(HEARD, arg=2)
     live.keyboard.press("Escape")
     expect(head(live)).to_contain_text("stopped")
     expect(live.locator("#stream_live-note")).to_contain_text("This much was heard: One")
@@ -148,13 +128,13 @@ def test_escape_stops_and_tells_what_was_heard(live: Page) -> None:
 
 def test_a_paste_beyond_the_limit_is_cut_and_said_and_the_connection_survives_any_text(live: Page) -> None:
     live.locator(BOX).evaluate(_WRITE_OVER_ONE_MEGABYTE)
-    live.wait_for_function(_HEARD, arg=1)
+    live.wait_for_function(HEARD, arg=1)
     live.keyboard.press("Escape")
     live.locator(BOX).evaluate("box => { box.value = ''; box.focus(); }")
     live.keyboard.insert_text("Three. " * 15_000)
     expect(live.locator("#stream_live-note")).to_contain_text("The box is full: it takes 100,000 characters")
     assert live.locator(BOX).evaluate("box => box.value.length") == 100_000
-    live.wait_for_function(_HEARD, arg=1)
+    live.wait_for_function(HEARD, arg=1)
     expect(live.locator("#stream_live-problem")).to_be_empty()
     live.keyboard.press("Escape")
     live.locator(BOX).fill("")  # laying it out takes long, in each test that follows
@@ -164,38 +144,11 @@ def test_an_example_is_typed_at_the_chosen_pace(live: Page) -> None:
     live.locator(BOX).fill("")
     live.locator("#stream_live-pace").fill("100")
     live.locator("#stream_live-typing").click()
-    live.wait_for_function(_HEARD, arg=1)
+    live.wait_for_function(HEARD, arg=1)
     expect(live.locator(BOX)).not_to_be_editable()
     live.locator("#stream_live-typing").click()
     expect(live.locator(BOX)).to_be_editable()
     expect(live.locator(BOX)).to_have_value(re.compile("^Good morning.*to you\\?$"))  # none of it is lost
-
-
-def test_who_signed_in_with_a_key_types_without_it(
-    page: Page, keyed_site: Site, problems: PageProblems
-) -> None:
-    page.goto(keyed_site.url)
-    page.get_by_label("API key").fill(KEY)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#tab-audition[role=tabpanel]")).to_be_visible()
-    open_tab(visit(page, keyed_site.url), "stream_test")
-    expect(page.locator("#stream_live [inert]")).to_have_count(0)
-    expect(page.locator("#stream_live-voice option").first).to_be_attached()
-    type_text(page, "One. Two. ")
-    page.wait_for_function(_HEARD, arg=1)
-    problems.found[:] = [each for each in problems.found if "401" not in each]  # of the first visit
-    page.goto("about:blank")
-    page.context.clear_cookies()
-
-
-def test_typing_is_heard_in_the_sidebar_of_home_assistant(page: Page, keyed_site: Site) -> None:
-    with run_ingress_proxy(keyed_site.url, INGRESS_PEER) as address:
-        with page.expect_websocket() as opened:
-            open_live(visit(page, address))
-            type_text(page, "One. Two. ")
-        assert opened.value.url == f"ws{address.removeprefix('http')}v1/audio/speech/stream/ws"
-        page.wait_for_function(_HEARD, arg=1)
-        page.goto("about:blank")
 
 
 def _words_in(message: str | bytes) -> list[str]:
@@ -206,14 +159,17 @@ def _words_in(message: str | bytes) -> list[str]:
 class HeldServer:
     """The realtime WebSocket of a page, whose messages to the page a test can hold back."""
 
-    def __init__(self, page: Page, *, held_from: str = "") -> None:
-        """Hold back the words `held_from` and all that follows."""
+    def __init__(self, page: Page) -> None:
         self._page_side: WebSocketRoute | None = None
-        self._held_from = held_from
+        self._held_from = ""
         self._held: list[str | bytes] = []
         self.words_around: list[str] = []
         """The last word told before, which the gap may interrupt, and the first that is held back."""
         page.route_web_socket("**/v1/audio/speech/stream/ws", self._connect)
+
+    def hold(self, word: str) -> None:
+        """Hold back a word and all that follows, until `release`."""
+        self._held_from = word
 
     def _connect(self, page_side: WebSocketRoute) -> None:
         self._page_side = page_side
@@ -240,10 +196,34 @@ class HeldServer:
         self._page_side.close(code=1012)
 
 
-def test_what_was_sent_in_time_and_comes_late_is_a_gap_of_the_servers(page: Page, site: Site) -> None:
-    server = HeldServer(page, held_from="Seven")
-    open_live(visit(page, site.url))
-    page.locator(BOX).focus()
+class HeldLive(NamedTuple):
+    """The section on a page of its own, whose server can be held and stopped."""
+
+    page: Page
+    server: HeldServer
+
+
+@pytest.fixture(scope="module")
+def held_page(browser: Browser, site: Site) -> Iterator[HeldLive]:
+    # A context of its own, which can be offline.
+    with closing(browser.new_context(locale="en-GB")) as context, checked_page(context) as page:
+        server = HeldServer(page)
+        open_live(visit(page, site.url))
+        yield HeldLive(page, server)
+
+
+@pytest.fixture
+def held(held_page: HeldLive) -> Iterator[HeldLive]:
+    held_page.page.keyboard.press("Escape")
+    held_page.page.locator(BOX).fill("")
+    held_page.page.locator(BOX).focus()
+    yield held_page
+    assert problems_of(held_page.page).found == []
+
+
+def test_what_was_sent_in_time_and_comes_late_is_a_gap_of_the_servers(held: HeldLive) -> None:
+    page, server = held
+    server.hold("Seven")
     page.keyboard.insert_text("One two three four five six. Seven. Eight. ")
     expect(head(page)).to_contain_text("waiting for more sound")
     server.release()
@@ -252,26 +232,24 @@ def test_what_was_sent_in_time_and_comes_late_is_a_gap_of_the_servers(page: Page
     assert any(each in gap for each in late for gap in gaps(page))
 
 
-def test_typing_on_connects_again_after_the_server_was_away(browser: Browser, site: Site) -> None:
-    with closing(browser.new_context(locale="en-GB")) as context, checked_page(context) as page:
-        server = HeldServer(page)
-        open_live(visit(page, site.url))
-        type_text(page, "One two three. ")
-        expect(head(page)).to_contain_text("speaking")
-        server.stop()
-        expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text("The server is stopping.")
-        expect(head(page)).to_contain_text("interrupted")
-        context.set_offline(True)
-        type_text(page, "F")
-        expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text(
-            "The server does not answer."
-        )
-        context.set_offline(False)
-        type_text(page, "our. ")
-        page.wait_for_function(_HEARD, arg=1)
-        assert heard_words(page) == ["Four"]
-        expect(page.locator("#stream_live-problem")).to_be_empty()
-        page.reload()
-        expect(page.locator(BOX)).to_have_value("One two three. Four. ")
-        found = problems_of(page).found
-        found[:] = [each for each in found if "INTERNET_DISCONNECTED" not in each]
+def test_typing_on_connects_again_after_the_server_was_away(held: HeldLive) -> None:
+    page, server = held
+    type_text(page, "One two three. ")
+    expect(head(page)).to_contain_text("speaking")
+    server.stop()
+    expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text("The server is stopping.")
+    expect(head(page)).to_contain_text("interrupted")
+    page.context.set_offline(True)
+    type_text(page, "F")
+    expect(when_shown(page.locator("#stream_live-problem"))).to_contain_text("The server does not answer.")
+    page.context.set_offline(False)
+    type_text(page, "our. ")
+    page.wait_for_function(HEARD, arg=1)
+    assert heard_words(page) == ["Four"]
+    expect(page.locator("#stream_live-problem")).to_be_empty()
+    page.reload()
+    expect(page.locator(BOX)).to_have_value("One two three. Four. ")
+    name_player(page)
+    open_live(page)
+    found = problems_of(page).found
+    found[:] = [each for each in found if "INTERNET_DISCONNECTED" not in each]
