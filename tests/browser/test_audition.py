@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.listen_tab import EMBEDDED, LONG, SENTENCE, ListenTab
-from tests.browser.page_actions import DESKTOP, PHONE, open_dialog, resize, wait_for_layout
+from tests.browser.page_actions import DESKTOP, PHONE, name_player, open_dialog, resize, wait_for_layout
 from tests.support.page_site import Site
 
 # Gradio's analytics use a deprecated pandas feature.
@@ -350,15 +350,16 @@ def test_what_is_done_with_the_chosen_voice_is_a_click_from_its_card(tab: Listen
     resize(page, DESKTOP)
 
 
-def test_what_was_typed_and_chosen_survives_a_reload(page: Page, site: Site) -> None:
-    tab = ListenTab(page, site.url)
+def test_what_was_typed_and_chosen_survives_a_reload(tab: ListenTab) -> None:
     tab.write("Still here?")
     tab.hear_card("de_DE-tones-low")
     tab.page.reload()
     expect(tab.text).to_have_value("Still here?")
     expect(tab.card("de_DE-tones-low")).to_have_class(re.compile("card-chosen"))
     expect(tab.page.locator("#audition-search")).to_have_value("de_DE-tones-low")
-    page.evaluate("localStorage.clear()")
+    name_player(tab.page)
+    tab.hear_card(EMBEDDED)
+    tab.find("")
 
 
 @pytest.mark.parametrize(

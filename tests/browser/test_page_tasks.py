@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.listen_tab import EMBEDDED
-from tests.browser.page_actions import checked_page, visit, when_shown
+from tests.browser.page_actions import checked_page, open_tab, problems_of, visit, when_shown
 from tests.scenarios.page_tasks import (
     Pointer,
     find_best,
@@ -23,13 +23,23 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised 
 BLEND = "of_the_map"
 
 
-@pytest.fixture
-def hand(site: Site, context: BrowserContext) -> Iterator[Pointer]:
+@pytest.fixture(scope="module")
+def shared_page(site: Site, context: BrowserContext) -> Iterator[Page]:
     with checked_page(context) as page:
-        yield Pointer(visit(page, site.url))
+        yield visit(page, site.url)
         page.evaluate("localStorage.clear()")
-    context.request.post(f"{site.url}page/voices/default", data={"name": EMBEDDED})
-    context.request.post(f"{site.url}page/blends/remove", data={"name": BLEND})
+
+
+@pytest.fixture
+def hand(shared_page: Page, site: Site) -> Iterator[Pointer]:
+    """The hand of who has Listen open, while nothing speaks."""
+    open_tab(shared_page, "audition")
+    shared_page.keyboard.press("Escape")
+    shared_page.wait_for_function("!ttsPlayer.isBusy")
+    yield Pointer(shared_page)
+    shared_page.request.post(f"{site.url}page/voices/default", data={"name": EMBEDDED})
+    shared_page.request.post(f"{site.url}page/blends/remove", data={"name": BLEND})
+    assert problems_of(shared_page).found == []
 
 
 def test_an_own_sentence_by_a_voice_of_ones_choice_takes_two_clicks(hand: Pointer) -> None:

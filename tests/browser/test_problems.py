@@ -76,8 +76,8 @@ def visits(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def german_visitor(visits: BrowserContext, site: Site) -> Iterator[Page]:
-    """A first visit to a server that has robot voices only, of which nobody has chosen one."""
+def new_page(visits: BrowserContext, site: Site) -> Iterator[Page]:
+    """For a first visit to a server that has robot voices only, of which nobody has chosen one."""
 
     def without_neural(route: Route) -> None:
         answer = route.fetch()
@@ -89,10 +89,16 @@ def german_visitor(visits: BrowserContext, site: Site) -> Iterator[Page]:
 
     visits.route("**/page/voices", without_neural)
     with checked_page(visits) as page:
-        yield visit(page, site.url)
+        yield page
         page.goto(f"{site.url}livez")  # a page keeps what was chosen when it is left too
         page.evaluate("localStorage.clear()")
     visits.unroute("**/page/voices")
+
+
+@pytest.fixture
+def german_visitor(new_page: Page, site: Site) -> Page:
+    """The first visit."""
+    return visit(new_page, site.url)
 
 
 def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clients_get(
@@ -110,7 +116,9 @@ def test_a_first_visitor_hears_the_robot_of_their_language_and_is_told_what_clie
     expect(german_visitor.locator("#audition-unknown")).to_be_empty()
 
 
-def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(german_visitor: Page) -> None:
+def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(
+    new_page: Page, site: Site
+) -> None:
     fetched = False
 
     def view(route: Route) -> None:
@@ -127,10 +135,10 @@ def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(ger
         fetched = True
         route.fulfill(json={"revision": 1_000_000, "downloads": []})
 
-    page = german_visitor
+    page = new_page
     page.route("**/page/voices", view)
     page.route("**/page/voices/download", fetch)
-    page.reload()
+    visit(page, site.url)
     page.locator('.card-chosen[data-voice="espeak-de"]').wait_for()
     page.locator("#audition-makeshift").get_by_role("button", name="Tones herunterladen").click()
     page.locator(f'.card-chosen[data-voice="{TONES}"]').wait_for()
@@ -140,20 +148,17 @@ def test_the_voice_that_a_first_visitor_fetches_takes_the_place_of_the_robot(ger
 
 
 @pytest.mark.usefixtures("failed_download")
-def test_a_first_visitor_is_told_at_once_that_the_download_has_failed(german_visitor: Page) -> None:
-    notice = german_visitor.locator("#audition-makeshift")
-    expect(when_shown(notice)).to_contain_text("konnte nicht heruntergeladen werden")
-    expect(notice.locator(".problem")).to_contain_text(WHAT_TO_DO)
-    expect(notice.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_enabled()
-
-
-@pytest.mark.usefixtures("failed_download")
-def test_notices_leave_a_phone_the_first_voice_in_sight_and_dismissed_ones_stay_away(
+def test_a_first_visitor_is_told_that_the_download_has_failed_and_on_a_phone_sees_the_first_voice_too(
     german_visitor: Page,
 ) -> None:
+    """On a phone notices are folded; dismissed ones stay away."""
     page = german_visitor
-    resize(page, PHONE)
     unknown, makeshift = page.locator("#audition-unknown"), page.locator("#audition-makeshift")
+    expect(when_shown(makeshift)).to_contain_text("konnte nicht heruntergeladen werden")
+    expect(makeshift.locator(".problem")).to_contain_text(WHAT_TO_DO)
+    expect(makeshift.get_by_role("button", name="Noch einmal: Thorsten (mittel)")).to_be_enabled()
+
+    resize(page, PHONE)
     bottom, edge = (
         page.locator(place).first.evaluate(f"(it) => it.getBoundingClientRect().{side}")
         for place, side in ((".card .card-play", "bottom"), ("#player-bar", "top"))

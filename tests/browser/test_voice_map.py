@@ -106,7 +106,9 @@ def tap_until_mixed(page: Page, mix: str) -> None:
     raise AssertionError(f"The mix is still {mix} after five taps.")
 
 
-def test_a_finger_scrolls_the_page_on_the_map_and_moves_the_dot_by_a_tap(page: Page, site: Site) -> None:
+def test_a_finger_scrolls_the_page_on_the_map_and_moves_the_dot_by_a_tap_or_to_a_voice(
+    page: Page, site: Site
+) -> None:
     resize(page, PHONE)
     open_map(page, site)
     page.locator(".voice-map").scroll_into_view_if_needed()
@@ -121,12 +123,6 @@ def test_a_finger_scrolls_the_page_on_the_map_and_moves_the_dot_by_a_tap(page: P
     expect(page.locator("#blend-recipe")).to_have_value(mix)
     tap_until_mixed(page, mix)
     page.keyboard.press("Escape")
-    page.evaluate("localStorage.clear()")
-
-
-def test_a_finger_drags_the_dot_to_a_voice_which_is_then_the_mix(page: Page, site: Site) -> None:
-    resize(page, PHONE)
-    open_map(page, site)
     page.locator(".voice-map").scroll_into_view_if_needed()
     start, end = (
         page.locator(place).bounding_box() for place in (".voice-map-dot", "g:has-text('Sky') circle")
