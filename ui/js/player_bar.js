@@ -6,6 +6,7 @@
  */
 
 import { createElement, find, isAbort, localize, localizeElements, setText } from "./common.js";
+import { Follower } from "./follower.js";
 import { HeardList } from "./heard_list.js";
 import { pageState } from "./page_state.js";
 import { player } from "./player.js";
@@ -28,10 +29,11 @@ import { onPointOfTime, Waveform } from "./waveform.js";
 const NO_WORDS = [];
 const DRY_AFTER = 0.5; // seconds: a shorter gap is over before its notice is read
 const TOLD_AFTER = 2; // seconds of waiting that are not told
-const REDRAWN = 40; // milliseconds between two pictures of what sounds
+const REDRAWN = 40; // milliseconds, at least, between two pictures of what sounds
+const UNSEEN = 100; // milliseconds for which what changes without notice, as a seek does, may go unseen
 
 class PlayerBar {
-  #frame = 0;
+  #follower = new Follower(() => this.#follow());
   #drawnAt = 0;
   #height = 0;
   #toldState = "";
@@ -186,10 +188,10 @@ class PlayerBar {
 
   #showMeasured() {
     const { stats } = player;
-    const facts = stats ? measured(stats, this.translate, this.number) : [];
-    const told = facts.map(([, text]) => text).join("");
+    const told = JSON.stringify(stats);
     if (told === this.#toldFacts) return;
     this.#toldFacts = told;
+    const facts = stats ? measured(stats, this.translate, this.number) : [];
     const shown = facts.map(([name, text]) => createElement("span", { "data-fact": name }, text));
     this.parts.measured.replaceChildren(...shown);
   }
@@ -198,20 +200,25 @@ class PlayerBar {
     const { clip, body } = player;
     const { text, words } = clip ?? { text: body?.input ?? "", words: NO_WORDS }; // before its sound, what was asked
     this.readAlong.show(text, words);
-    if (!this.#frame) this.#follow();
+    this.#follower.follow();
   }
 
   /**
-   * Follow the sound: the word that sounds in each frame, and the position in the picture, which takes longer to draw,
-   * as often as it seems to move.
+   * Follow the sound: mark the word that sounds, and move the position in the picture as far as is seen.
+   * @returns {number | null} milliseconds until there is more to do
    */
   #follow() {
-    this.#frame = 0;
-    this.readAlong.mark(player.position);
+    const { position } = player;
+    this.readAlong.mark(position);
     this.#showMeasured();
     this.#showState();
-    if (performance.now() - this.#drawnAt >= REDRAWN) this.#draw();
-    if (player.isBusy && this.element.isConnected) this.#frame = requestAnimationFrame(() => this.#follow());
+    const isDue = performance.now() - this.#drawnAt >= REDRAWN;
+    if (isDue && !this.waveform.isCurrent) this.#draw();
+    if (!player.isBusy || !this.element.isConnected) return null;
+    if (position === null) return UNSEEN;
+    const untilMoved = Math.max(REDRAWN, this.waveform.step * 1000);
+    const untilWord = (this.readAlong.nextAt - position) * 1000;
+    return Math.min(untilMoved, untilWord, UNSEEN);
   }
 
   #draw() {

@@ -131,6 +131,11 @@ export class ReadAlong {
     this.#scrollTo(span);
   }
 
+  /** Seconds at which the word after the marked one sounds; infinite if none is known. */
+  get nextAt() {
+    return this.#words[this.#marked + 1]?.start_time ?? Infinity;
+  }
+
   /** @param {HTMLElement} span */
   #scrollTo(span) {
     const { element } = this;

@@ -4,8 +4,11 @@ import { accentColour, prepareCanvas } from "./canvas.js";
 import { player } from "./player.js";
 
 const SEEK_STEP = 1; // seconds of an arrow key
+const SEEN = 2; // pixels by which the position moves before the picture is drawn again
 
 export class Waveform {
+  #drawn = "";
+
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.canvas = canvas;
@@ -19,8 +22,23 @@ export class Waveform {
     const { clip, position } = player;
     if (clip === null || canvas.hidden || !canvas.clientWidth) return;
     drawPeaks(canvas, clip.peaks, position === null ? 0 : position / clip.seconds);
+    this.#drawn = this.#wanted;
     canvas.setAttribute("aria-valuemax", clip.seconds.toFixed(1));
     canvas.setAttribute("aria-valuenow", (position ?? 0).toFixed(1));
+  }
+
+  /** Seconds in which the position moves by what is seen of it. */
+  get step() {
+    return player.clip ? (SEEN * player.clip.seconds) / Math.max(1, this.canvas.clientWidth) : Infinity;
+  }
+
+  /** Whether another picture would look the same. */
+  get isCurrent() {
+    return this.#drawn === this.#wanted;
+  }
+
+  get #wanted() {
+    return `${player.clip?.peaks.length} ${Math.floor((player.position ?? 0) / this.step)}`;
   }
 
   /** @param {KeyboardEvent} event */
