@@ -108,6 +108,6 @@ def test_no_tab_has_accessibility_violations_in_german_on_a_phone(german: Page) 
         open_tab(german, tab, "de")
         if tab == "voices":
             only_one_language(german)
-        found[tab] = [*accessibility_violations(german, f"#tab-{tab}"), *weak_contrasts(german)]
-    found["bar"] = accessibility_violations(german, "#player-bar")
+        within = f"#tab-{tab}, #player-bar" if tab == "audition" else f"#tab-{tab}"
+        found[tab] = [*accessibility_violations(german, within), *weak_contrasts(german)]
     assert not any(found.values()), found

@@ -30,35 +30,36 @@ def height_of(element: Locator) -> float:
     return float(element.evaluate("(each) => each.getBoundingClientRect().height"))
 
 
-@pytest.mark.parametrize("width", [320, PHONE["width"]])
-def test_a_phone_shows_one_line_of_the_bar_and_the_rest_on_request(tab: ListenTab, width: int) -> None:
+def test_a_phone_shows_one_line_of_the_bar_and_the_rest_on_request(tab: ListenTab) -> None:
     page = tab.page
     bar, wave, words = (page.locator(f"#player-bar .player{part}") for part in ("", "-wave", "-words"))
     tab.hear("All of this is in one line.")
-    resize(page, {"width": width, "height": 640})
-    assert height_of(bar) <= 70
-    expect(words).to_be_hidden()
-    assert wave.evaluate("(each) => each.clientWidth") >= width / 2
-    expect(page.locator("#player-bar [data-part=play]")).to_have_accessible_name("Play")
-    expand = page.locator("#player-bar").get_by_role("button", name="Words and more")
-    expand.click()
-    for part in (words, *(page.locator(f"#player-bar [data-part={name}]") for name in ("save", "measured"))):
-        expect(part).to_be_visible()
-    assert height_of(bar) <= 640 / 3
-    expand.click()
-    assert height_of(bar) <= 70
+    for width in (320, PHONE["width"]):
+        resize(page, {"width": width, "height": 640})
+        assert height_of(bar) <= 70, width
+        expect(words).to_be_hidden()
+        assert wave.evaluate("(each) => each.clientWidth") >= width / 2, width
+        expect(page.locator("#player-bar [data-part=play]")).to_have_accessible_name("Play")
+        expand = page.locator("#player-bar").get_by_role("button", name="Words and more")
+        expand.click()
+        parts = (page.locator(f"#player-bar [data-part={name}]") for name in ("save", "measured"))
+        for part in (words, *parts):
+            expect(part).to_be_visible()
+        assert height_of(bar) <= 640 / 3, width
+        expand.click()
+        assert height_of(bar) <= 70, width
     resize(page, DESKTOP)
 
 
-@pytest.mark.parametrize("width", [924, 1280])
-def test_the_wave_has_the_width_and_figures_stay_on_their_line(tab: ListenTab, width: int) -> None:
+def test_the_wave_has_the_width_and_figures_stay_on_their_line(tab: ListenTab) -> None:
     page = tab.page
     tab.hear("Wide and long.")
-    resize(page, {"width": width, "height": 720})
-    wave, measured = (page.locator(f"#player-bar [data-part={part}]") for part in ("wave", "measured"))
-    assert wave.evaluate("(each) => each.clientWidth") >= width * 0.4
-    assert height_of(measured) < 30
-    assert measured.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    for width in (924, 1280):
+        resize(page, {"width": width, "height": 720})
+        wave, measured = (page.locator(f"#player-bar [data-part={part}]") for part in ("wave", "measured"))
+        assert wave.evaluate("(each) => each.clientWidth") >= width * 0.4, width
+        assert height_of(measured) < 30, width
+        assert measured.evaluate("(each) => each.scrollWidth <= each.clientWidth"), width
     resize(page, DESKTOP)
 
 
@@ -143,21 +144,19 @@ def test_the_spectrogram_is_left_out_where_workers_are_missing(page: Page, site:
     expect(page.locator("#player-bar [data-part=unfold]")).to_be_hidden()
 
 
-@pytest.mark.parametrize(("kind", "start"), [("mp3", b"\xff"), ("opus", b"OggS")])
-def test_downloaded_compressed_files_have_their_formats_magic_bytes(
-    tab: ListenTab, kind: str, start: bytes
-) -> None:
-    assert download_audio(tab, kind).startswith(start)
-
-
-def test_a_downloaded_wav_file_is_valid(tab: ListenTab) -> None:
-    with wave.open(io.BytesIO(download_audio(tab, "wav"))) as file:
+def test_what_was_heard_is_saved_in_each_format_and_with_its_captions(tab: ListenTab) -> None:
+    tab.hear("Keep this.")
+    assert save_as(tab, "mp3").startswith(b"\xff")
+    assert save_as(tab, "opus").startswith(b"OggS")
+    with wave.open(io.BytesIO(save_as(tab, "wav"))) as file:
         assert file.getnchannels() == 1
         assert file.getnframes() > file.getframerate() // 4
+    captions = save_as(tab, "srt").decode()
+    assert captions.startswith("1\n00:00:00,")
+    assert "Keep this." in captions
 
 
-def download_audio(tab: ListenTab, kind: str) -> bytes:
-    tab.hear("Keep this.")
+def save_as(tab: ListenTab, kind: str) -> bytes:
     with tab.page.expect_download() as expected:
         tab.page.locator("#player-bar [data-part=save] select").select_option(kind)
     download = expected.value
@@ -249,12 +248,6 @@ def test_words_can_be_reached_and_played_by_keys(tab: ListenTab) -> None:
         tab.page.keyboard.press(key)
     tab.wait_for(_MARKED_TO_THE_END)
     assert tab.page.evaluate("window.marked[0][1] >= ttsPlayer.clip.words[2].start_time - 0.1")
-
-
-def test_captions_are_saved_beside_the_sound(tab: ListenTab) -> None:
-    captions = download_audio(tab, "srt").decode()
-    assert captions.startswith("1\n00:00:00,")
-    assert "Keep this." in captions
 
 
 def test_what_was_heard_before_can_be_heard_again(tab: ListenTab) -> None:
