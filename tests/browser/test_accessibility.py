@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.listen_tab import ListenTab
 from tests.browser.page_actions import (
     DESKTOP,
     TABS,
     accessibility_violations,
-    checked_page,
     open_dialog,
     open_tab,
     problems_of,
@@ -20,31 +20,33 @@ from tests.browser.page_actions import (
     set_color_scheme,
     weak_contrasts,
 )
-from tests.support.page_site import Site
 
 TONES = "de_DE-tones-low"
 SHORTLIST = (TONES, "espeak-en-gb-scotland")
 
 
+def toggle_what_the_bar_can_show(page: Page) -> None:
+    for part in ("unfold", "past"):
+        page.locator(f"#player-bar [data-part={part}]").click()
+
+
 @pytest.fixture(scope="module")
-def shared_tab(context: BrowserContext, site: Site) -> Iterator[ListenTab]:
-    with checked_page(context) as page:
-        tab = ListenTab(page, site.url)
-        for text in ("One two.", "Three four."):
-            tab.hear(text)
-        page.locator("#player-bar [data-part=unfold]").click()
-        page.locator("#player-bar [data-part=past]").click()
-        yield tab
+def full_tab(listen_tab: ListenTab) -> Iterator[ListenTab]:
+    for text in ("One two.", "Three four."):
+        listen_tab.hear(text)
+    toggle_what_the_bar_can_show(listen_tab.page)
+    yield listen_tab
+    toggle_what_the_bar_can_show(listen_tab.page)
 
 
 @pytest.fixture
-def listen(shared_tab: ListenTab) -> Iterator[ListenTab]:
+def listen(full_tab: ListenTab) -> Iterator[ListenTab]:
     """The page on a wide, light screen, with a clip, its spectrogram and what was heard before."""
-    page = shared_tab.page
+    page = full_tab.page
     resize(page, DESKTOP)
     set_color_scheme(page, "light")
     open_tab(page, "audition")
-    yield shared_tab
+    yield full_tab
     assert problems_of(page).found == []
 
 
@@ -57,9 +59,12 @@ def in_light_and_dark(page: Page, within: str = "html") -> dict[str, list[str]]:
     return {scheme: violations for scheme, violations in found.items() if violations}
 
 
-def only_one_language(page: Page) -> None:
-    """Shorten the long list of voices: all rows are alike."""
+@contextmanager
+def only_one_language(page: Page) -> Iterator[None]:
+    """Meanwhile the long list of voices is short: all rows are alike."""
     page.locator("#voices-language").select_option("de")
+    yield
+    page.locator("#voices-language").select_option("")
 
 
 @pytest.mark.parametrize(
@@ -67,9 +72,8 @@ def only_one_language(page: Page) -> None:
 )  # last: its long list slows the others down
 def test_no_tab_has_accessibility_violations(listen: ListenTab, tab: str) -> None:
     open_tab(listen.page, tab)
-    if tab == "voices":
-        only_one_language(listen.page)
-    assert in_light_and_dark(listen.page) == {}
+    with only_one_language(listen.page) if tab == "voices" else nullcontext():
+        assert in_light_and_dark(listen.page) == {}
 
 
 def test_no_dialog_has_accessibility_violations(listen: ListenTab) -> None:
@@ -93,11 +97,11 @@ def test_no_dialog_has_accessibility_violations(listen: ListenTab) -> None:
         listen.card(voice).locator(".card-star").click()
     listen.find("")
     open_tab(page, "voices")
-    only_one_language(page)
-    page.locator(f'#voices li[data-voice="{TONES}"]').get_by_role("button", name="Delete").click()
-    dialog.wait_for()
-    found["delete a voice"] = in_light_and_dark(page, "dialog[open]")
-    page.keyboard.press("Escape")
+    with only_one_language(page):
+        page.locator(f'#voices li[data-voice="{TONES}"]').get_by_role("button", name="Delete").click()
+        dialog.wait_for()
+        found["delete a voice"] = in_light_and_dark(page, "dialog[open]")
+        page.keyboard.press("Escape")
     assert not any(found.values()), found
 
 
@@ -106,8 +110,7 @@ def test_no_tab_has_accessibility_violations_in_german_on_a_phone(german: Page) 
     found = {}
     for tab in ("audition", "blend", "voices"):
         open_tab(german, tab, "de")
-        if tab == "voices":
-            only_one_language(german)
         within = f"#tab-{tab}, #player-bar" if tab == "audition" else f"#tab-{tab}"
-        found[tab] = [*accessibility_violations(german, within), *weak_contrasts(german)]
+        with only_one_language(german) if tab == "voices" else nullcontext():
+            found[tab] = [*accessibility_violations(german, within), *weak_contrasts(german)]
     assert not any(found.values()), found
