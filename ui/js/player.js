@@ -127,7 +127,10 @@ export class Player extends EventTarget {
    */
   expect(rate) {
     this.#expectedRate = rate;
-    if (!this.lacksStreaming && !this.#contexts.isEmpty) this.#contexts.prepare(rate);
+    if (this.lacksStreaming || this.#contexts.isEmpty) return;
+    const isAwaited = this.awaitsAnswer && this.#playback?.context === null;
+    if (isAwaited) this.#contexts.use(rate);
+    else this.#contexts.prepare(rate);
   }
 
   /**

@@ -4,7 +4,7 @@ import { accentColour, prepareCanvas } from "./canvas.js";
 import { player } from "./player.js";
 
 const SEEK_STEP = 1; // seconds of an arrow key
-const SEEN = 2; // pixels by which the position moves before the picture is drawn again
+const SEEN = 3; // pixels by which the position moves before the picture is drawn again
 
 export class Waveform {
   #drawn = "";
