@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.page_actions import (
     accessibility_violations,
-    checked_page,
+    name_player,
     open_tab,
     panel,
     problems_of,
@@ -54,6 +54,9 @@ def shared_page(product_page: Page) -> Page:
 
 @pytest.fixture
 def desktop(shared_page: Page) -> Iterator[Page]:
+    """The tab as it is at first: one client, of this server."""
+    shared_page.locator("#stream_test-target").fill("")
+    panel(shared_page, "stream_test").get_by_label("Compare with a second client").uncheck()
     yield shared_page
     assert problems_of(shared_page).found == []
 
@@ -62,6 +65,9 @@ def start(page: Page, text: str, *, clients: int = 1, pace: int = 20) -> None:
     page.locator("#stream_test-text").fill(text)
     page.locator("#stream_test-clients").fill(str(clients))
     page.locator("#stream_test-words_per_second").fill(str(pace))
+    page.locator("#stream_test-board").evaluate(
+        "(board) => { delete board.dataset.over; }"
+    )  # an earlier run's
     page.locator("#stream_test-start").click()
 
 
@@ -139,8 +145,7 @@ def test_the_text_speaks_the_language_of_the_voice_until_somebody_writes_one(pag
 def test_the_stop_button_ends_all_rounds_at_once_and_a_second_client_does_not_begin(
     desktop: Page, site: Site
 ) -> None:
-    compares = panel(desktop, "stream_test").get_by_label("Compare with a second client")
-    compares.check()
+    panel(desktop, "stream_test").get_by_label("Compare with a second client").check()
     rounds = desktop.locator("#stream_test-rounds")
     rounds.fill("9")
     start(desktop, SLOW_TEXT, clients=2, pace=1)
@@ -156,7 +161,6 @@ def test_the_stop_button_ends_all_rounds_at_once_and_a_second_client_does_not_be
     expect(lanes).to_have_count(2)
     assert not site.services.stream_test._running
     rounds.fill("1")
-    compares.uncheck()
 
 
 def test_leaving_the_page_ends_the_run(desktop: Page, site: Site) -> None:
@@ -191,50 +195,48 @@ def test_a_refused_connection_is_a_failed_lane_and_an_invalid_request_an_error_m
 
 
 def test_two_protocols_are_compared_on_one_axis_of_time_and_kept_over_a_restart(
-    context: BrowserContext, site: Site, tmp_path: Path
+    desktop: Page, site: Site, tmp_path: Path
 ) -> None:
-    with checked_page(context) as page:
-        open_stream_test(page, site)
-        page.locator("#stream_test-target").fill("")  # of an earlier test
-        panel(page, "stream_test").get_by_label("Compare with a second client").check()
-        page.locator("#stream_test-kind_b").select_option("http")
-        expect(page.locator("#stream_test-words_per_second_b")).to_be_hidden()
-        start(page, TEXT, pace=100)
-        wait_until_over(page)
-        lanes = page.locator("#stream_test .sl-row")
-        expect(lanes).to_have_count(2)
-        expect(lanes.nth(0)).to_contain_text("A: Wyoming, word by word, 100 words a second")
-        expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
-        heads = page.locator("#stream_test thead th").all_inner_texts()
-        assert heads == ["Figure", "A", "B", "Difference (B\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}A)"]
-        expect(page.locator("tr[data-figure=spoken] td").last).to_have_text("±0 (±0 %)")
-        expect(panel(page, "stream_test").get_by_text("Few clients: no clear difference")).to_be_visible()
-        assert accessibility_violations(page, "#stream_test") == []
+    panel(desktop, "stream_test").get_by_label("Compare with a second client").check()
+    desktop.locator("#stream_test-kind_b").select_option("http")
+    expect(desktop.locator("#stream_test-words_per_second_b")).to_be_hidden()
+    start(desktop, TEXT, pace=100)
+    wait_until_over(desktop)
+    lanes = desktop.locator("#stream_test .sl-row")
+    expect(lanes).to_have_count(2)
+    expect(lanes.nth(0)).to_contain_text("A: Wyoming, word by word, 100 words a second")
+    expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
+    heads = desktop.locator("#stream_test thead th").all_inner_texts()
+    assert heads == ["Figure", "A", "B", "Difference (B\N{NO-BREAK SPACE}−\N{NO-BREAK SPACE}A)"]
+    expect(desktop.locator("tr[data-figure=spoken] td").last).to_have_text("±0 (±0 %)")
+    expect(panel(desktop, "stream_test").get_by_text("Few clients: no clear difference")).to_be_visible()
+    assert accessibility_violations(desktop, "#stream_test") == []
 
-        site.services.stream_test._kept.clear()  # as after a restart of the server
-        page.reload()
-        open_tab(page, "stream_test")
-        kept = page.locator("#stream_test .run-list li")
-        expect(kept.nth(0)).to_contain_text("HTTP")
-        for run in range(2):
-            kept.nth(run).get_by_role("checkbox").check()
-        panel(page, "stream_test").get_by_role("button", name="Compare the two ticked").click()
-        expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
-        assert painted(page, 1) > 100
-        panel(page, "stream_test").get_by_role("button", name="A: Play what client 1 heard").click()
-        expect(page.locator("#stream_test .st-after")).to_contain_text("The recording is gone")
-        problems = problems_of(page).found
-        problems[:] = [line for line in problems if "/1.wav" not in line]
-        with page.expect_download() as download:
-            panel(page, "stream_test").get_by_role("button", name="Export as CSV").click()
-        download.value.save_as(tmp_path / "runs.csv")
-        lines = list(csv.DictReader((tmp_path / "runs.csv").read_text("utf-8-sig").splitlines()))
-        assert [line["kind"] for line in lines] == ["http", "wyoming_stream"]
-        kept.nth(1).get_by_role("checkbox").uncheck()
-        panel(page, "stream_test").get_by_role("button", name="Delete the ticked").click()
-        expect(page.locator("#stream_test .run-list")).not_to_contain_text("HTTP")
-        kept.nth(0).get_by_role("button", name="Open").click()
-        expect(lanes).to_have_count(1)
+    site.services.stream_test._kept.clear()  # as after a restart of the server
+    desktop.reload()
+    name_player(desktop)
+    open_tab(desktop, "stream_test")
+    kept = desktop.locator("#stream_test .run-list li")
+    expect(kept.nth(0)).to_contain_text("HTTP")
+    for run in range(2):
+        kept.nth(run).get_by_role("checkbox").check()
+    panel(desktop, "stream_test").get_by_role("button", name="Compare the two ticked").click()
+    expect(lanes.nth(1)).to_contain_text("B: HTTP /v1/audio/speech")
+    assert painted(desktop, 1) > 100
+    panel(desktop, "stream_test").get_by_role("button", name="A: Play what client 1 heard").click()
+    expect(desktop.locator("#stream_test .st-after")).to_contain_text("The recording is gone")
+    problems = problems_of(desktop).found
+    problems[:] = [line for line in problems if "/1.wav" not in line]
+    with desktop.expect_download() as download:
+        panel(desktop, "stream_test").get_by_role("button", name="Export as CSV").click()
+    download.value.save_as(tmp_path / "runs.csv")
+    lines = list(csv.DictReader((tmp_path / "runs.csv").read_text("utf-8-sig").splitlines()))
+    assert [line["kind"] for line in lines] == ["http", "wyoming_stream"]
+    kept.nth(1).get_by_role("checkbox").uncheck()
+    panel(desktop, "stream_test").get_by_role("button", name="Delete the ticked").click()
+    expect(desktop.locator("#stream_test .run-list")).not_to_contain_text("HTTP")
+    kept.nth(0).get_by_role("button", name="Open").click()
+    expect(lanes).to_have_count(1)
 
 
 def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german_on_a_phone(
@@ -243,6 +245,7 @@ def test_rounds_in_turn_are_one_kept_run_and_their_table_is_accessible_in_german
     open_tab(german, "stream_test", "de")
     panel(german, "stream_test").get_by_label("Mit einem zweiten Client vergleichen").check()
     german.locator("#stream_test-kind_b").select_option("wyoming_plain")
+    panel(german, "stream_test").get_by_label("Reihenfolge").select_option("after")
     german.locator("#stream_test-rounds").fill("2")
     german.evaluate(_RECORD_NOTES)
     start(german, SHORT_TEXT, pace=100)
