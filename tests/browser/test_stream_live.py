@@ -39,6 +39,13 @@ _WRITE_OVER_ONE_MEGABYTE = """box => {
     box.dispatchEvent(new InputEvent("input"));
 }"""
 """As a script may, and what an older page kept."""
+_COUNT_REDRAWN = """() => {
+    window.redrawn = 0;
+    const chart = document.querySelector("#stream_live .sl-lanes");
+    new MutationObserver(() => { window.redrawn += 1; }).observe(chart, { subtree: true, childList: true });
+    return ttsPlayer.position;
+}"""
+"""Returns where it is heard now."""
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +123,20 @@ def test_what_an_input_method_composes_is_sent_once_it_is_chosen(live: Page) -> 
     assert heard_words(live) == ["One", "two"]
 
 
-def test_escape_stops_and_tells_what_was_heard(live: Page) -> None:
-    type_text(live, "One two three four five six seven eight nine ten. ")
+def test_in_another_tab_a_run_goes_on_undrawn_until_escape_stops_it(live: Page) -> None:
+    text = "One two three four five six seven eight nine ten. " * 8
+    live.locator(BOX).fill(text)
     live.wait_for_function(HEARD, arg=2)
+    open_tab(live, "audition")
+    since = live.evaluate(_COUNT_REDRAWN)
+    live.wait_for_function("(since) => ttsPlayer.position > since + 0.5", arg=since)
+    assert live.evaluate("window.redrawn") == 0
     live.keyboard.press("Escape")
+    open_tab(live, "stream_test")
     expect(head(live)).to_contain_text("stopped")
     expect(live.locator("#stream_live-note")).to_contain_text("This much was heard: One")
     expect(live.locator("#stream_live-done")).to_be_disabled()
-    expect(live.locator(BOX)).to_have_value("One two three four five six seven eight nine ten. ")
+    expect(live.locator(BOX)).to_have_value(text)
 
 
 def test_a_paste_beyond_the_limit_is_cut_and_said_and_the_connection_survives_any_text(live: Page) -> None:

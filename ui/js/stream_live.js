@@ -10,6 +10,7 @@ import {
   createElement,
   debounce,
   find,
+  isVisible,
   localize,
   localizeElements,
   onKeyInTab,
@@ -329,7 +330,8 @@ class StreamLive {
       clearInterval(this.#redrawing);
       this.#redrawing = undefined;
     }
-    if (timeline === null || !this.element.isConnected) return;
+    const isUnseen = isActive && !isVisible(this.element);
+    if (timeline === null || isUnseen || !this.element.isConnected) return;
     const from = isActive ? Math.max(0, now - SHOWN) : 0;
     const record = timeline.lane(from);
     const head = [this.#state(timeline), ...this.#facts(timeline)].map((fact) =>
