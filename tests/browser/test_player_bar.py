@@ -114,8 +114,8 @@ def test_the_waveform_grows_and_measurements_are_shown(tab: ListenTab) -> None:
     assert "received in" in measured
 
 
-def test_a_worker_computes_the_spectrogram_once_it_is_unfolded(tab: ListenTab) -> None:
-    page = tab.page
+def test_a_worker_computes_the_spectrogram_once_it_is_unfolded(page: Page, site: Site) -> None:
+    tab = ListenTab(page, site.url)  # the shared page may have its worker already
     unfold, canvas = (page.locator(f"#player-bar [data-part={part}]") for part in ("unfold", "spectrogram"))
     tab.hear("Draw me too.")
     assert page.workers == []
