@@ -180,7 +180,7 @@ def test_two_voices_have_one_slider_which_is_wide_on_every_screen(tab: Page) -> 
 def test_a_blend_of_two_languages_is_named_freely_and_speaks_that_of_the_heavier_voice(tab: Page) -> None:
     tab.locator("#blend-name").fill("")
     type_recipe(tab, "af_bella(30)+bf_emma(70)")
-    expect(tab.locator("#blend-language")).to_have_value("en_GB")
+    expect(when_shown(tab.locator("#blend-language"))).to_have_value("en_GB")
     type_recipe(tab, "af_bella(70)+bf_emma(30)")
     expect(tab.locator("#blend-language")).to_have_value("en_US")
     tab.locator("#blend-language").select_option("en_GB")
