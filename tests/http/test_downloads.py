@@ -184,25 +184,20 @@ async def test_head_tells_the_length_of_a_file(keeping: Served) -> None:
 
 
 async def test_a_file_that_is_not_finished_is_a_conflict() -> None:
-    service, may_go_on = FakeSpeechService(), asyncio.Event()
+    service, may_end = FakeSpeechService(), asyncio.Event()
 
-    async def hold_the_second(utterance: Utterance, number: int) -> None:
-        if number == 1:
-            await may_go_on.wait()
+    async def hold_the_end(_utterance: Utterance) -> None:
+        await may_end.wait()
 
-    service.on_chunk = hold_the_second
-    body = {
-        "turns": [{"voice": "af_heart", "text": text} for text in ("hello", "goodbye")],
-        "response_format": "wav",
-        "return_download_link": True,
-    }
+    service.on_end = hold_the_end
+    body = {"input": "hello", "response_format": "wav", "return_download_link": True}
     async with (
         serving(KEEPING, service) as served,
-        served.client.stream("POST", "/dev/dialogue", json=body) as answer,
+        served.client.stream("POST", SPEECH, json=body) as answer,
     ):
         path = answer.headers["x-download-path"]
         early = await served.client.get(path)
-        may_go_on.set()
+        may_end.set()
         await answer.aread()
         finished = await served.client.get(path)
     assert (early.status_code, early.json()["error"]["code"]) == (409, "not_finished")

@@ -1,6 +1,6 @@
 """A fake synthesizer without an engine: every character is its own tone, so audio identifies its text.
 
-Tests inject delays and failures through two hooks.
+Tests inject delays and failures through its hooks.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class FakeSynthesizer:
         """Awaited on entering, where a real synthesizer resolves the voice."""
         self.on_chunk: Callable[[Utterance, int], Awaitable[None]] = _do_nothing
         """Awaited before each chunk, with its number."""
+        self.on_end: Callable[[Utterance], Awaitable[None]] = _do_nothing
+        """Awaited after the last chunk."""
         self.utterances: list[Utterance] = []
         self.pulled = 0
         """Chunks pulled so far."""
@@ -128,6 +130,7 @@ class FakeStream:
             characters += len(piece)
             number += 1
             yield chunk
+        await self._synthesizer.on_end(self._utterance)
 
 
 def _format(synthesizer: FakeSynthesizer, utterance: Utterance) -> AudioFormat:
