@@ -62,7 +62,7 @@ def stop_clock(page: Page) -> None:
     """Time passes only as a test says from now on; no request is under way, whose timeout would pass too."""
     with page.expect_response(re.compile("/page/voices/news")):
         pass
-    page.clock.pause_at(page.evaluate("Date.now() + 1000"))
+    page.clock.pause_at(page.evaluate("Date.now() / 1000 + 1"))  # in seconds
 
 
 def test_the_first_visitor_sees_a_loading_page_until_the_page_is_built(
