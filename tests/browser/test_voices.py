@@ -107,12 +107,12 @@ def test_voices_are_filtered_by_language_state_and_name(voices: Page) -> None:
 
 def test_a_long_list_is_soon_whole_and_its_end_within_reach(voices: Page) -> None:
     voices.reload()
+    name_player(voices)
     visible_rows(voices).first.wait_for()
+    count = voices.locator(".voices-count").inner_text().split()[0]
+    expect(visible_rows(voices)).to_have_count(int(count))  # while it grows, its end moves away
     voices.wait_for_function(SCROLL_TO_THE_END)
     expect(visible_rows(voices).last).to_be_in_viewport()
-    count = voices.locator(".voices-count").inner_text().split()[0]
-    expect(visible_rows(voices)).to_have_count(int(count))
-    name_player(voices)
 
 
 def test_a_change_of_the_voices_leaves_a_scrolled_list_where_it_is(voices: Page) -> None:
