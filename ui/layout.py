@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 from ui import audition, blending, player_bar, status, stream_test, voices
 from ui.patched_gradio import gr
@@ -29,16 +30,25 @@ def localization(words: Words) -> gr.I18n:
     return gr.I18n(**words.labels())
 
 
+def tab_label(words: Words, name: str) -> Any:
+    """Return a placeholder, which the browser replaces by the label in its language.
+
+    Raises:
+        KeyError: there is no text of that name.
+    """
+    words.text(name)
+    return localization(words)(name)
+
+
 def build(words: Words | None = None) -> gr.Blocks:
     """Build the page. Reads files and takes about 200 ms: blocks."""
     words = words or Words()
-    labels = localization(words)
     blocks = gr.Blocks(title=words.text("page.title"), analytics_enabled=False, fill_width=False)
     with blocks:
         script_element("tabs", _TITLE, elem_id="page-title", texts=words.section("page"), names=list(_TABS))
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             for name, tab in _TABS.items():
-                with gr.Tab(labels(f"page.{name}"), id=name, elem_id=f"tab-{name}"):
+                with gr.Tab(tab_label(words, f"page.{name}"), id=name, elem_id=f"tab-{name}"):
                     tab(words)
         player_bar.bar(words)
     return blocks

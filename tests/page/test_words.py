@@ -10,6 +10,7 @@ import yaml
 
 from ui import scripts
 from ui.chunks import with_imports
+from ui.layout import tab_label
 from ui.words import LANGUAGES, Words, read_messages, read_texts
 from wyoming_tts.errors import ErrorCode
 from wyoming_tts.page.home_assistant.problems import HomeAssistantProblem, Problem
@@ -118,6 +119,8 @@ def test_a_language_has_every_text_with_its_placeholders(language: str) -> None:
 def test_a_missing_text_is_a_key_error() -> None:
     with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
         Words().text("audition.no_such_text")
+    with pytest.raises(KeyError, match=r"ui/words/en\.yaml"):
+        tab_label(Words(), "page.no_such_text")
 
 
 def test_every_cause_of_a_failed_download_has_a_text() -> None:
