@@ -8,7 +8,8 @@ const SUSPEND_AFTER = 30000; // milliseconds of silence until the audio device i
 /**
  * Audio contexts, one for each sample rate, so that no buffer is resampled and joins stay exact.
  *
- * One runs costs power even where it is silent: only that of the last sound does, and not for long once it has ended.
+ * One that runs costs power even where it is silent: only that of the last sound does, and not for long once that has
+ * ended.
  */
 export class AudioContexts {
   /** @type {Map<number, TappedContext>} */

@@ -42,9 +42,8 @@ def _add_voices(router: APIRouter, service: VoiceService) -> None:
     @router.get(f"/{PATH}")
     async def view() -> Response:
         view = await service.view()
-        return await service.run_blocking(
-            lambda: json_response(encode_messages(view))
-        )  # of hundreds of voices
+        # In a worker: there are hundreds of voices.
+        return await service.run_blocking(lambda: json_response(encode_messages(view)))
 
     @router.get(f"/{PATH}/news")
     async def update() -> Response:
